@@ -1,0 +1,1 @@
+//! Boots pidone in QEMU.
