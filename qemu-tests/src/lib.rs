@@ -1,1 +1,24 @@
-//! Boots pidone in QEMU.
+//! The boot harness of pidone: host code that assembles machines and watches them run.
+//!
+//! - A guest is a [`vm::Vm`]: a kernel, an initramfs or a disk, and a deadline on the host's clock (guest clocks lie).
+//! - What a guest boots is a [`tree::Tree`], written by [`initramfs`] or [`disk`]; nothing is unpacked as root.
+//! - [`image::Image`] lays a tree out as LinuxKit's builder does, from [`container::Container`]s.
+//! - Everything downloaded or derived lives in [`cache`], so a second run needs no network.
+//! - Two guests run at a time, over all processes: see [`gate`].
+//!
+//! Reading order: `tree`, `initramfs`, `disk`, `kernel`, `modules`, `vm` (with `console`, `qmp`, `gate`, `acceleration`),
+//! then `container`, `image`, `debian`.
+
+pub mod acceleration;
+pub mod artifacts;
+pub mod cache;
+pub mod command;
+pub mod console;
+pub mod disk;
+pub mod gate;
+pub mod initramfs;
+pub mod kernel;
+pub mod modules;
+pub mod qmp;
+pub mod tree;
+pub mod vm;

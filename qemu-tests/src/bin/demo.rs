@@ -1,0 +1,3 @@
+//! To come with the image builder.
+
+fn main() {}
