@@ -1,0 +1,10 @@
+//! The kernel's and the specification's numbers, layouts and names. Data only: nothing here calls, allocates or decides.
+
+pub mod bpf;
+pub mod errno;
+pub mod mount;
+pub mod namespace;
+pub mod signal;
+
+/// An error number of the kernel (errno(3)).
+pub use rustix::io::Errno;

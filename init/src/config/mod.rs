@@ -1,0 +1,3 @@
+//! Bytes to `Spec`: pure functions over text.
+
+pub mod spec;

@@ -1,0 +1,290 @@
+//! What was asked for: a mirror of config.json (runtime-spec 1.3) and runtime.json (LinuxKit), as far as it is honoured.
+//!
+//! Holding a value proves that the text was well-formed, that every name in it is known, that no string holds a NUL and
+//! that no known field which pidone cannot honour is set to anything but its neutral value. It does not prove that the
+//! values make sense together: that is `plan`'s part.
+//!
+//! Every string is a C string in the arena, since nearly all of them end in a system call.
+
+use core::ffi::CStr;
+
+use crate::abi::namespace::Namespace;
+
+/// config.json: runtime-spec `config.md`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spec<'a> {
+    /// Version of the specification the text claims to follow.
+    pub oci_version: Option<&'a CStr>,
+    /// `root`.
+    pub root: Option<Root<'a>>,
+    /// `process`.
+    pub process: Option<Process<'a>>,
+    /// `hostname`.
+    pub hostname: Option<&'a CStr>,
+    /// `domainname`.
+    pub domainname: Option<&'a CStr>,
+    /// `mounts`, in the order given.
+    pub mounts: &'a [Mount<'a>],
+    /// `annotations`.
+    pub annotations: &'a [Pair<'a>],
+    /// `linux`.
+    pub linux: Linux<'a>,
+}
+
+/// One entry of a map of strings.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair<'a> {
+    /// Key.
+    pub name: &'a CStr,
+    /// Value.
+    pub value: &'a CStr,
+}
+
+/// `root`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Root<'a> {
+    /// Directory of the root file system, absolute or relative to the bundle. Required.
+    pub path: Option<&'a CStr>,
+    /// Whether the root is read-only inside the container.
+    pub readonly: bool,
+}
+
+/// `process`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Process<'a> {
+    /// Program and arguments. Required, at least one.
+    pub args: &'a [&'a CStr],
+    /// `NAME=value` strings.
+    pub env: &'a [&'a CStr],
+    /// Absolute working directory inside the container. Required.
+    pub cwd: Option<&'a CStr>,
+    /// `user`.
+    pub user: User<'a>,
+    /// `capabilities`; absent means that none are kept.
+    pub capabilities: Option<Capabilities>,
+    /// `rlimits`.
+    pub rlimits: &'a [Rlimit],
+    /// `noNewPrivileges`.
+    pub no_new_privileges: bool,
+    /// `oomScoreAdj`.
+    pub oom_score_adj: Option<i64>,
+}
+
+/// `process.user`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct User<'a> {
+    /// User id in the container.
+    pub uid: u32,
+    /// Group id in the container.
+    pub gid: u32,
+    /// File mode creation mask; 0022 when absent.
+    pub umask: Option<u32>,
+    /// Additional groups.
+    pub additional_gids: &'a [u32],
+}
+
+/// `process.capabilities`: each a set of bits, bit N being capability N of capabilities(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `bounding`.
+    pub bounding: u64,
+    /// `effective`.
+    pub effective: u64,
+    /// `inheritable`.
+    pub inheritable: u64,
+    /// `permitted`.
+    pub permitted: u64,
+    /// `ambient`.
+    pub ambient: u64,
+}
+
+/// One of `process.rlimits`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rlimit {
+    /// `RLIMIT_*` number of getrlimit(2); the specification's `type` is its name.
+    pub resource: u8,
+    /// Soft limit; all ones is infinity.
+    pub soft: u64,
+    /// Hard limit; all ones is infinity.
+    pub hard: u64,
+}
+
+/// One of `mounts`, here and in runtime.json.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mount<'a> {
+    /// Where: absolute inside the container's root (relative is taken as absolute). Required.
+    pub destination: Option<&'a CStr>,
+    /// File system type; absent or `bind`/`none` with a bind option for a bind mount.
+    pub kind: Option<&'a CStr>,
+    /// What: a device, a path, or a name.
+    pub source: Option<&'a CStr>,
+    /// `options`, unparsed: a table in `plan` turns them into flags.
+    pub options: &'a [&'a CStr],
+}
+
+/// `linux`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Linux<'a> {
+    /// `namespaces`.
+    pub namespaces: &'a [NamespaceEntry<'a>],
+    /// `uidMappings`.
+    pub uid_mappings: &'a [IdMapping],
+    /// `gidMappings`.
+    pub gid_mappings: &'a [IdMapping],
+    /// `sysctl`: dotted names and values.
+    pub sysctl: &'a [Pair<'a>],
+    /// `devices` to be made in the container's /dev.
+    pub devices: &'a [Device<'a>],
+    /// `maskedPaths`.
+    pub masked_paths: &'a [&'a CStr],
+    /// `readonlyPaths`.
+    pub readonly_paths: &'a [&'a CStr],
+    /// `rootfsPropagation`.
+    pub rootfs_propagation: Option<&'a CStr>,
+    /// `cgroupsPath`.
+    pub cgroups_path: Option<&'a CStr>,
+    /// `resources`.
+    pub resources: Resources<'a>,
+}
+
+/// One of `linux.namespaces`.
+#[derive(Clone, Copy, Debug)]
+pub struct NamespaceEntry<'a> {
+    /// `type`.
+    pub kind: Namespace,
+    /// A file of that namespace to join; absent for a new one.
+    pub path: Option<&'a CStr>,
+}
+
+/// One of `linux.uidMappings` or `linux.gidMappings`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IdMapping {
+    /// First id inside.
+    pub container_id: u32,
+    /// First id outside.
+    pub host_id: u32,
+    /// How many.
+    pub size: u32,
+}
+
+/// One of `linux.devices`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Device<'a> {
+    /// `b`, `c`, `u` or `p`. Required.
+    pub kind: u8,
+    /// Absolute path inside the container. Required.
+    pub path: Option<&'a CStr>,
+    /// Major number; required but for `p`.
+    pub major: Option<i64>,
+    /// Minor number; required but for `p`.
+    pub minor: Option<i64>,
+    /// Permissions; 0666 when absent.
+    pub file_mode: Option<u32>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+}
+
+/// `linux.resources`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Resources<'a> {
+    /// `devices`: rules, the last that matches decides.
+    pub devices: &'a [DeviceRule],
+    /// `memory`.
+    pub memory: Memory,
+    /// `cpu`.
+    pub cpu: Cpu<'a>,
+    /// `pids.limit`; -1 is unlimited.
+    pub pids_limit: Option<i64>,
+    /// `blockIO.weight`: 10 to 1000.
+    pub block_io_weight: Option<u16>,
+    /// `hugepageLimits`.
+    pub hugepage_limits: &'a [HugepageLimit<'a>],
+    /// `unified`: cgroup v2 file names and what to write.
+    pub unified: &'a [Pair<'a>],
+}
+
+/// One of `linux.resources.devices`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeviceRule {
+    /// Whether it allows or denies.
+    pub allow: bool,
+    /// `a`, `b` or `c`; absent is `a`, all.
+    pub kind: Option<u8>,
+    /// Major number; absent or -1 is any.
+    pub major: Option<i64>,
+    /// Minor number; absent or -1 is any.
+    pub minor: Option<i64>,
+    /// Which of read (1), write (2), mknod (4).
+    pub access: u8,
+}
+
+/// `linux.resources.memory`, in bytes; -1 is unlimited.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// `limit`.
+    pub limit: Option<i64>,
+    /// `reservation`.
+    pub reservation: Option<i64>,
+    /// `swap`: memory and swap together.
+    pub swap: Option<i64>,
+}
+
+/// `linux.resources.cpu`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu<'a> {
+    /// `shares`: 2 to 262144.
+    pub shares: Option<u64>,
+    /// `quota` in microseconds a period; -1 or 0 is none.
+    pub quota: Option<i64>,
+    /// `burst` in microseconds.
+    pub burst: Option<u64>,
+    /// `period` in microseconds.
+    pub period: Option<u64>,
+    /// `cpus`: a list such as `0-3,7`.
+    pub cpus: Option<&'a CStr>,
+    /// `mems`: a list of memory nodes.
+    pub mems: Option<&'a CStr>,
+    /// `idle`: 1 for SCHED_IDLE.
+    pub idle: Option<i64>,
+}
+
+/// One of `linux.resources.hugepageLimits`.
+#[derive(Clone, Copy, Debug)]
+pub struct HugepageLimit<'a> {
+    /// Page size as in the cgroup's file names: `2MB`.
+    pub page_size: &'a CStr,
+    /// Bytes.
+    pub limit: u64,
+}
+
+/// runtime.json: LinuxKit `moby/schema.go`. A missing file is the default value.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Runtime<'a> {
+    /// Control groups to make, below /sys/fs/cgroup.
+    pub cgroups: &'a [&'a CStr],
+    /// Mounts in the machine's mount namespace, before the container exists.
+    pub mounts: &'a [Mount<'a>],
+    /// Directories to make; a relative one is below the bundle's `rootfs`.
+    pub mkdir: &'a [&'a CStr],
+    /// Interfaces for the container's network namespace.
+    pub interfaces: &'a [Interface<'a>],
+    /// Where to bind each namespace of the container, in the order of [`Namespace::ALL`].
+    pub bind_namespaces: [Option<&'a CStr>; 7],
+    /// containerd's namespace: meaningless here, kept for those who look.
+    pub namespace: Option<&'a CStr>,
+}
+
+/// One of runtime.json's `interfaces`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Interface<'a> {
+    /// Name inside the container. Required.
+    pub name: Option<&'a CStr>,
+    /// Kind of link to make; absent to move an existing one.
+    pub add: Option<&'a CStr>,
+    /// Name of the other end of a veth pair, which stays outside. Implies `add: veth`.
+    pub peer: Option<&'a CStr>,
+    /// Make it outside and move it in, rather than make it inside.
+    pub create_in_root: bool,
+}

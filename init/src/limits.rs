@@ -1,0 +1,31 @@
+//! Every bound pidone has, each with its reason. One past a bound is an error that names it; nothing is ever cut short
+//! in silence.
+
+/// A config.json of a large Kubernetes pod is about 60 KiB; the specification sets no bound.
+pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+/// runtime.json lists mounts, interfaces and namespace files: a few kilobytes in every known image.
+pub const RUNTIME_BYTES_MAX: usize = 256 * 1024;
+/// All that a launch keeps of both texts, and its plan. A text's strings are at most as long as the text; the rest are
+/// records of a few words. The region is `.bss`: pages that are never touched cost nothing.
+pub const ARENA_BYTES: usize = 4 * CONFIG_BYTES_MAX;
+/// Nesting of JSON. The deepest place the specification knows is 7 levels down.
+pub const JSON_DEPTH_MAX: usize = 32;
+
+/// Steps of one plan: about 60 for an ordinary container, plus one or two for each mount and device. A step's number
+/// crosses the launcher's pipe as a `u16`.
+pub const STEPS_MAX: usize = 16384;
+
+/// Containers in one image, over all sections. Images have a few dozen; a thousand at once is a promise.
+pub const CONTAINERS_MAX: usize = 1024;
+/// A container's name is its directory's name. Longer than 64 bytes would not be a name that a person types.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// One line of the kernel log; the kernel refuses records of more than 1024 bytes, its own prefix included.
+pub const LOG_LINE_BYTES: usize = 896;
+
+/// The kernel's own command line is at most 2048 bytes on x86 and 4096 elsewhere.
+pub const CMDLINE_BYTES_MAX: usize = 4096;
+
+const _: () = assert!(ARENA_BYTES >= CONFIG_BYTES_MAX + RUNTIME_BYTES_MAX);
+const _: () = assert!(STEPS_MAX <= u16::MAX as usize);
+const _: () = assert!(CONTAINERS_MAX <= u16::MAX as usize);

@@ -1,0 +1,70 @@
+//! The log: records in the kernel's own, so that they reach every `console=` the operator named, obey `loglevel=` and
+//! `quiet`, and stand in dmesg between the kernel's. Where there is no /dev/kmsg, standard error.
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use rustix::fd::AsFd;
+
+use crate::limits;
+use crate::sys::file::{self, CWD, Open};
+use crate::text::Line;
+
+/// How much a record matters: the numbers are the kernel's (syslog(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// Something failed.
+    Error = 3,
+    /// Something is not as it should be.
+    Warning = 4,
+    /// What is being done.
+    Info = 6,
+    /// How it is being done.
+    Debug = 7,
+}
+
+/// Records above this level are not written.
+static THRESHOLD: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// Sets the least important level that is still written.
+pub fn set_threshold(level: Level) {
+    THRESHOLD.store(level as u8, Ordering::Relaxed);
+}
+
+/// Writes one record: `pidone: ` and what `write` adds.
+pub fn record(level: Level, write: impl FnOnce(&mut Line)) {
+    if level as u8 > THRESHOLD.load(Ordering::Relaxed) {
+        return;
+    }
+    let mut buffer = [0; limits::LOG_LINE_BYTES];
+    let mut line = Line::new(&mut buffer);
+    line.byte(b'<').byte(b'0' + level as u8).text(">pidone: ");
+    write(&mut line);
+    line.byte(b'\n');
+    let bytes = line.bytes();
+    // A log that cannot be written is no reason to stop: there is nobody left to tell.
+    let _ = match file::open(CWD, c"/dev/kmsg", Open::Write) {
+        Ok(log) => file::write_all(log.as_fd(), bytes),
+        Err(_) => file::write_all(file::standard_error(), bytes.get(3..).unwrap_or(&[])),
+    };
+}
+
+/// A record that something failed.
+pub fn error(write: impl FnOnce(&mut Line)) {
+    record(Level::Error, write);
+}
+
+/// A record that something is not as it should be.
+pub fn warning(write: impl FnOnce(&mut Line)) {
+    record(Level::Warning, write);
+}
+
+/// A record of what is being done.
+pub fn info(write: impl FnOnce(&mut Line)) {
+    record(Level::Info, write);
+}
+
+/// A record of how it is being done.
+pub fn debug(write: impl FnOnce(&mut Line)) {
+    record(Level::Debug, write);
+}

@@ -1,0 +1,1 @@
+//! Kernel state to `Facts`: read only.

@@ -1,0 +1,366 @@
+//! The one vocabulary: everything pidone does to the machine is a [`Step`]. Booting is a constant list of steps,
+//! launching a container a computed one; `apply` performs both, `print` writes both down.
+//!
+//! What keeps it honest: no step has a result that a later one needs; each says in its data which failures are fine;
+//! container paths stay unresolved until the moment of use; a step is `Copy` and prints as one line; a list has no `if`.
+
+use core::ffi::CStr;
+
+use crate::abi::bpf::Instruction;
+use crate::abi::namespace::Namespace;
+use crate::config::spec::{Capabilities, IdMapping, Rlimit};
+
+/// Where a path starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The root of the process that applies the step: the machine's.
+    Machine,
+    /// The container's root. Resolved with openat2(2) and `RESOLVE_IN_ROOT` when the step is applied, so that no link
+    /// in a hostile image leads out of it.
+    Container,
+}
+
+/// A path and where it starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Where it starts.
+    pub base: Base,
+    /// The path, absolute from there.
+    pub path: &'a CStr,
+}
+
+impl<'a> Place<'a> {
+    /// A path on the machine.
+    pub const fn machine(path: &'a CStr) -> Place<'a> {
+        Place { base: Base::Machine, path }
+    }
+
+    /// A path inside the container's root.
+    pub const fn container(path: &'a CStr) -> Place<'a> {
+        Place { base: Base::Container, path }
+    }
+}
+
+/// What may fail without harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Absence is an error.
+    Error,
+    /// What is to be changed need not exist (ENOENT, ENOTDIR).
+    Ok,
+}
+
+/// What to do about a mount point that is one already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// Mount on top of it.
+    Cover,
+    /// Keep what is there.
+    Keep,
+}
+
+/// Kind of a device node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// `c` or `u`.
+    Character,
+    /// `b`.
+    Block,
+    /// `p`.
+    Fifo,
+}
+
+/// A device node.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceNode<'a> {
+    /// Where.
+    pub at: Place<'a>,
+    /// Kind.
+    pub kind: DeviceKind,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Permissions.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// Attributes to change on an existing mount: mount_setattr(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// `MOUNT_ATTR_*` to set.
+    pub set: u64,
+    /// `MOUNT_ATTR_*` to clear.
+    pub clear: u64,
+    /// `MS_SHARED`, `MS_PRIVATE`, `MS_SLAVE`, `MS_UNBINDABLE`, or 0 to leave it.
+    pub propagation: u64,
+    /// Whether `set` and `clear` also hold for the mounts below.
+    pub recursive: bool,
+    /// Whether `propagation` also holds for the mounts below.
+    pub propagation_recursive: bool,
+}
+
+/// A new file system instance: mount(2).
+#[derive(Clone, Copy, Debug)]
+pub struct NewMount<'a> {
+    /// File system type.
+    pub kind: &'a CStr,
+    /// Device or name.
+    pub source: &'a CStr,
+    /// Where. Made (as a directory) when missing.
+    pub target: Place<'a>,
+    /// `MS_*` flags, without propagation.
+    pub flags: u64,
+    /// File system specific options, comma separated.
+    pub data: &'a CStr,
+    /// What if something is mounted there.
+    pub existing: Existing,
+    /// Propagation and recursive attributes to set afterwards, in one more call if not the default.
+    pub attributes: Attributes,
+}
+
+/// A bind mount: open_tree(2), mount_setattr(2), move_mount(2).
+#[derive(Clone, Copy, Debug)]
+pub struct Bind<'a> {
+    /// What: a file or directory of the machine.
+    pub source: &'a CStr,
+    /// Where. Made, of the source's kind, when missing.
+    pub target: Place<'a>,
+    /// Whether the mounts below the source come along.
+    pub recursive: bool,
+    /// What to change on the copy before it is attached.
+    pub attributes: Attributes,
+}
+
+/// An interface for the container's network namespace: LinuxKit's runtime.json.
+#[derive(Clone, Copy, Debug)]
+pub struct InterfaceStep<'a> {
+    /// Name inside the container.
+    pub name: &'a CStr,
+    /// How it comes to be.
+    pub origin: Origin<'a>,
+}
+
+/// How an interface comes to be in a container.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    /// It exists on the machine and is moved.
+    Existing,
+    /// One end of a veth pair; the other, of this name, stays on the machine.
+    Veth {
+        /// Name of the end that stays.
+        peer: &'a CStr,
+    },
+    /// A new link of this kind, made on the machine and moved.
+    MadeOutside {
+        /// Link kind as in `ip link add type`.
+        kind: &'a CStr,
+    },
+    /// A new link of this kind, made in the container's namespace.
+    MadeInside {
+        /// Link kind as in `ip link add type`.
+        kind: &'a CStr,
+    },
+}
+
+/// One effect on the machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// Makes a directory and its parents (0755). An existing directory keeps its mode.
+    MakeDirectory {
+        /// Where.
+        at: Place<'a>,
+        /// Permissions, the umask not applied.
+        mode: u32,
+    },
+    /// Makes a device node; an existing node of the same kind and number is kept and given mode and owner.
+    MakeDevice(DeviceNode<'a>),
+    /// Makes a symbolic link; an existing file of any kind is kept.
+    MakeSymlink {
+        /// Where.
+        at: Place<'a>,
+        /// What it says.
+        to: &'a CStr,
+    },
+    /// Writes a text into an existing file in one write(2): the way procfs, sysfs and cgroup files want it.
+    Write {
+        /// Which file.
+        at: Place<'a>,
+        /// What, without a newline.
+        text: &'a CStr,
+        /// What if it is not there.
+        absent: Absent,
+    },
+    /// Mounts a new file system instance.
+    Mount(NewMount<'a>),
+    /// Bind-mounts a file or directory.
+    Bind(Bind<'a>),
+    /// Changes attributes of the mount at a place.
+    SetAttributes {
+        /// A mount point.
+        at: Place<'a>,
+        /// What to change.
+        attributes: Attributes,
+    },
+    /// Makes a path read-only (with all below it) by binding it on itself: runtime-spec `linux.readonlyPaths`.
+    MakeReadonly {
+        /// Which path; absence is fine.
+        at: Place<'a>,
+    },
+    /// Hides a path: a directory under an empty read-only tmpfs, a file under the machine's /dev/null:
+    /// runtime-spec `linux.maskedPaths`.
+    Mask {
+        /// Which path; absence is fine.
+        at: Place<'a>,
+    },
+    /// Unmounts what is on top at a machine path, lazily with everything below. Absence is fine.
+    Unmount {
+        /// Which path.
+        path: &'a CStr,
+    },
+    /// Removes what a directory holds, not the directory, without leaving its file system.
+    Empty {
+        /// Which directory of the machine.
+        path: &'a CStr,
+    },
+    /// Makes a control group and its ancestors, and hands every controller that exists down to it.
+    MakeCgroup {
+        /// Absolute path from the cgroup root: `/services/web`.
+        path: &'a CStr,
+    },
+    /// Writes one control file of a control group.
+    WriteCgroup {
+        /// Path of the group.
+        path: &'a CStr,
+        /// File: `memory.max`.
+        file: &'a CStr,
+        /// Text.
+        text: &'a CStr,
+    },
+    /// Attaches a device filter to a control group: `BPF_CGROUP_DEVICE`.
+    FilterDevices {
+        /// Path of the group.
+        path: &'a CStr,
+        /// The compiled rules.
+        program: &'a [Instruction],
+    },
+    /// Removes a control group after killing what is in it. Absence is fine.
+    RemoveCgroup {
+        /// Path of the group.
+        path: &'a CStr,
+    },
+    /// Gives the new user namespace its mappings, from outside: user_namespaces(7).
+    MapIds {
+        /// uid_map.
+        uids: &'a [IdMapping],
+        /// gid_map.
+        gids: &'a [IdMapping],
+    },
+    /// Gives the container an interface.
+    Interface(InterfaceStep<'a>),
+    /// Sets the loopback interface up; the kernel gives it 127.0.0.1/8 and ::1/128.
+    LoopbackUp,
+    /// Binds a namespace of the container's process on a file.
+    BindNamespace {
+        /// Which.
+        kind: Namespace,
+        /// The file; made with its parents when missing.
+        path: &'a CStr,
+    },
+    /// Joins a namespace by a file: setns(2).
+    JoinNamespace {
+        /// Which.
+        kind: Namespace,
+        /// Its file, on the machine.
+        path: &'a CStr,
+    },
+    /// Leaves the current cgroup namespace for a new one rooted where the process is: unshare(2). After clone3(2)
+    /// has put it into its group, or the root would be the launcher's.
+    NewCgroupNamespace,
+    /// Becomes root of a user namespace: all ids 0, no additional groups.
+    BecomeRoot,
+    /// Starts a session, so that the machine's terminal cannot signal the container.
+    NewSession,
+    /// sethostname(2).
+    SetHostname {
+        /// The name.
+        name: &'a CStr,
+    },
+    /// setdomainname(2).
+    SetDomainname {
+        /// The name.
+        name: &'a CStr,
+    },
+    /// Makes a directory of the machine the container's root: binds it on itself, so that it is a mount of its own, and
+    /// resolves every later container path in it.
+    OpenRoot {
+        /// The directory.
+        path: &'a CStr,
+    },
+    /// Makes the container's root the root of its mount namespace and drops the machine's: pivot_root(2).
+    PivotRoot,
+    /// Makes the container's root the process's root in the machine's mount namespace: chroot(2).
+    ChangeRoot,
+    /// Sets a resource limit: prlimit(2).
+    SetRlimit(Rlimit),
+    /// prctl(2) PR_SET_NO_NEW_PRIVS.
+    SetNoNewPrivileges,
+    /// Drops every capability not in the set from the bounding set.
+    LimitCapabilities {
+        /// What stays.
+        bounding: u64,
+    },
+    /// Takes user, group, additional groups and umask, and keeps permitted capabilities across the change.
+    SetUser {
+        /// User id.
+        uid: u32,
+        /// Group id.
+        gid: u32,
+        /// Additional group ids.
+        groups: &'a [u32],
+        /// File mode creation mask.
+        umask: u32,
+    },
+    /// Sets the permitted, effective, inheritable and ambient sets.
+    SetCapabilities(Capabilities),
+    /// Changes to the working directory, made (0755) when missing, and checks that it is inside the root.
+    ChangeDirectory {
+        /// Absolute inside the container.
+        path: &'a CStr,
+    },
+    /// Replaces the process by the container's program; every descriptor from 3 up is closed.
+    Execute(Program<'a>),
+}
+
+/// What a container runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    /// Program and arguments. A name without a slash is looked up in the `PATH` of `environment`.
+    pub arguments: &'a [&'a CStr],
+    /// `NAME=value` strings, the last of each name only.
+    pub environment: &'a [&'a CStr],
+}
+
+/// All that a launch does, in four lists, and how to take it back.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// `CLONE_NEW*` of the namespaces the container's process is born with.
+    pub clone_flags: u64,
+    /// Control group the process is born in, from the cgroup root.
+    pub cgroup: &'a CStr,
+    /// On the machine, before the container's process exists.
+    pub before: &'a [Step<'a>],
+    /// Inside, by the container's process, up to and including the exec.
+    pub inside: &'a [Step<'a>],
+    /// On the machine, after the process has done all of `inside` but the exec, which waits for this.
+    pub after: &'a [Step<'a>],
+    /// On the machine, when the container has ended: in this order, best effort.
+    pub clean: &'a [Step<'a>],
+    /// On the machine, before `clean`, when the launch failed: takes back what `clean` leaves for others to use (mounts
+    /// of runtime.json, bound namespaces). In this order, best effort.
+    pub undo: &'a [Step<'a>],
+}

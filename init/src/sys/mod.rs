@@ -1,0 +1,18 @@
+//! The kernel's calls: typed outside, `unsafe` inside, one file a concern. Each function is one system call or one
+//! indivisible habit, returns the bare error number, and says in its documentation which man page it follows.
+//!
+//! rustix has most calls; the few it lacks are made through [`raw`].
+
+pub mod arena;
+pub mod file;
+pub mod mount;
+pub mod process;
+mod raw;
+pub mod region;
+pub mod signal;
+pub mod time;
+
+pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What a system call returns: a value, or the kernel's bare error number.
+pub type Result<T> = core::result::Result<T, rustix::io::Errno>;

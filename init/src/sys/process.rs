@@ -1,0 +1,186 @@
+//! Processes: fork, clone into namespaces, exec, wait, signal, exit.
+
+use core::ffi::{CStr, c_char};
+
+use linux_raw_sys::general::{
+    __NR_clone, __NR_clone3, __NR_execve, __NR_exit_group, __NR_kill, __NR_wait4, __NR_waitid, CLONE_INTO_CGROUP,
+    CLONE_PARENT, SIGCHLD, WEXITED, WNOHANG, WNOWAIT, clone_args,
+};
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::Errno;
+
+use super::{Result, raw};
+
+/// A process id; always positive.
+pub type Pid = i32;
+
+/// Which of the two processes returned from a fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fork {
+    /// The one that called; the child's id.
+    Parent(Pid),
+    /// The new one.
+    Child,
+}
+
+/// How a process ended: wait(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It exited with this code.
+    Exited(u8),
+    /// This signal ended it.
+    Killed(u8),
+}
+
+impl Ended {
+    /// The status a shell would show: the code, or 128 and the signal.
+    pub fn code(self) -> u8 {
+        match self {
+            Ended::Exited(code) => code,
+            Ended::Killed(signal) => signal.saturating_add(128),
+        }
+    }
+}
+
+/// Makes a copy of this process: fork(2).
+///
+/// There is one thread and no heap, so the child may go on with anything.
+pub fn fork() -> Result<Fork> {
+    // SAFETY: no flags but the exit signal: a plain fork. The null stack means "a copy of mine".
+    let pid = unsafe { raw::call(__NR_clone, [SIGCHLD as usize, 0, 0, 0, 0, 0]) }?;
+    Ok(if pid == 0 { Fork::Child } else { Fork::Parent(pid as Pid) })
+}
+
+/// Makes a container's first process: clone3(2), born in new namespaces and in its control group.
+///
+/// `namespaces` is a set of `CLONE_NEW*`. With `sibling` the new process becomes a child of *our parent*: that is how
+/// PID 1 gets the exit status of a container whose launcher has long gone.
+pub fn clone_container(namespaces: u64, cgroup: Option<BorrowedFd>, sibling: bool) -> Result<Fork> {
+    let mut arguments = clone_args {
+        flags: namespaces,
+        pidfd: 0,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: u64::from(SIGCHLD),
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: 0,
+    };
+    if sibling {
+        // The exit signal is then the caller's own (clone(2)), and must not be given again.
+        arguments.flags |= u64::from(CLONE_PARENT);
+        arguments.exit_signal = 0;
+    }
+    if let Some(cgroup) = &cgroup {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    let pointer = &raw const arguments as usize;
+    // SAFETY: a whole `clone_args` of the size given; no shared memory and no new stack: a fork as far as memory goes.
+    let pid = unsafe { raw::call(__NR_clone3, [pointer, size_of::<clone_args>(), 0, 0, 0, 0]) }?;
+    Ok(if pid == 0 { Fork::Child } else { Fork::Parent(pid as Pid) })
+}
+
+/// A NULL-terminated vector of C strings, as execve(2) wants it. Made by [`crate::apply`] from the arena.
+pub struct Vector<'a>(&'a [*const c_char]);
+
+impl<'a> Vector<'a> {
+    /// Fills `slots`, which must be one longer than `strings`.
+    pub fn fill(strings: &[&'a CStr], slots: &'a mut [*const c_char]) -> Result<Vector<'a>> {
+        if slots.len() <= strings.len() {
+            return Err(Errno::TOOBIG);
+        }
+        for (slot, string) in slots.iter_mut().zip(strings) {
+            *slot = string.as_ptr();
+        }
+        for slot in slots.iter_mut().skip(strings.len()) {
+            *slot = core::ptr::null();
+        }
+        Ok(Vector(slots))
+    }
+}
+
+/// Replaces the process: execve(2). Returns only the error.
+pub fn execute(path: &CStr, arguments: &Vector, environment: &Vector) -> Errno {
+    let call = [path.as_ptr() as usize, arguments.0.as_ptr() as usize, environment.0.as_ptr() as usize, 0, 0, 0];
+    // SAFETY: a C string and two vectors that `Vector::fill` ended in NULL, all alive during the call.
+    match unsafe { raw::call(__NR_execve, call) } {
+        Ok(_) => Errno::NOEXEC,
+        Err(errno) => errno,
+    }
+}
+
+/// Ends the process: exit_group(2).
+pub fn exit(code: u8) -> ! {
+    loop {
+        // SAFETY: takes a number and does not return.
+        let _ = unsafe { raw::call(__NR_exit_group, [code as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// A child that has ended and is not reaped yet, which stays so: waitid(2) with WNOWAIT.
+pub fn peek_ended() -> Result<Option<Pid>> {
+    // `siginfo_t` is 128 bytes; `si_pid` is the fifth 32-bit word on 64-bit targets.
+    let mut info = [0_u32; 32];
+    let options = (WEXITED | WNOHANG | WNOWAIT) as usize;
+    // SAFETY: the kernel writes at most one `siginfo_t` into `info`; P_ALL (0) takes no id; no usage is asked for.
+    unsafe { raw::call(__NR_waitid, [0, 0, info.as_mut_ptr() as usize, options, 0, 0]) }?;
+    let [_, _, _, _, pid, ..] = info;
+    Ok(if pid == 0 { None } else { Some(pid as Pid) })
+}
+
+/// Reaps one child: wait4(2). `block` waits for it; otherwise `None` says that it still runs.
+pub fn reap(pid: Pid, block: bool) -> Result<Option<Ended>> {
+    let mut status = 0_u32;
+    let options = if block { 0 } else { WNOHANG as usize };
+    let call = [pid as usize, &raw mut status as usize, options, 0, 0, 0];
+    loop {
+        // SAFETY: the kernel writes one `int` into `status`; no usage is asked for.
+        match unsafe { raw::call(__NR_wait4, call) } {
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(errno),
+            Ok(0) => return Ok(None),
+            Ok(_) => break,
+        }
+    }
+    let signal = (status & 0x7f) as u8;
+    Ok(Some(if signal == 0 { Ended::Exited((status >> 8) as u8) } else { Ended::Killed(signal) }))
+}
+
+/// Sends a signal: kill(2). -1 is every process but this one and PID 1.
+pub fn kill(pid: Pid, signal: u8) -> Result<()> {
+    // SAFETY: takes two numbers.
+    unsafe { raw::call(__NR_kill, [pid as usize, signal as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// This process's id, in its own pid namespace: getpid(2).
+pub fn own_pid() -> Pid {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_seen_before_it_is_reaped_and_its_code_is_kept() {
+        let Fork::Parent(pid) = fork().unwrap() else { exit(7) };
+        assert_eq!(reap(pid, true), Ok(Some(Ended::Exited(7))));
+        assert_eq!(reap(pid, false), Err(Errno::CHILD));
+    }
+
+    #[test]
+    fn a_killed_child_reports_its_signal() {
+        let Fork::Parent(pid) = fork().unwrap() else {
+            loop {
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+        };
+        kill(pid, 9).unwrap();
+        let ended = reap(pid, true).unwrap().unwrap();
+        assert_eq!((ended, ended.code()), (Ended::Killed(9), 137));
+    }
+}

@@ -1,0 +1,69 @@
+//! Signals without handlers: all blocked, read from a descriptor. rt_sigprocmask(2), rt_sigaction(2), signalfd(2).
+
+use linux_raw_sys::general::{
+    __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_signalfd4, O_CLOEXEC, O_NONBLOCK, SIG_SETMASK,
+};
+use rustix::fd::{AsFd, FromRawFd, OwnedFd};
+
+use super::{Result, raw};
+
+/// `sizeof(sigset_t)` in the kernel: 64 signals.
+const SET_BYTES: usize = 8;
+
+fn set_mask(mask: u64) {
+    let call = [SIG_SETMASK as usize, &raw const mask as usize, 0, SET_BYTES, 0, 0];
+    // SAFETY: the kernel reads one 64-bit set; the old one is not asked for. It cannot fail with a valid `how`.
+    let _ = unsafe { raw::call(__NR_rt_sigprocmask, call) };
+}
+
+/// Blocks every signal that can be blocked.
+pub fn block_all() {
+    set_mask(!0);
+}
+
+/// Gives every signal its default disposition and unblocks all: what a program that is executed expects.
+pub fn reset() {
+    // A `struct sigaction` of zeros is SIG_DFL, no flags, no restorer, nothing masked. One spare word: its size differs
+    // between architectures.
+    let default = [0_u64; 5];
+    for signal in 1..=64 {
+        // SAFETY: the kernel reads one `struct sigaction`. SIGKILL and SIGSTOP are refused, which is as well.
+        let _ = unsafe { raw::call(__NR_rt_sigaction, [signal, default.as_ptr() as usize, 0, SET_BYTES, 0, 0]) };
+    }
+    set_mask(0);
+}
+
+/// A descriptor that reads blocked signals.
+pub struct SignalFd(OwnedFd);
+
+impl SignalFd {
+    /// For every signal. They must be blocked: [`block_all`].
+    pub fn open() -> Result<SignalFd> {
+        let mask = !0_u64;
+        // SFD_CLOEXEC and SFD_NONBLOCK are these by definition (signalfd(2)).
+        let flags = (O_CLOEXEC | O_NONBLOCK) as usize;
+        // SAFETY: the kernel reads one 64-bit set; -1 asks for a new descriptor.
+        let fd = unsafe {
+            raw::call(__NR_signalfd4, [-1_isize as usize, &raw const mask as usize, SET_BYTES, flags, 0, 0])
+        }?;
+        // SAFETY: the kernel just made it and nobody else knows it.
+        Ok(SignalFd(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+    }
+
+    /// The next pending signal's number.
+    pub fn next(&self) -> Result<Option<u8>> {
+        // `struct signalfd_siginfo` is 128 bytes; the first word is the signal.
+        let mut info = [0_u8; 128];
+        match rustix::io::read(&self.0, &mut info) {
+            Ok(_) => Ok(info.first().copied()),
+            Err(rustix::io::Errno::AGAIN) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> rustix::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

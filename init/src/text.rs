@@ -1,0 +1,196 @@
+//! Building a line of text in a caller's buffer, without the weight of `core::fmt`.
+//!
+//! Strings from outside (names, paths, values of a configuration) go through [`Line::quoted`], so that a hostile one
+//! can neither forge a log line nor steer a terminal.
+
+use crate::error::{Cause, Error};
+
+/// A line being written. Past the end of the buffer nothing is written, and [`Line::bytes`] ends in `...` to say so.
+pub struct Line<'a> {
+    buffer: &'a mut [u8],
+    used: usize,
+    overflowed: bool,
+}
+
+/// Anything that can be written as text.
+pub trait Print {
+    /// Appends the text to the line.
+    fn print(&self, line: &mut Line);
+}
+
+impl<'a> Line<'a> {
+    /// An empty line over `buffer`.
+    pub fn new(buffer: &'a mut [u8]) -> Line<'a> {
+        Line { buffer, used: 0, overflowed: false }
+    }
+
+    /// Empties the line.
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.overflowed = false;
+    }
+
+    /// What was written so far.
+    pub fn bytes(&mut self) -> &[u8] {
+        if self.overflowed {
+            let start = self.used.saturating_sub(3);
+            for byte in self.buffer.iter_mut().take(self.used).skip(start) {
+                *byte = b'.';
+            }
+        }
+        self.buffer.get(..self.used).unwrap_or(&[])
+    }
+
+    /// Whether something did not fit.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    /// Appends one byte as it is.
+    pub fn byte(&mut self, byte: u8) -> &mut Self {
+        match self.buffer.get_mut(self.used) {
+            Some(free) => {
+                *free = byte;
+                self.used += 1;
+            }
+            None => self.overflowed = true,
+        }
+        self
+    }
+
+    /// Appends bytes as they are: for text of our own.
+    pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        for byte in bytes {
+            self.byte(*byte);
+        }
+        self
+    }
+
+    /// Appends text of our own.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.raw(text.as_bytes())
+    }
+
+    /// Appends text from outside: control characters, quotes, spaces, backslashes and bytes over 126 become `\xNN`.
+    pub fn quoted(&mut self, bytes: &[u8]) -> &mut Self {
+        for &byte in bytes {
+            if matches!(byte, b'!'..=b'~') && byte != b'\\' && byte != b'"' {
+                self.byte(byte);
+            } else {
+                self.text("\\x").hexadecimal_digit(byte >> 4).hexadecimal_digit(byte & 15);
+            }
+        }
+        self
+    }
+
+    /// Appends a number in decimal.
+    pub fn number(&mut self, value: u64) -> &mut Self {
+        self.digits(value, 10)
+    }
+
+    /// Appends a signed number in decimal.
+    pub fn signed(&mut self, value: i64) -> &mut Self {
+        if value < 0 {
+            self.byte(b'-');
+        }
+        self.number(value.unsigned_abs())
+    }
+
+    /// Appends a number in octal with a leading zero, as file modes are written.
+    pub fn octal(&mut self, value: u64) -> &mut Self {
+        self.byte(b'0');
+        if value == 0 { self } else { self.digits(value, 8) }
+    }
+
+    /// Appends anything that prints.
+    pub fn print(&mut self, value: &dyn Print) -> &mut Self {
+        value.print(self);
+        self
+    }
+
+    fn hexadecimal_digit(&mut self, digit: u8) -> &mut Self {
+        self.byte(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
+    }
+
+    fn digits(&mut self, value: u64, base: u64) -> &mut Self {
+        let mut divisor = 1;
+        while value / divisor >= base {
+            divisor *= base;
+        }
+        while divisor > 0 {
+            self.byte(b'0' + (value / divisor % base) as u8);
+            divisor /= base;
+        }
+        self
+    }
+}
+
+impl Print for Error {
+    /// `what it was doing: why it failed`. The two causes that need more to be understood (a place in a text, a step of
+    /// a plan) are printed by those who hold the text and the plan.
+    fn print(&self, line: &mut Line) {
+        line.text(self.doing).text(": ");
+        match self.cause {
+            Cause::Kernel(errno) => line.print(&errno),
+            Cause::Limit { what, found, most } => {
+                line.text("too many ").text(what).text(": ").number(found).text(", at most ").number(most)
+            }
+            Cause::Text { at, problem } => line.text(problem).text(" at byte ").number(u64::from(at)),
+            Cause::Refused { field, problem } => line.text(field).text(": ").text(problem),
+            Cause::Step { number, errno } => line.text("step ").number(u64::from(number) + 1).text(": ").print(&errno),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Line)) -> String {
+        let mut buffer = [0; 64];
+        let mut line = Line::new(&mut buffer);
+        write(&mut line);
+        String::from_utf8(line.bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(
+            written(|l| {
+                l.number(0).byte(b' ').number(1234567890123);
+            }),
+            "0 1234567890123"
+        );
+        assert_eq!(
+            written(|l| {
+                l.number(u64::MAX);
+            }),
+            "18446744073709551615"
+        );
+        assert_eq!(
+            written(|l| {
+                l.signed(-17).byte(b' ').octal(0o1777).byte(b' ').octal(0);
+            }),
+            "-17 01777 0"
+        );
+    }
+
+    #[test]
+    fn hostile_text_cannot_forge_a_line() {
+        assert_eq!(
+            written(|l| {
+                l.quoted(b"a\nb\x1b[2J \"\\");
+            }),
+            r"a\x0ab\x1b[2J\x20\x22\x5c"
+        );
+    }
+
+    #[test]
+    fn a_full_line_says_that_it_is_cut() {
+        let mut buffer = [0; 8];
+        let mut line = Line::new(&mut buffer);
+        line.text("0123456789");
+        assert!(line.overflowed());
+        assert_eq!(line.bytes(), b"01234...");
+    }
+}
