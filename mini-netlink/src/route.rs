@@ -1,0 +1,114 @@
+//! Routes: requests to add, replace and delete them. Pure.
+//!
+//! Source: `include/uapi/linux/rtnetlink.h`, rtnetlink(7).
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::address::{Action, SCOPE_LINK, SCOPE_NOWHERE, SCOPE_UNIVERSE, family, write_ip};
+use crate::wire::{Request, WriteError, Writer};
+
+/// The table that is looked in unless a rule says otherwise. `RT_TABLE_MAIN`
+pub const TABLE_MAIN: u32 = 254;
+
+// Kinds of messages and attributes.
+const NEW: u16 = 24;
+const DESTINATION: u16 = 1;
+const OUTPUT: u16 = 4;
+const GATEWAY: u16 = 5;
+const PRIORITY: u16 = 6;
+const SOURCE: u16 = 7;
+const TABLE: u16 = 15;
+
+/// `RTPROT_BOOT`: made while booting, by hand or by a script; routing daemons leave it alone.
+const PROTOCOL_BOOT: u8 = 3;
+/// `RTN_UNICAST`: an ordinary route.
+const TYPE_UNICAST: u8 = 1;
+/// `RTNH_F_ONLINK`: believe that the gateway is on this link.
+const ON_LINK: u32 = 4;
+
+/// A route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where to: an address of the network.
+    pub destination: IpAddr,
+    /// How many leading bits of it count; with 0 this is the default route, whose address gives the family only.
+    pub prefix_length: u8,
+    /// The next machine on the way.
+    pub gateway: Option<IpAddr>,
+    /// The index of the link to send by.
+    pub output: Option<u32>,
+    /// The address to send from.
+    pub source: Option<IpAddr>,
+    /// How far the destination is. `None`: the usual one for adding, any for deleting.
+    pub scope: Option<u8>,
+    /// The gateway is on the link even if no address of ours says so.
+    pub on_link: bool,
+    /// Of two routes to one destination, that with the lower metric is used.
+    pub metric: Option<u32>,
+    /// The table: [`TABLE_MAIN`] for example.
+    pub table: u32,
+}
+
+impl Route {
+    /// The default route of IPv4; give it a gateway, a link or both.
+    pub const DEFAULT_V4: Self = Self::to(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    /// The default route of IPv6; give it a gateway, a link or both.
+    pub const DEFAULT_V6: Self = Self::to(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
+
+    /// A route in the main table; give it a gateway, a link or both.
+    pub const fn to(destination: IpAddr, prefix_length: u8) -> Self {
+        Self {
+            destination,
+            prefix_length,
+            gateway: None,
+            output: None,
+            source: None,
+            scope: None,
+            on_link: false,
+            metric: None,
+            table: TABLE_MAIN,
+        }
+    }
+}
+
+/// Adds, replaces or deletes a route. `RTM_NEWROUTE`, `RTM_DELROUTE`
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeRoute {
+    /// What to do.
+    pub action: Action,
+    /// With which route. To delete, only what is set must be equal; the first that is goes.
+    pub route: Route,
+}
+
+impl Request for ChangeRoute {
+    fn write(&self, writer: &mut Writer<'_>) {
+        let route = &self.route;
+        // A route without a gateway leads to what is on the link itself. IPv6 has no scopes here.
+        let usual_scope = match (self.action, route.gateway) {
+            (Action::Delete, _) => SCOPE_NOWHERE,
+            (_, None) if route.destination.is_ipv4() => SCOPE_LINK,
+            _ => SCOPE_UNIVERSE,
+        };
+        let (protocol, kind) = if self.action == Action::Delete { (0, 0) } else { (PROTOCOL_BOOT, TYPE_UNICAST) };
+        let flags = if route.on_link { ON_LINK } else { 0 };
+        self.action.start(writer, NEW);
+        // `struct rtmsg`. Its table has eight bits, so it travels as an attribute instead.
+        writer.put(&[family(&route.destination), route.prefix_length, 0, 0]);
+        writer.put(&[0, protocol, route.scope.unwrap_or(usual_scope), kind]);
+        writer.put(&flags.to_ne_bytes());
+        if route.prefix_length > 0 {
+            write_ip(writer, DESTINATION, &route.destination);
+        }
+        for (attribute, address) in [(GATEWAY, &route.gateway), (SOURCE, &route.source)] {
+            match address {
+                None => {}
+                Some(address) if family(address) == family(&route.destination) => write_ip(writer, attribute, address),
+                // The kernel would read the first four bytes of sixteen.
+                Some(_) => writer.fail(WriteError::MixedFamilies),
+            }
+        }
+        writer.optional_number(OUTPUT, route.output);
+        writer.optional_number(PRIORITY, route.metric);
+        writer.number(TABLE, route.table);
+    }
+}

@@ -1,0 +1,314 @@
+//! The netlink socket: the only file with system calls.
+//!
+//! One exchange is one `send` of one or more requests, then `recv` until each of them has its verdict. The kernel works
+//! a request off inside `send` (and tells a list inside `recv`), so an answer that is not there will never come:
+//! nothing here ever waits.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, getsockname, recv, send, socket_with,
+};
+
+use crate::address::{Action, Address, ChangeAddress};
+use crate::error::{Error, Refusal};
+use crate::link::{DeleteLink, GetLink, Link, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink};
+use crate::reply::Reply;
+use crate::route::{ChangeRoute, Route};
+use crate::wire::{INTERRUPTED, Message, Messages, Request, encode};
+
+/// A buffer that is long enough for every answer about links, and for some hundred requests at once.
+///
+/// The kernel cuts lists into datagrams of at most 8,192 bytes where a page is at most that long.
+pub const BUFFER_BYTES: usize = 8192;
+
+/// What `setsockopt` may turn on, as level and option, each with the number 1 as its value.
+///
+/// rustix has no safe call for them, so [`Socket::open`] does without, and failures then have a number but no text. A
+/// caller that can make the call does so on [`Socket::as_fd`]; a kernel that has no such option says `ENOPROTOOPT`.
+/// - `NETLINK_CAP_ACK`: a failure does not repeat the request.
+/// - `NETLINK_EXT_ACK`: a failure comes with the kernel's explanation.
+/// - `NETLINK_GET_STRICT_CHK`: what is not understood in a request for objects is an error.
+pub const SOCKET_OPTIONS: [(u32, u32); 3] = [(SOL_NETLINK, 10), (SOL_NETLINK, 11), (SOL_NETLINK, 12)];
+const SOL_NETLINK: u32 = 270;
+
+/// How often a signal may cut off one `send`. A caller with a storm of signals has other problems.
+const SENDS_MAX: u32 = 64;
+/// How many datagrams one exchange may take: a list of a million links fits, an endless one ends.
+const DATAGRAMS_MAX: u32 = 1 << 18;
+/// How often a list is asked for. Each time it was told, something changed meanwhile.
+const DUMPS_MAX: u32 = 16;
+
+/// A netlink socket for the network namespace that the caller was in when it was made.
+#[derive(Debug)]
+pub struct Socket<'b> {
+    descriptor: OwnedFd,
+    port: u32,
+    /// The sequence number of the next request.
+    sequence: u32,
+    buffer: &'b mut [u8],
+}
+
+impl<'b> Socket<'b> {
+    /// Opens a socket that writes its requests into, and reads the answers from, `buffer`: [`BUFFER_BYTES`] or more.
+    pub fn open(buffer: &'b mut [u8]) -> Result<Self, Error> {
+        // No protocol is number 0, `NETLINK_ROUTE`.
+        let descriptor = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+        // The kernel has port 0. It lets nobody else send to a socket that is connected to it.
+        connect(&descriptor, &SocketAddrNetlink::new(0, 0))?;
+        let port = SocketAddrNetlink::try_from(getsockname(&descriptor)?)?.pid();
+        Ok(Self { descriptor, port, sequence: 1, buffer })
+    }
+
+    /// The link with this name. A name that does not exist is refused with `ENODEV`.
+    pub fn link(&mut self, name: &LinkName) -> Result<Link, Error> {
+        self.get_link(&GetLink::Named(*name))
+    }
+
+    /// The link with this index. An index that does not exist is refused with `ENODEV`.
+    pub fn link_at(&mut self, index: u32) -> Result<Link, Error> {
+        self.get_link(&GetLink::Index(index))
+    }
+
+    /// The index of the link with this name.
+    pub fn link_index(&mut self, name: &LinkName) -> Result<u32, Error> {
+        self.link(name).map(|link| link.index)
+    }
+
+    /// Tells `each` of every link.
+    ///
+    /// If links come, go or change meanwhile, the list starts again from the first: [`Listed::Again`] says that what was
+    /// told so far is void.
+    pub fn links(&mut self, each: &mut dyn FnMut(Listed)) -> Result<(), Error> {
+        for attempt in 0..DUMPS_MAX {
+            if attempt > 0 {
+                each(Listed::Again);
+            }
+            let interrupted = self.ask(&GetLink::All, &mut |message| {
+                if let Some(link) = Link::read(message)? {
+                    each(Listed::Link(link));
+                }
+                Ok(())
+            })?;
+            if !interrupted {
+                return Ok(());
+            }
+        }
+        Err(Error::Interrupted)
+    }
+
+    /// Makes a pair of links that are connected to each other. Each end may be made in another namespace at once.
+    pub fn veth(&mut self, end: &LinkSettings<'_>, peer: &Peer<'_>) -> Result<(), Error> {
+        self.request(&NewLink { kind: "veth", settings: *end, peer: Some(*peer) })
+    }
+
+    /// Makes a link of any other kind, by the kernel's name for it: `bridge`, `dummy`, `ifb` and so on.
+    pub fn new_link(&mut self, kind: &str, settings: &LinkSettings<'_>) -> Result<(), Error> {
+        self.request(&NewLink { kind, settings: *settings, peer: None })
+    }
+
+    /// Changes a link: see [`SetLink`].
+    pub fn set_link(&mut self, index: u32, settings: &LinkSettings<'_>) -> Result<(), Error> {
+        self.request(&SetLink { index, settings: *settings })
+    }
+
+    /// Sets a link up. For [`LOOPBACK`](crate::link::LOOPBACK) the kernel also adds its addresses.
+    pub fn set_up(&mut self, index: u32) -> Result<(), Error> {
+        self.set_link(index, &LinkSettings { up: Some(true), ..LinkSettings::NONE })
+    }
+
+    /// Sets a link down.
+    pub fn set_down(&mut self, index: u32) -> Result<(), Error> {
+        self.set_link(index, &LinkSettings { up: Some(false), ..LinkSettings::NONE })
+    }
+
+    /// Gives a link another name. Before Linux 6.2 it must be down.
+    pub fn rename(&mut self, index: u32, name: &LinkName) -> Result<(), Error> {
+        self.set_link(index, &LinkSettings::named(*name))
+    }
+
+    /// Moves a link to another namespace, where it is down, has no addresses, and has this name or else the same.
+    pub fn move_link(&mut self, index: u32, namespace: Namespace<'_>, name: Option<&LinkName>) -> Result<(), Error> {
+        self.set_link(index, &LinkSettings { name: name.copied(), ..LinkSettings::NONE }.inside(namespace))
+    }
+
+    /// Deletes a link; of a `veth` also the other end.
+    pub fn delete_link(&mut self, index: u32) -> Result<(), Error> {
+        self.request(&DeleteLink { index })
+    }
+
+    /// Adds, replaces or deletes an address.
+    pub fn address(&mut self, action: Action, address: &Address) -> Result<(), Error> {
+        self.request(&ChangeAddress { action, address: *address })
+    }
+
+    /// Adds, replaces or deletes a route.
+    pub fn route(&mut self, action: Action, route: &Route) -> Result<(), Error> {
+        self.request(&ChangeRoute { action, route: *route })
+    }
+
+    /// Has one request carried out.
+    pub fn request(&mut self, request: &dyn Request) -> Result<(), Error> {
+        self.ask(request, &mut |_| Ok(())).map(|_| ())
+    }
+
+    /// Begins a row of requests that are sent together.
+    pub fn batch(&mut self) -> Batch<'_, 'b> {
+        Batch { socket: self, bytes: 0, requests: 0 }
+    }
+
+    fn get_link(&mut self, request: &GetLink) -> Result<Link, Error> {
+        let mut found = None;
+        self.ask(request, &mut |message| {
+            found = Link::read(message)?;
+            Ok(())
+        })?;
+        found.ok_or(Error::Lost)
+    }
+
+    /// One request, and what to do with the objects in its answer. Tells whether those changed meanwhile.
+    fn ask(&mut self, request: &dyn Request, each: &mut Each<'_>) -> Result<bool, Error> {
+        let mut batch = self.batch();
+        batch.add(request)?;
+        batch.exchange(each)
+    }
+
+    fn send(&self, bytes: usize) -> Result<(), Error> {
+        let requests = self.buffer.get(..bytes).unwrap_or_default();
+        for _ in 0..SENDS_MAX {
+            match send(&self.descriptor, requests, SendFlags::empty()) {
+                // A signal came before the kernel had read anything.
+                Err(Errno::INTR) => {}
+                // A datagram is sent whole or not at all.
+                sent => return sent.map(|_| ()).map_err(Error::Errno),
+            }
+        }
+        Err(Error::Errno(Errno::INTR))
+    }
+}
+
+/// What is done with each object of an answer.
+type Each<'a> = dyn FnMut(&Message<'_>) -> Result<(), Error> + 'a;
+
+impl AsFd for Socket<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// What [`Socket::links`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// A link.
+    Link(Link),
+    /// Something changed: forget what was told, the list starts again.
+    Again,
+}
+
+/// Requests that are sent together, in one datagram: one system call instead of many.
+#[derive(Debug)]
+pub struct Batch<'s, 'b> {
+    socket: &'s mut Socket<'b>,
+    bytes: usize,
+    requests: u16,
+}
+
+impl Batch<'_, '_> {
+    /// Adds a request. One that does not fit is left out, and the ones before it can still be sent.
+    pub fn add(&mut self, request: &dyn Request) -> Result<(), Error> {
+        let requests = self.requests.checked_add(1).ok_or(Error::Full)?;
+        let sequence = self.socket.sequence.wrapping_add(u32::from(self.requests));
+        let free = self.socket.buffer.get_mut(self.bytes..).unwrap_or_default();
+        self.bytes += encode(request, sequence, free)?;
+        self.requests = requests;
+        Ok(())
+    }
+
+    /// Has the requests carried out, in their order.
+    ///
+    /// The kernel does not stop at one that fails. The error is that of the first, and [`Refusal::request`] its number.
+    pub fn send(self) -> Result<(), Error> {
+        self.exchange(&mut |_| Ok(())).map(|_| ())
+    }
+
+    fn exchange(self, each: &mut Each<'_>) -> Result<bool, Error> {
+        let Self { socket, bytes, requests } = self;
+        let mut exchange = Exchange {
+            port: socket.port,
+            first: socket.sequence,
+            requests,
+            open: requests,
+            interrupted: false,
+            outcome: Ok(()),
+        };
+        // Also after a failure: an answer that comes late must not be taken for that of a later request.
+        socket.sequence = socket.sequence.wrapping_add(u32::from(requests));
+        // The kernel refuses an empty datagram.
+        if requests > 0 {
+            socket.send(bytes)?;
+        }
+        for _ in 0..DATAGRAMS_MAX {
+            if exchange.open == 0 {
+                return exchange.outcome.map(|()| exchange.interrupted);
+            }
+            match receive(&socket.descriptor, socket.buffer) {
+                Ok(datagram) => exchange.datagram(datagram, each),
+                // The rest of a list must be read before another can be asked for.
+                Err(Error::Truncated) => exchange.note(Error::Truncated),
+                Err(error) => return Err(exchange.outcome.err().unwrap_or(error)),
+            }
+        }
+        Err(Error::Lost)
+    }
+}
+
+/// Which answers are expected, and what came so far.
+struct Exchange {
+    port: u32,
+    first: u32,
+    requests: u16,
+    /// How many requests have no verdict yet.
+    open: u16,
+    interrupted: bool,
+    /// The first error. Later messages are read nevertheless, so that none is left for the next exchange.
+    outcome: Result<(), Error>,
+}
+
+impl Exchange {
+    fn datagram(&mut self, datagram: &[u8], each: &mut Each<'_>) {
+        for message in Messages::new(datagram) {
+            if let Err(error) = message.map_err(Error::from).and_then(|message| self.message(&message, each)) {
+                self.note(error);
+            }
+        }
+    }
+
+    fn message(&mut self, message: &Message<'_>, each: &mut Each<'_>) -> Result<(), Error> {
+        let Ok(request) = u16::try_from(message.sequence.wrapping_sub(self.first)) else { return Ok(()) };
+        if message.port != self.port || request >= self.requests {
+            return Ok(());
+        }
+        self.interrupted |= message.flags & INTERRUPTED != 0;
+        match Reply::read(message)? {
+            Reply::More(object) => return each(&object),
+            Reply::Done => {}
+            Reply::Failed(failure) => self.note(Error::Refused(Refusal::new(request, &failure))),
+        }
+        self.open = self.open.saturating_sub(1);
+        Ok(())
+    }
+
+    fn note(&mut self, error: Error) {
+        self.outcome = self.outcome.and(Err(error));
+    }
+}
+
+/// The next datagram. `Lost` if there is none, or if the kernel had no room for it.
+fn receive<'a>(descriptor: &OwnedFd, buffer: &'a mut [u8]) -> Result<&'a [u8], Error> {
+    match recv(descriptor, &mut *buffer, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
+        Ok((_, length)) => buffer.get(..length).ok_or(Error::Truncated),
+        Err(Errno::AGAIN | Errno::NOBUFS) => Err(Error::Lost),
+        Err(errno) => Err(Error::Errno(errno)),
+    }
+}
