@@ -5,9 +5,13 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
+
+/// How long an answer of the package archives is taken for current: asking apt takes most of a second.
+const ANSWER_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The repository's root.
 pub fn repository() -> &'static Path {
@@ -64,4 +68,25 @@ pub fn entry(kind: &str, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> 
     let unfinished = unfinished.keep();
     fs::rename(&unfinished, &path)?;
     Ok(path)
+}
+
+/// A short text that `ask` takes long to find out, kept for a day. When it cannot be asked for any more, an old answer that
+/// still `holds` will do: archives forget superseded packages.
+pub fn answer(name: &str, holds: impl Fn(&str) -> bool, ask: impl FnOnce() -> Result<String>) -> Result<String> {
+    let path = directory()?.join(name);
+    let known = fs::read_to_string(&path).ok().filter(|text| holds(text));
+    let written = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
+    let age = written.and_then(|time| SystemTime::now().duration_since(time).ok());
+    let fresh = age.is_some_and(|age| age < ANSWER_LIFETIME);
+    match known {
+        Some(text) if fresh => Ok(text),
+        known => match (ask(), known) {
+            (Ok(text), _) => {
+                fs::write(&path, &text)?;
+                Ok(text)
+            }
+            (Err(_), Some(text)) => Ok(text),
+            (Err(error), None) => Err(error),
+        },
+    }
 }

@@ -9,14 +9,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{cache, command};
-
-/// How long a resolved package name is taken for current: asking apt takes most of a second.
-const RESOLUTION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A kernel ready to boot.
 #[derive(Clone, Debug)]
@@ -75,26 +71,10 @@ fn debian(lane: Option<&str>) -> Result<Kernel> {
     Ok(Kernel { release: name_of(&modules), vmlinux: entry.join("vmlinux"), modules: Some(modules) })
 }
 
-/// The name of the package file for a lane; remembered, so that an unpacked kernel keeps working without the archive.
 fn package_file(lane: Option<&str>) -> Result<String> {
-    let memory = cache::directory()?.join(format!("kernel-lane-{}", lane.unwrap_or("default")));
-    let remembered = fs::read_to_string(&memory).ok().filter(|name| {
-        cache::directory().is_ok_and(|cache| cache.join("kernel").join(name.trim_end_matches(".deb")).is_dir())
-    });
-    let age = fs::metadata(&memory).and_then(|metadata| metadata.modified()).ok();
-    let fresh =
-        age.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age < RESOLUTION_LIFETIME);
-    match (remembered, fresh) {
-        (Some(name), true) => Ok(name),
-        (remembered, _) => match (resolve(lane), remembered) {
-            (Ok(name), _) => {
-                fs::write(&memory, &name)?;
-                Ok(name)
-            }
-            (Err(_), Some(name)) => Ok(name),
-            (Err(error), None) => Err(error),
-        },
-    }
+    let kernels = cache::directory()?.join("kernel");
+    let unpacked = |name: &str| kernels.join(name.trim_end_matches(".deb")).is_dir();
+    cache::answer(&format!("kernel-lane-{}", lane.unwrap_or("default")), unpacked, || resolve(lane))
 }
 
 fn resolve(lane: Option<&str>) -> Result<String> {

@@ -164,6 +164,14 @@ impl Tree {
         self.nodes.contains_key(&normal(path))
     }
 
+    /// The text of a regular file of the tree.
+    pub fn text(&self, path: &str) -> Result<String> {
+        match self.nodes.get(&normal(path)).map(|node| &node.kind) {
+            Some(Kind::File(content)) => Ok(String::from_utf8(content.read()?)?),
+            _ => bail!("{path} is not a file of the tree"),
+        }
+    }
+
     /// All entries in the order of their paths, which have no leading `/`; parents come before children.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))

@@ -1,0 +1,178 @@
+//! What a process does to others, and to the init above it.
+
+use std::fs;
+use std::io;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::Report;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Makes `count` processes, leaves them to whoever adopts them, and lets all of them exit at once with different codes.
+/// `orphans=COUNT`, and `orphans.left=COUNT` once no more vanish: those were not reaped.
+pub(crate) fn orphans(count: u32, report: &mut Report) {
+    let mut gate = [0; 2];
+    // SAFETY: the array has room for the two descriptors that pipe writes.
+    if unsafe { libc::pipe(gate.as_mut_ptr()) } != 0 {
+        return report.say("orphans.error", crate::error_name(&io::Error::last_os_error()));
+    }
+    let [waiting_end, held_end] = gate;
+    report.flush();
+    let before = process_count();
+    // SAFETY: this process has one thread, so the child may go on as it likes.
+    let parent = unsafe { libc::fork() };
+    if parent == 0 {
+        make_orphans(count, waiting_end, held_end);
+    }
+    let mut status = 0;
+    // SAFETY: `parent` is our own child, and `status` has room for its status. The two descriptors are ours to close.
+    unsafe {
+        libc::waitpid(parent, &mut status, 0);
+        libc::close(waiting_end);
+    }
+    let made = process_count().saturating_sub(before);
+    // SAFETY: the descriptor is ours. Closing the last writing end lets every orphan's read return.
+    unsafe { libc::close(held_end) };
+    report.say("orphans", count);
+    report.say("orphans.alive", made);
+    report.say("orphans.fork", if status == 0 { "ok".into() } else { format!("stopped early, status {status:#x}") });
+    let end = Instant::now() + PATIENCE;
+    while process_count() > before && Instant::now() < end {
+        std::thread::sleep(PAUSE);
+    }
+    report.say("orphans.left", process_count().saturating_sub(before));
+}
+
+/// Runs in the child that becomes nobody's parent.
+fn make_orphans(count: u32, waiting_end: i32, held_end: i32) -> ! {
+    for index in 0..count {
+        // SAFETY: one thread; the child only reads, closes and exits.
+        match unsafe { libc::fork() } {
+            // SAFETY: as above. The read returns when the last process that holds the other end has closed it.
+            0 => unsafe {
+                libc::close(held_end);
+                libc::read(waiting_end, [0_u8; 1].as_mut_ptr().cast(), 1);
+                libc::_exit((index % 251) as i32);
+            },
+            // SAFETY: ends this process without touching what it shares with its parent.
+            -1 => unsafe { libc::_exit(1) },
+            _ => {}
+        }
+    }
+    // SAFETY: as above.
+    unsafe { libc::_exit(0) }
+}
+
+fn process_ids() -> impl Iterator<Item = String> {
+    let names = fs::read_dir("/proc").into_iter().flatten().flatten();
+    names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn process_count() -> usize {
+    process_ids().count()
+}
+
+/// `zombies=COUNT` of processes that PID 1 should have reaped, and `zombies.all=COUNT`.
+pub(crate) fn zombies(report: &mut Report) {
+    let (mut of_init, mut all) = (0, 0);
+    for id in process_ids() {
+        let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
+        // The name is in parentheses and may hold anything; behind it come the state and the parent.
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let (state, parent) = (fields.next(), fields.next());
+        if state == Some("Z") {
+            all += 1;
+            of_init += u32::from(parent == Some("1"));
+        }
+    }
+    report.say("zombies", of_init);
+    report.say("zombies.all", all);
+}
+
+/// Starts and reaps `count` processes, and sends PID 1 as many SIGCHLD.
+pub(crate) fn storm(count: u32, report: &mut Report) {
+    let mut lost = 0;
+    for index in 0..count {
+        let code = (index % 251) as i32;
+        // SAFETY: one thread; the child exits at once.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: ends the child without touching what it shares.
+            unsafe { libc::_exit(code) };
+        }
+        let mut status = 0;
+        // SAFETY: `child` is our own, `status` has room; sending a signal touches no memory.
+        let reaped = unsafe {
+            libc::kill(1, libc::SIGCHLD);
+            libc::waitpid(child, &mut status, 0)
+        };
+        lost += u32::from(reaped != child || libc::WEXITSTATUS(status) != code);
+    }
+    report.say("storm", count);
+    report.say("storm.lost", lost);
+}
+
+/// `signal=PID OUTCOME`; any number, so that the real-time signals can be sent too.
+pub(crate) fn signal(pid: &str, signal: u32, report: &mut Report) {
+    let Ok(number) = pid.parse() else { return report.say("signal.error", "not a process id") };
+    // SAFETY: sending a signal touches no memory.
+    let sent = unsafe { libc::kill(number, signal as i32) };
+    let result = if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    report.outcome("signal", pid, result);
+}
+
+/// Kills everything this process may kill, but itself.
+pub(crate) fn kill_all(report: &mut Report) {
+    // Something to be killed, so that the outcome is not "no such process".
+    let victim = Command::new("/proc/self/exe").args(["sleep", "forever"]).spawn();
+    report.flush();
+    // SAFETY: sending a signal touches no memory.
+    let sent = unsafe { libc::kill(-1, libc::SIGKILL) };
+    let result = if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    if let Ok(mut victim) = victim {
+        let _ = victim.wait();
+    }
+    report.outcome("kill-all", "-1", result);
+}
+
+pub(crate) fn stop_self(report: &mut Report) {
+    report.say("stop-self", "stopping");
+    report.flush();
+    // SAFETY: raising a signal touches no memory.
+    unsafe { libc::raise(libc::SIGSTOP) };
+    report.say("stop-self", "continued");
+}
+
+static TERMINATED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn on_term(_: i32) {
+    TERMINATED.store(true, Ordering::SeqCst);
+}
+
+/// `ignore-term=ready`, then stays whatever is asked of it.
+pub(crate) fn ignore_term(report: &mut Report) {
+    // SAFETY: to ignore a signal installs no code.
+    unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+    report.say("ignore-term", "ready");
+    crate::sleep_forever(report);
+}
+
+/// `on-term-sleep=ready`; when asked to end, `on-term-sleep=received`, and the end comes that many seconds later.
+pub(crate) fn on_term_sleep(seconds: u32, report: &mut Report) {
+    // SAFETY: the handler only stores to an atomic.
+    unsafe { libc::signal(libc::SIGTERM, on_term as extern "C" fn(i32) as libc::sighandler_t) };
+    report.say("on-term-sleep", "ready");
+    report.flush();
+    while !TERMINATED.load(Ordering::SeqCst) {
+        std::thread::sleep(PAUSE);
+    }
+    report.say("on-term-sleep", "received");
+    report.flush();
+    std::thread::sleep(Duration::from_secs(seconds.into()));
+    report.say("on-term-sleep", "ended");
+}
