@@ -88,17 +88,20 @@ impl Request for ChangeAddress {
     fn write(&self, writer: &mut Writer<'_>) {
         let Address { index, address, prefix_length, broadcast, scope, flags } = &self.address;
         self.action.start(writer, NEW);
-        // `struct ifaddrmsg`. Its flags have eight bits, so they travel as an attribute instead.
-        writer.put(&[family(address), *prefix_length, 0, *scope]);
+        // `struct ifaddrmsg`. Its flags have eight bits; where they do not suffice, the attribute counts instead.
+        let [low, high @ ..] = flags.to_le_bytes();
+        writer.put(&[family(address), *prefix_length, low, *scope]);
         writer.put(&index.to_ne_bytes());
         write_ip(writer, LOCAL, address);
-        write_ip(writer, ADDRESS, address);
         match broadcast {
             None => {}
             Some(broadcast) if address.is_ipv4() => writer.attribute(BROADCAST, &broadcast.octets()),
             Some(_) => writer.fail(WriteError::MixedFamilies),
         }
-        writer.number(FLAGS, *flags);
+        write_ip(writer, ADDRESS, address);
+        if high != [0; 3] {
+            writer.number(FLAGS, *flags);
+        }
     }
 }
 
@@ -115,5 +118,61 @@ pub(crate) fn write_ip(writer: &mut Writer<'_>, kind: u16, address: &IpAddr) {
     match address {
         IpAddr::V4(address) => writer.attribute(kind, &address.octets()),
         IpAddr::V6(address) => writer.attribute(kind, &address.octets()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::check;
+    use crate::wire::encode;
+
+    const V4: Address = Address::new(3, IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)), 24);
+    const V6: Address = Address::new(3, IpAddr::V6(core::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1)), 64);
+
+    #[test]
+    fn an_ipv4_address_is_written_as_ip_writes_it() {
+        let address = Address { broadcast: Some(Ipv4Addr::new(10, 1, 2, 255)), ..V4 };
+        check(
+            &ChangeAddress { action: Action::Add, address },
+            "ip address add 10.1.2.3/24 broadcast 10.1.2.255 dev host0
+             30000000 1400 0506 01000000 00000000 | RTM_NEWADDR, REQUEST ACK EXCL CREATE
+             02 18 00 00 03000000                 | struct ifaddrmsg: AF_INET, 24 bits, no flags, universe, index 3
+             0800 0200 0a010203                   | IFA_LOCAL 10.1.2.3
+             0800 0400 0a0102ff                   | IFA_BROADCAST 10.1.2.255
+             0800 0100 0a010203                   | IFA_ADDRESS 10.1.2.3",
+        );
+    }
+
+    #[test]
+    fn an_ipv6_address_is_written_as_ip_writes_it() {
+        check(
+            &ChangeAddress { action: Action::Add, address: Address { flags: NO_DUPLICATE_DETECTION, ..V6 } },
+            "ip address add fd00::1/64 nodad dev host0
+             40000000 1400 0506 01000000 00000000            | RTM_NEWADDR, REQUEST ACK EXCL CREATE
+             0a 40 02 00 03000000                            | struct ifaddrmsg: AF_INET6, 64 bits, IFA_F_NODAD
+             1400 0200 fd00000000000000 0000000000000001     | IFA_LOCAL fd00::1
+             1400 0100 fd00000000000000 0000000000000001     | IFA_ADDRESS fd00::1",
+        );
+    }
+
+    #[test]
+    fn flags_of_more_than_eight_bits_travel_as_an_attribute() {
+        let flags = NO_PREFIX_ROUTE | NO_DUPLICATE_DETECTION;
+        check(
+            &ChangeAddress { action: Action::Delete, address: Address { flags, scope: SCOPE_LINK, ..V4 } },
+            "30000000 1500 0500 01000000 00000000 | RTM_DELADDR, REQUEST ACK
+             02 18 02 fd 03000000                 | struct ifaddrmsg: AF_INET, 24 bits, flags, link, index 3
+             0800 0200 0a010203                   | IFA_LOCAL 10.1.2.3
+             0800 0100 0a010203                   | IFA_ADDRESS 10.1.2.3
+             0800 0800 02020000                   | IFA_FLAGS",
+        );
+    }
+
+    #[test]
+    fn ipv6_has_no_broadcast() {
+        let address = Address { broadcast: Some(Ipv4Addr::BROADCAST), ..V6 };
+        let request = ChangeAddress { action: Action::Replace, address };
+        assert_eq!(encode(&request, 1, &mut [0; 256]), Err(WriteError::MixedFamilies));
     }
 }

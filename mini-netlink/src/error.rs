@@ -11,7 +11,7 @@ use crate::wire::{Malformed, WriteError};
 /// Why something did not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// A system call on the socket failed; no request was carried out.
+    /// A system call on the socket failed.
     Errno(Errno),
     /// The kernel refused a request.
     Refused(Refusal),
@@ -137,5 +137,19 @@ impl From<WriteError> for Error {
             WriteError::Full => Self::Full,
             WriteError::MixedFamilies => Self::MixedFamilies,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_ends_in_dots() {
+        assert_eq!(Text::new(b"short").as_bytes(), b"short");
+        assert_eq!(Text::new(b"").as_bytes(), b"");
+        assert_eq!(Text::new(&[b'x'; 80]).as_bytes(), [b'x'; 80]);
+        let cut = Text::new(&[b'x'; 81]);
+        assert_eq!(cut.as_bytes().split_at(77), (&[b'x'; 77][..], &b"..."[..]));
     }
 }

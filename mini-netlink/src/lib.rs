@@ -53,6 +53,9 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(test)]
+mod capture;
+
 // In reading order.
 pub mod wire;
 
@@ -69,4 +72,5 @@ pub use address::{Action, Address, ChangeAddress};
 pub use error::{Error, Refusal, Text};
 pub use link::{DeleteLink, GetLink, LOOPBACK, Link, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink};
 pub use route::{ChangeRoute, Route};
+pub use rustix::io::Errno;
 pub use socket::{BUFFER_BYTES, Batch, Listed, Socket};

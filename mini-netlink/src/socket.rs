@@ -253,10 +253,14 @@ impl Batch<'_, '_> {
                 return exchange.outcome.map(|()| exchange.interrupted);
             }
             match receive(&socket.descriptor, socket.buffer) {
-                Ok(datagram) => exchange.datagram(datagram, each),
+                Ok(Some(datagram)) => exchange.datagram(datagram, each),
                 // The rest of a list must be read before another can be asked for.
-                Err(Error::Truncated) => exchange.note(Error::Truncated),
-                Err(error) => return Err(exchange.outcome.err().unwrap_or(error)),
+                Ok(None) => exchange.note(Error::Truncated),
+                // The queue is empty: what is missing will never come.
+                Err(Errno::AGAIN) => return Err(exchange.outcome.err().unwrap_or(Error::Lost)),
+                // The queue was full, and an answer was dropped. Others are in it.
+                Err(Errno::NOBUFS) => exchange.note(Error::Lost),
+                Err(errno) => return Err(Error::Errno(errno)),
             }
         }
         Err(Error::Lost)
@@ -304,11 +308,95 @@ impl Exchange {
     }
 }
 
-/// The next datagram. `Lost` if there is none, or if the kernel had no room for it.
-fn receive<'a>(descriptor: &OwnedFd, buffer: &'a mut [u8]) -> Result<&'a [u8], Error> {
-    match recv(descriptor, &mut *buffer, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
-        Ok((_, length)) => buffer.get(..length).ok_or(Error::Truncated),
-        Err(Errno::AGAIN | Errno::NOBUFS) => Err(Error::Lost),
-        Err(errno) => Err(Error::Errno(errno)),
+/// The next datagram, without waiting; `None` if it is longer than the buffer.
+fn receive<'a>(descriptor: &OwnedFd, buffer: &'a mut [u8]) -> Result<Option<&'a [u8]>, Errno> {
+    let (_, length) = recv(descriptor, &mut *buffer, RecvFlags::DONTWAIT | RecvFlags::TRUNC)?;
+    Ok(buffer.get(..length))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::link::LOOPBACK;
+
+    const PORT: u32 = 77;
+
+    fn exchange(requests: u16) -> Exchange {
+        Exchange { port: PORT, first: u32::MAX, requests, open: requests, interrupted: false, outcome: Ok(()) }
+    }
+
+    /// A verdict: `errno` 0 for success.
+    fn verdict(sequence: u32, port: u32, errno: i32) -> Vec<u8> {
+        let mut bytes = Vec::from(20_u32.to_ne_bytes());
+        bytes.extend([2_u16.to_ne_bytes(), 0_u16.to_ne_bytes()].concat());
+        bytes.extend([sequence.to_ne_bytes(), port.to_ne_bytes(), (-errno).to_ne_bytes()].concat());
+        bytes
+    }
+
+    #[test]
+    fn only_answers_to_our_own_requests_count() {
+        let mut exchange = exchange(2); // Sequence numbers u32::MAX and 0.
+        let foreign = [verdict(0, PORT + 1, 1), verdict(1, PORT, 1), verdict(u32::MAX - 1, PORT, 1)].concat();
+        exchange.datagram(&foreign, &mut |_| panic!("no object"));
+        assert_eq!((exchange.open, exchange.outcome), (2, Ok(())));
+        exchange.datagram(&[verdict(u32::MAX, PORT, 0), verdict(0, PORT, 0)].concat(), &mut |_| Ok(()));
+        assert_eq!((exchange.open, exchange.outcome), (0, Ok(())));
+    }
+
+    #[test]
+    fn the_first_failure_is_reported_with_its_number() {
+        let mut exchange = exchange(3);
+        let verdicts = [verdict(u32::MAX, PORT, 0), verdict(0, PORT, 17), verdict(1, PORT, 19)].concat();
+        exchange.datagram(&verdicts, &mut |_| Ok(()));
+        assert_eq!(exchange.open, 0);
+        match exchange.outcome {
+            Err(Error::Refused(refusal)) => assert_eq!((refusal.request, refusal.errno), (1, Errno::EXIST)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_malformed_datagram_is_an_error() {
+        let mut exchange = exchange(1);
+        exchange.datagram(&verdict(u32::MAX, PORT, 0)[..18], &mut |_| Ok(()));
+        assert_eq!((exchange.open, exchange.outcome), (1, Err(Error::Malformed)));
+    }
+
+    #[test]
+    fn an_interrupted_list_is_noticed() {
+        let mut exchange = exchange(1);
+        let mut done = verdict(u32::MAX, PORT, 0);
+        done[6] = 0x10;
+        exchange.datagram(&done, &mut |_| Ok(()));
+        assert!(exchange.interrupted);
+    }
+
+    #[test]
+    fn a_small_buffer_is_full_or_truncates_with_an_error() {
+        let mut socket = Socket::open(&mut []).unwrap();
+        assert_eq!(socket.set_up(LOOPBACK), Err(Error::Full));
+        assert_eq!(socket.batch().send(), Ok(()));
+        let mut buffer = [0; 64];
+        let mut socket = Socket::open(&mut buffer).unwrap();
+        assert_eq!(socket.link_at(LOOPBACK), Err(Error::Truncated));
+        assert_eq!(socket.link_at(LOOPBACK), Err(Error::Truncated)); // And nothing is left over from the first time.
+        assert_eq!(socket.links(&mut |_| {}), Err(Error::Truncated));
+        assert_eq!(socket.links(&mut |_| {}), Err(Error::Truncated));
+    }
+
+    #[test]
+    fn nobody_but_the_kernel_can_send_to_the_socket() {
+        let mut buffer = [0; BUFFER_BYTES];
+        let socket = Socket::open(&mut buffer).unwrap();
+        let other = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None).unwrap();
+        let sent = rustix::net::sendto(
+            &other,
+            &verdict(1, socket.port, 0),
+            SendFlags::empty(),
+            &SocketAddrNetlink::new(socket.port, 0),
+        );
+        assert!(matches!(sent, Err(Errno::CONNREFUSED | Errno::PERM)), "{sent:?}");
     }
 }

@@ -306,3 +306,102 @@ fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     *bytes = length.checked_next_multiple_of(4).and_then(|padded| bytes.get(padded..)).unwrap_or_default();
     Some(piece)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// A request with attributes of these lengths inside a nested one.
+    struct Nested<'a>(&'a [usize]);
+
+    impl Request for Nested<'_> {
+        fn write(&self, writer: &mut Writer<'_>) {
+            writer.start(7, CREATE);
+            let nest = writer.open(3);
+            for length in self.0 {
+                writer.attribute(5, &std::vec![0xaa; *length]);
+            }
+            writer.close(nest);
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let lengths = [0, 1, 2, 3, 4, 5, 8];
+        let mut buffer = [0xff; 256];
+        let first = encode(&Nested(&lengths), 41, &mut buffer).unwrap();
+        let second = encode(&Nested(&[]), 42, &mut buffer[first..]).unwrap();
+        let messages: Vec<_> = Messages::new(&buffer[..first + second]).map(Result::unwrap).collect();
+
+        let [one, two] = messages.as_slice() else { panic!("{messages:?}") };
+        assert_eq!((one.kind, one.flags, one.sequence, one.port), (7, REQUEST | ACKNOWLEDGE | CREATE, 41, 0));
+        assert_eq!((two.sequence, two.payload.len()), (42, 4));
+        let nest = Attributes::new(one.payload).next().unwrap().unwrap();
+        assert_eq!(nest.kind, 3);
+        let attributes: Vec<_> = Attributes::new(nest.payload).map(Result::unwrap).collect();
+        assert_eq!(attributes.iter().map(|attribute| attribute.payload.len()).collect::<Vec<_>>(), lengths);
+        assert!(attributes.iter().all(|attribute| attribute.payload.iter().all(|byte| *byte == 0xaa)));
+    }
+
+    #[test]
+    fn padding_is_zero_even_in_a_used_buffer() {
+        let mut buffer = [0xff; 64];
+        let length = encode(&Nested(&[1]), 1, &mut buffer).unwrap();
+        assert_eq!(buffer[length - 4..length], [0xaa, 0, 0, 0]);
+    }
+
+    #[test]
+    fn an_attribute_that_its_length_cannot_hold_is_refused() {
+        let mut buffer = std::vec![0; 1 << 18];
+        assert!(encode(&Nested(&[65_535 - 4 - 4]), 1, &mut buffer).is_err()); // With its padding the outer one is 65,536.
+        assert!(encode(&Nested(&[65_535 - 4 - 4 - 3]), 1, &mut buffer).is_ok());
+        assert_eq!(encode(&Nested(&[65_532]), 1, &mut buffer), Err(WriteError::Full));
+        assert_eq!(encode(&Nested(&[40_000, 40_000]), 1, &mut buffer), Err(WriteError::Full));
+    }
+
+    #[test]
+    fn the_first_error_is_the_one_reported() {
+        struct Both;
+        impl Request for Both {
+            fn write(&self, writer: &mut Writer<'_>) {
+                writer.fail(WriteError::MixedFamilies);
+                writer.put(&[0; 64]);
+            }
+        }
+        assert_eq!(encode(&Both, 1, &mut [0; 8]), Err(WriteError::MixedFamilies));
+    }
+
+    #[test]
+    fn readers_stop_at_a_bad_length() {
+        for bad in [0, 1, 15, 17, 1 << 31, u32::MAX] {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&bad.to_ne_bytes());
+            assert!(matches!(Messages::new(&bytes).collect::<Vec<_>>().as_slice(), [Err(Malformed)]), "{bad}");
+        }
+        for bad in [0, 1, 3, 9, u16::MAX] {
+            let mut bytes = [0; 8];
+            bytes[..2].copy_from_slice(&bad.to_ne_bytes());
+            assert!(matches!(Attributes::new(&bytes).collect::<Vec<_>>().as_slice(), [Err(Malformed)]), "{bad}");
+        }
+        for length in 1..4 {
+            assert!(matches!(Attributes::new(&[4, 0, 0][..length]).next(), Some(Err(Malformed))));
+        }
+    }
+
+    #[test]
+    fn the_last_attribute_needs_no_padding() {
+        let bytes = [5, 0, 9, 0x80, 0xaa];
+        let attributes: Vec<_> = Attributes::new(&bytes).map(Result::unwrap).collect();
+        assert_eq!((attributes.len(), attributes[0].kind, attributes[0].payload), (1, 9, &[0xaa][..]));
+    }
+
+    #[test]
+    fn a_number_has_four_bytes() {
+        let attribute = |payload| Attribute { kind: 1, payload };
+        assert_eq!(attribute(&[1, 0, 0, 0]).number().map(u32::from_le), Ok(1));
+        assert_eq!(attribute(&[1, 0, 0]).number(), Err(Malformed));
+        assert_eq!(attribute(&[1, 0, 0, 0, 0]).number(), Err(Malformed));
+    }
+}

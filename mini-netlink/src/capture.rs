@@ -1,0 +1,46 @@
+//! Captured bytes as annotated text, and every way to damage them. For tests only.
+//!
+//! All captures are from little-endian machines.
+
+use std::vec::Vec;
+
+use crate::wire::{Request, WriteError, encode};
+
+/// The bytes of a text: hexadecimal digits up to a bar, then a remark. Lines without a bar are remarks.
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .lines()
+        .filter_map(|line| line.split_once('|'))
+        .flat_map(|(digits, _)| digits.chars().filter(|digit| !digit.is_whitespace()))
+        .map(|digit| u8::try_from(digit.to_digit(16).unwrap()).unwrap())
+        .collect();
+    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+/// Calls `read` with every prefix of `bytes`, and with every change of a single byte.
+pub(crate) fn for_every_damage(bytes: &[u8], mut read: impl FnMut(&[u8])) {
+    for length in 0..=bytes.len() {
+        read(&bytes[..length]);
+    }
+    let mut damaged = bytes.to_vec();
+    for position in 0..bytes.len() {
+        for change in 1..=255 {
+            damaged[position] = bytes[position] ^ change;
+            read(&damaged);
+        }
+        damaged[position] = bytes[position];
+    }
+}
+
+/// Holds the bytes of `request`, sent with sequence number 1, against a capture; and that every smaller buffer is full.
+#[track_caller]
+pub(crate) fn check(request: &dyn Request, capture: &str) {
+    let expected = bytes(capture);
+    let mut buffer = [0xee; 1024];
+    let length = encode(request, 1, &mut buffer).unwrap();
+    assert_eq!(&buffer[..length], expected);
+    for short in 0..length {
+        assert_eq!(encode(request, 1, &mut buffer[..short]), Err(WriteError::Full));
+    }
+    assert_eq!(encode(request, 1, &mut buffer[..length]), Ok(length));
+}
