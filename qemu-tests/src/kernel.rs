@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{cache, command};
+use crate::{cache, command, debian};
 
 /// A kernel ready to boot.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Kernel {
         if let Some(vmlinux) = std::env::var_os("PIDONE_VMLINUX") {
             return own(Path::new(&vmlinux), std::env::var_os("PIDONE_MODULES").map(PathBuf::from));
         }
-        debian(std::env::var("PIDONE_KERNEL").ok().as_deref().filter(|lane| !lane.is_empty()))
+        of_debian(std::env::var("PIDONE_KERNEL").ok().as_deref().filter(|lane| !lane.is_empty()))
     }
 }
 
@@ -63,7 +63,7 @@ fn modules_folder(given: &Path) -> Result<PathBuf> {
     bail!("{}: no modules.dep in it; run depmod", given.display())
 }
 
-fn debian(lane: Option<&str>) -> Result<Kernel> {
+fn of_debian(lane: Option<&str>) -> Result<Kernel> {
     let file_name = package_file(lane)?;
     let stem = file_name.trim_end_matches(".deb");
     let entry = cache::entry("kernel", stem, |directory| unpack(stem, directory))?;
@@ -111,9 +111,7 @@ fn newest_of_lane(lane: &str) -> Result<Option<String>> {
 
 fn unpack(stem: &str, directory: &Path) -> Result<()> {
     let scratch = tempfile::Builder::new().prefix(".package-").tempdir_in(directory)?;
-    let (package, version) = stem.split_once('_').context("not a package file name")?;
-    let version = version.rsplit_once('_').map_or(version, |(version, _)| version).replace("%3a", ":");
-    let wanted = format!("{package}={version}");
+    let wanted = debian::package_and_version(stem)?;
     command::output(Command::new("apt-get").args(["-q", "download", &wanted]).current_dir(scratch.path()))
         .context("cannot download the kernel (apt-get update?)")?;
     let file = fs::read_dir(scratch.path())?.flatten().map(|entry| entry.path()).next().context("no package file")?;

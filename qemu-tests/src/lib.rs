@@ -15,6 +15,8 @@ pub mod cache;
 pub mod command;
 pub mod console;
 pub mod container;
+pub mod debian;
+pub mod demo;
 pub mod disk;
 pub mod gate;
 pub mod image;

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::artifacts::{busybox, probe_binary};
 use crate::command;
-use crate::tree::Tree;
+use crate::tree::{Kind, Tree};
 
 /// A container's root file system. Clones are the same image, which the builder stores once.
 #[derive(Clone)]
@@ -73,14 +73,26 @@ const HOSTS: &str = "127.0.0.1       localhost\n::1     localhost ip6-localhost 
     fe00::0 ip6-localnet\nff00::0 ip6-mcastprefix\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n";
 
 fn busybox_tree() -> Result<Tree> {
-    let busybox = busybox()?;
     let mut tree = Tree::new();
-    tree.host_file("bin/busybox", 0o755, &busybox);
-    for name in command::text(Command::new(&busybox).arg("--list"))?.lines().filter(|name| *name != "busybox") {
-        tree.symlink(&format!("bin/{name}"), "busybox");
-    }
+    add_busybox(&mut tree)?;
     tree.directory("tmp", 0o1777).directory("root", 0o700).directory("run", 0o755).directory("var/tmp", 0o1777);
     tree.file("etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
     tree.file("etc/group", 0o644, "root:x:0:\nnogroup:x:65534:\n");
     Ok(tree)
+}
+
+/// Adds the host's static busybox and a link for each of its commands that the tree does not have yet.
+pub fn add_busybox(tree: &mut Tree) -> Result<()> {
+    let busybox = busybox()?;
+    // Debian's trees have /bin as a link to usr/bin.
+    let merged = tree.get("bin").is_some_and(|node| matches!(node.kind, Kind::Symlink(_)));
+    let directory = if merged { "usr/bin" } else { "bin" };
+    for name in command::text(Command::new(&busybox).arg("--list"))?.lines() {
+        let path = format!("{directory}/{name}");
+        if !tree.contains(&path) {
+            tree.symlink(&path, "busybox");
+        }
+    }
+    tree.host_file(&format!("{directory}/busybox"), 0o755, &busybox);
+    Ok(())
 }

@@ -159,6 +159,11 @@ impl Tree {
         Ok(self)
     }
 
+    /// What lies at a path.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(&normal(path))
+    }
+
     /// Whether the tree has this path.
     pub fn contains(&self, path: &str) -> bool {
         self.nodes.contains_key(&normal(path))
@@ -183,7 +188,9 @@ impl Tree {
             return self; // The root itself: it is always there.
         }
         for (at, _) in path.match_indices('/') {
-            self.nodes.entry(path[..at].to_owned()).or_insert_with(|| Node::new(Kind::Directory, 0o755));
+            let parent = self.nodes.entry(path[..at].to_owned());
+            let parent = parent.or_insert_with(|| Node::new(Kind::Directory, 0o755));
+            assert!(matches!(parent.kind, Kind::Directory), "{path}: {} is not a directory", &path[..at]);
         }
         self.nodes.insert(path, node);
         self
