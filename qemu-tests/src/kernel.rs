@@ -96,17 +96,18 @@ fn resolve(lane: Option<&str>) -> Result<String> {
 fn newest_of_lane(lane: &str) -> Result<Option<String>> {
     let pattern = format!("^linux-image-{}[.0-9].*-cloud-amd64$", lane.replace('.', "\\."));
     let found = command::text(Command::new("apt-cache").args(["search", "--names-only", &pattern]))?;
-    let mut newest: Option<String> = None;
-    for name in found.lines().filter_map(|line| line.split_whitespace().next()) {
-        let is_newer = match &newest {
+    let mut newest: Option<&str> = None;
+    let versions = found.lines().filter_map(|line| line.split_whitespace().next()?.strip_prefix("linux-image-"));
+    for version in versions {
+        let is_newer = match newest {
             None => true,
-            Some(other) => Command::new("dpkg").args(["--compare-versions", name, "gt", other]).status()?.success(),
+            Some(other) => Command::new("dpkg").args(["--compare-versions", version, "gt", other]).status()?.success(),
         };
         if is_newer {
-            newest = Some(name.to_owned());
+            newest = Some(version);
         }
     }
-    Ok(newest)
+    Ok(newest.map(|version| format!("linux-image-{version}")))
 }
 
 fn unpack(stem: &str, directory: &Path) -> Result<()> {
