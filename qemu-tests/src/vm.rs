@@ -211,7 +211,7 @@ impl Builder {
         self
     }
 
-    /// Waits for a place at the gate and starts the guest.
+    /// Waits for a place at the gate and starts the guest. The guest dies with the thread that starts it.
     pub fn start(self) -> Result<Vm> {
         let acceleration = match self.acceleration {
             Some(acceleration) => acceleration,
@@ -411,7 +411,7 @@ impl Drop for Killed {
     }
 }
 
-/// A test process that is killed takes its guest along.
+/// A test that is killed takes its guest along; the kernel takes the parent to be the thread.
 fn die_with_parent(command: &mut Command) {
     let set = || Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?);
     // SAFETY: the closure runs between fork and exec and makes one system call; it allocates nothing and takes no lock.

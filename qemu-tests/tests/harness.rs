@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use qemu_tests::artifacts::busybox;
+use qemu_tests::artifacts::{busybox, probe_binary};
 use qemu_tests::kernel::Kernel;
 use qemu_tests::tree::{DeviceKind, Tree};
 use qemu_tests::vm::{Ending, Vm};
@@ -115,5 +115,28 @@ fn the_same_tree_gives_the_same_initramfs() -> Result<()> {
         Ok(bytes)
     };
     assert!(bytes()? == bytes()?);
+    Ok(())
+}
+
+#[test]
+fn the_probe_reports_from_inside_a_guest() -> Result<()> {
+    let kernel = Kernel::from_environment()?;
+    let commands = "mounts , ns , caps , ids , limits , links , fds , devices /dev/null /dev/none , sysctl kernel.ostype , \
+        stat /dev/null , write /sys/x y , orphans 200 , zombies , storm 50 , ping 127.0.0.1 , exit 7";
+    let script = format!("ip link set lo up; probe --to /dev/ttyS1 {commands}; echo CODE=$?; poweroff -f");
+    let mut tree = scripted(&script)?;
+    tree.host_file("bin/probe", 0o755, probe_binary()?);
+    let mut vm = Vm::new(&kernel).initramfs(&tree).start()?;
+    vm.wait_for("CODE=7")?;
+    let end = vm.expect(Ending::PowerOff)?;
+    assert!(end.probe("mount").iter().any(|mount| mount.starts_with("/proc type=proc source=proc")), "{}", end.report);
+    assert_eq!(end.probe("caps.effective"), ["000001ffffffffff"]);
+    assert_eq!(end.probe("device"), ["/dev/null ok", "/dev/none ENOENT"]);
+    assert_eq!(end.probe("sysctl.kernel.ostype"), ["Linux"]);
+    assert_eq!(end.probe("stat"), ["/dev/null type=character mode=0666 uid=0 gid=0 size=0 device=1:3"]);
+    assert_eq!(end.probe("write"), ["/sys/x EACCES"]);
+    assert_eq!((end.probe("orphans.alive"), end.probe("orphans.left")), (vec!["200".into()], vec!["0".into()]));
+    assert_eq!((end.probe("zombies"), end.probe("storm.lost")), (vec!["0".into()], vec!["0".into()]));
+    assert_eq!(end.probe("ping"), ["127.0.0.1 ok"]);
     Ok(())
 }
