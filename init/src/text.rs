@@ -125,6 +125,13 @@ impl<'a> Line<'a> {
     }
 }
 
+impl Print for &'static str {
+    /// Text of our own.
+    fn print(&self, line: &mut Line) {
+        line.text(self);
+    }
+}
+
 impl Print for Error {
     /// `what it was doing: why it failed`. The two causes that need more to be understood (a place in a text, a step of
     /// a plan) are printed by those who hold the text and the plan.

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir, ResolveFlags, StatxAttributes, StatxFlags};
 pub use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
 
@@ -27,6 +27,8 @@ pub enum Open {
     PlaceItself,
     /// A directory, for its entries.
     Directory,
+    /// For writing, a new file, 0644; one that is there already is an error.
+    New,
 }
 
 impl Open {
@@ -40,12 +42,13 @@ impl Open {
                 Open::Place => OFlags::PATH,
                 Open::PlaceItself => OFlags::PATH | OFlags::NOFOLLOW,
                 Open::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
+                Open::New => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
             }
     }
 
     /// Permissions of a file that is made: openat2(2) refuses any where none can be.
     fn mode(self) -> Mode {
-        Mode::from_raw_mode(if self == Open::Append { 0o644 } else { 0 })
+        Mode::from_raw_mode(if matches!(self, Open::Append | Open::New) { 0o644 } else { 0 })
     }
 }
 
@@ -115,9 +118,38 @@ pub fn kind_of(file: BorrowedFd) -> Result<FileType> {
     Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode))
 }
 
+/// How long a file is.
+pub fn size_of(file: BorrowedFd) -> Result<usize> {
+    usize::try_from(rustix::fs::fstat(file)?.st_size).map_err(|_| Errno::FBIG)
+}
+
+/// Whether this process may execute a file.
+pub fn is_executable(directory: BorrowedFd, path: &CStr) -> bool {
+    rustix::fs::accessat(directory, path, Access::EXEC_OK, AtFlags::empty()).is_ok()
+}
+
+/// Where a symbolic link leads: readlink(2). A target that fills the buffer may be longer.
+pub fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
+    let length = rustix::fs::readlinkat_raw(CWD, path, &mut *buffer)?;
+    buffer.get_mut(..length).ok_or(Errno::INVAL)
+}
+
+/// Makes a directory: mkdir(2). One that is there is left as it is.
+pub fn make_directory(path: &CStr, mode: u32) -> Result<()> {
+    match rustix::fs::mkdir(path, Mode::from_raw_mode(mode)) {
+        Err(Errno::EXIST) => Ok(()),
+        result => result,
+    }
+}
+
 /// Whether a path of the machine leads anywhere.
 pub fn exists(path: &CStr) -> bool {
     kind(CWD, path).is_ok()
+}
+
+/// Whether there is anything at a path of the machine, if only a link that leads nowhere.
+pub fn exists_itself(path: &CStr) -> bool {
+    rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// Whether a path of the machine is the root of a mount: statx(2), Linux 5.8.

@@ -5,7 +5,11 @@
 
 pub mod arena;
 pub mod file;
+pub mod machine;
+pub mod map;
+pub mod module;
 pub mod mount;
+pub mod path;
 pub mod process;
 mod raw;
 pub mod region;

@@ -1,0 +1,47 @@
+//! Paths put together on the stack.
+
+use core::ffi::CStr;
+
+use rustix::io::Errno;
+
+use super::Result;
+
+/// The kernel's PATH_MAX, the final NUL included.
+const PATH_BYTES: usize = 4096;
+
+/// Room for one path.
+pub struct PathBuffer([u8; PATH_BYTES]);
+
+impl PathBuffer {
+    /// Empty room.
+    pub const fn empty() -> PathBuffer {
+        PathBuffer([0; PATH_BYTES])
+    }
+
+    /// The pieces, one after the other, in place of what was there. A NUL inside a piece is refused.
+    pub fn join(&mut self, pieces: &[&[u8]]) -> Result<&CStr> {
+        let mut used = 0;
+        for piece in pieces {
+            let free = self.0.get_mut(used..).and_then(|free| free.get_mut(..piece.len()));
+            free.ok_or(Errno::NAMETOOLONG)?.copy_from_slice(piece);
+            used += piece.len();
+        }
+        *self.0.get_mut(used).ok_or(Errno::NAMETOOLONG)? = 0;
+        let bytes = self.0.get(..=used).ok_or(Errno::NAMETOOLONG)?;
+        CStr::from_bytes_with_nul(bytes).map_err(|_| Errno::INVAL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_one_byte_too_many_is_refused() {
+        let mut buffer = PathBuffer::empty();
+        assert_eq!(buffer.join(&[b"/lib/", b"modules"]), Ok(c"/lib/modules"));
+        assert_eq!(buffer.join(&[&[b'x'; 4095]]).map(CStr::count_bytes), Ok(4095));
+        assert_eq!(buffer.join(&[&[b'x'; 4095], b"y"]), Err(Errno::NAMETOOLONG));
+        assert_eq!(buffer.join(&[b"a\0b"]), Err(Errno::INVAL));
+    }
+}
