@@ -26,6 +26,19 @@ pub const LOG_LINE_BYTES: usize = 896;
 /// The kernel's own command line is at most 2048 bytes on x86 and 4096 elsewhere.
 pub const CMDLINE_BYTES_MAX: usize = 4096;
 
+/// Kernel modules loaded by one process. A desktop has about 200 loaded, a virtual machine about 40.
+pub const MODULES_MAX: usize = 1024;
+/// Modules that wait for each other. The longest list in modules.dep of Debian's cloud kernels has 12.
+pub const MODULES_PENDING_MAX: usize = 256;
+/// Parameters of one module. The kernel takes a page of them (finit_module(2)).
+pub const MODULE_PARAMETERS_BYTES_MAX: usize = 4095;
+/// All files of modprobe.d together: a few kilobytes in every known image.
+pub const MODULE_SETTINGS_BYTES_MAX: usize = 256 * 1024;
+/// What all devices of the machine say of themselves: 10 KiB in a virtual machine, some 100 KiB in a large server.
+pub const MODALIAS_BYTES_MAX: usize = 1024 * 1024;
+/// Rounds of looking for devices. Each level of buses takes one: PCI, virtio, SCSI, disk.
+pub const COLDPLUG_ROUNDS_MAX: usize = 16;
+
 const _: () = assert!(ARENA_BYTES >= CONFIG_BYTES_MAX + RUNTIME_BYTES_MAX);
 const _: () = assert!(STEPS_MAX <= u16::MAX as usize);
 const _: () = assert!(CONTAINERS_MAX <= u16::MAX as usize);

@@ -1,0 +1,83 @@
+//! What the devices of the machine say of themselves: `/sys/bus/*/devices/*/modalias`.
+
+use rustix::io::Errno;
+
+use crate::error::{Context, Error, Result};
+use crate::limits::MODALIAS_BYTES_MAX;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::map::Map;
+use crate::sys::path::PathBuffer;
+use crate::sys::{self, AsFd, BorrowedFd};
+
+/// The list is full. No system call made here returns it.
+const FULL: Errno = Errno::NOBUFS;
+/// One line of sysfs: a page.
+const MODALIAS_BYTES: usize = 4096;
+
+/// A list of aliases, each once, one a line.
+pub(super) struct Aliases {
+    text: Map,
+    used: usize,
+}
+
+impl Aliases {
+    /// An empty list.
+    pub(super) fn new() -> Result<Aliases> {
+        Ok(Aliases { text: Map::zeroed(MODALIAS_BYTES_MAX).doing("list the devices")?, used: 0 })
+    }
+
+    /// Its bytes in use.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// The aliases that came behind the first `from` bytes.
+    pub(super) fn behind(&self, from: usize) -> impl Iterator<Item = &[u8]> + Clone {
+        let text = self.text.get(from..self.used).unwrap_or(&[]);
+        text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+    }
+
+    /// Adds what every device says now. A device that goes away meanwhile says nothing.
+    pub(super) fn collect(&mut self) -> Result<()> {
+        self.collect_all().map_err(|errno| match errno {
+            FULL => Error::limit("list the devices", "bytes", MODALIAS_BYTES_MAX + 1, MODALIAS_BYTES_MAX),
+            errno => Error::kernel("list the devices", errno),
+        })
+    }
+
+    fn collect_all(&mut self) -> sys::Result<()> {
+        let Ok(buses) = file::open(CWD, c"/sys/bus", Open::Directory) else { return Ok(()) };
+        let mut path = PathBuffer::empty();
+        file::for_each_entry(buses.as_fd(), |bus, _| {
+            let path = path.join(&[bus.to_bytes(), b"/devices"])?;
+            let Ok(devices) = file::open(buses.as_fd(), path, Open::Directory) else { return Ok(()) };
+            self.collect_bus(devices.as_fd())
+        })
+    }
+
+    fn collect_bus(&mut self, devices: BorrowedFd) -> sys::Result<()> {
+        let mut path = PathBuffer::empty();
+        let mut buffer = [0; MODALIAS_BYTES];
+        file::for_each_entry(devices, |device, _| {
+            let path = path.join(&[device.to_bytes(), b"/modalias"])?;
+            match file::open(devices, path, Open::Read) {
+                Ok(file) => self.add(file::read_all(file.as_fd(), &mut buffer).unwrap_or_default()),
+                Err(_) => Ok(()),
+            }
+        })
+    }
+
+    fn add(&mut self, alias: &[u8]) -> sys::Result<()> {
+        let alias = alias.trim_ascii();
+        if alias.is_empty() || self.behind(0).any(|other| other == alias) {
+            return Ok(());
+        }
+        let end = self.used + alias.len() + 1;
+        let room = self.text.get_mut(self.used..end).and_then(<[u8]>::split_last_mut);
+        let (last, room) = room.ok_or(FULL)?;
+        room.copy_from_slice(alias);
+        *last = b'\n';
+        self.used = end;
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! What depmod(8) wrote down about the modules of a kernel, and what the operator wrote in modprobe.d(5) and on the
+//! kernel's command line. Pure: texts in, parts of them out.
+
+use super::pattern::{matches, same};
+use crate::boot::lines::{cut, lines, words};
+use crate::text::Line;
+
+/// The texts, all of them possibly empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Index<'a> {
+    /// modules.dep.
+    pub dependencies: &'a [u8],
+    /// modules.alias.
+    pub aliases: &'a [u8],
+    /// modules.softdep.
+    pub soft: &'a [u8],
+    /// modules.builtin.
+    pub builtin: &'a [u8],
+    /// All files of modprobe.d, one behind the other.
+    pub settings: &'a [u8],
+    /// /proc/cmdline.
+    pub command_line: &'a [u8],
+}
+
+/// A line of modules.dep: `kernel/drivers/net/veth.ko: ...`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The module's file, relative to the modules folder.
+    pub path: &'a [u8],
+    /// The files of everything it needs, those of its needs included; the last must be loaded first.
+    pub needs: &'a [u8],
+}
+
+/// Before or after the module they belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// `pre:`.
+    Before,
+    /// `post:`.
+    After,
+}
+
+impl<'a> Index<'a> {
+    /// The line of a module.
+    pub fn find(&self, name: &[u8]) -> Option<Entry<'a>> {
+        let mut entries = lines(self.dependencies, b"#").filter_map(|line| cut(line, b':'));
+        let (path, needs) = entries.find(|(path, _)| same(name_of(path), name))?;
+        Some(Entry { path, needs })
+    }
+
+    /// Whether the kernel has a module built in.
+    pub fn is_built_in(&self, name: &[u8]) -> bool {
+        lines(self.builtin, b"#").any(|path| same(name_of(path), name))
+    }
+
+    /// The modules that modprobe.d gives for an alias.
+    pub fn chosen<'n>(&self, alias: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        aliases(self.settings).filter(move |(pattern, _)| matches(pattern, alias)).map(|(_, module)| module)
+    }
+
+    /// The modules that say of themselves that they answer to an alias.
+    pub fn matching<'n>(&self, alias: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        aliases(self.aliases).filter(move |(pattern, _)| matches(pattern, alias)).map(|(_, module)| module)
+    }
+
+    /// All aliases and their modules, modprobe.d's first.
+    pub fn aliases(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        aliases(self.settings).chain(aliases(self.aliases))
+    }
+
+    /// What a module wants loaded before or after it, by name or alias, if it is there.
+    pub fn soft(&self, name: &'a [u8], when: When) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let records = records(self.settings, b"softdep").chain(records(self.soft, b"softdep"));
+        let own = records.filter_map(first_word).filter(move |(module, _)| same(module, name));
+        own.flat_map(move |(_, rest)| {
+            // Words before the first of the two say nothing: `softdep cifs gcm`.
+            let mut section = None;
+            words(rest).filter(move |word| {
+                match *word {
+                    b"pre:" => section = Some(When::Before),
+                    b"post:" => section = Some(When::After),
+                    _ => return section == Some(when),
+                }
+                false
+            })
+        })
+    }
+
+    /// Whether the operator does not want a module: `blacklist NAME`, `install NAME COMMAND` (commands are not run; the
+    /// usual one is /bin/false), `modprobe.blacklist=` or `module_blacklist=`.
+    pub fn is_denied(&self, name: &[u8]) -> bool {
+        let named = |(module, _): (&[u8], &[u8])| same(module, name);
+        records(self.settings, b"blacklist").filter_map(first_word).any(named)
+            || records(self.settings, b"install").filter_map(first_word).any(named)
+            || options(self.command_line).any(|option| {
+                let list = option.value_of(b"modprobe.blacklist").or(option.value_of(b"module_blacklist"));
+                list.is_some_and(|list| list.split(|byte| *byte == b',').any(|module| same(module, name)))
+            })
+    }
+
+    /// Writes a module's parameters: modprobe.d's, then the kernel command line's, which so prevail.
+    pub fn parameters(&self, name: &[u8], line: &mut Line) {
+        let mut gap: &[u8] = b"";
+        for (_, text) in records(self.settings, b"options").filter_map(first_word).filter(|(m, _)| same(m, name)) {
+            line.raw(gap).raw(text);
+            gap = b" ";
+        }
+        for option in options(self.command_line) {
+            if let Some(parameter) = option.parameter_of(name) {
+                line.raw(gap).raw(if option.quoted { b"\"" } else { b"" }).raw(parameter);
+                gap = b" ";
+            }
+        }
+    }
+}
+
+/// `virtio_net` of `kernel/drivers/net/virtio_net.ko.xz`.
+pub fn name_of(path: &[u8]) -> &[u8] {
+    let file = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    file.split(|byte| *byte == b'.').next().unwrap_or(file)
+}
+
+/// What stands behind a keyword, on each line that begins with it.
+fn records<'a>(text: &'a [u8], keyword: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    lines(text, b"#").filter_map(move |line| line.strip_prefix(keyword)).filter_map(|rest| {
+        let blank = rest.first().is_some_and(u8::is_ascii_whitespace);
+        blank.then(|| rest.trim_ascii_start())
+    })
+}
+
+/// The aliases of a text: pattern and module. A pattern may hold blanks, a module's name does not.
+fn aliases(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    records(text, b"alias").filter_map(|record| {
+        let blank = record.iter().rposition(u8::is_ascii_whitespace)?;
+        Some((record.get(..blank)?.trim_ascii_end(), record.get(blank + 1..)?))
+    })
+}
+
+/// A record's first word, and the rest.
+fn first_word(record: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = record.iter().position(u8::is_ascii_whitespace).unwrap_or(record.len());
+    Some((record.get(..end)?, record.get(end..)?.trim_ascii()))
+}
+
+/// The options of the kernel's command line, up to the `--` behind which they are init's.
+fn options(command_line: &[u8]) -> impl Iterator<Item = KernelOption<'_>> {
+    let mut inside = false;
+    let words = command_line.split(move |byte| {
+        inside ^= *byte == b'"';
+        !inside && byte.is_ascii_whitespace()
+    });
+    words.take_while(|word| *word != b"--").map(|word| match word {
+        [b'"', text @ ..] => KernelOption { text, quoted: true },
+        text => KernelOption { text, quoted: false },
+    })
+}
+
+/// `name=value`, `name="a value"` or, quoted as a whole, `"name=a value"`.
+struct KernelOption<'a> {
+    /// Without the quotation mark that it begins with.
+    text: &'a [u8],
+    quoted: bool,
+}
+
+impl<'a> KernelOption<'a> {
+    /// The value, if this is the option of that name.
+    fn value_of(&self, name: &[u8]) -> Option<&'a [u8]> {
+        let (_, value) = cut(self.text, b'=').filter(|(own, _)| same(own, name))?;
+        let value = value.strip_prefix(b"\"").unwrap_or(value);
+        Some(value.strip_suffix(b"\"").unwrap_or(value))
+    }
+
+    /// A parameter as the module's own parser wants it, if this option is one of that module.
+    fn parameter_of(&self, module: &[u8]) -> Option<&'a [u8]> {
+        let (_, parameter) = cut(self.text, b'.').filter(|(own, _)| same(own, module))?;
+        Some(parameter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines of Debian 12's files for its 6.1 cloud kernel.
+    const DEBIAN: Index = Index {
+        dependencies: b"kernel/arch/x86/events/amd/power.ko:\n\
+            kernel/drivers/net/virtio_net.ko: kernel/net/core/failover.ko kernel/drivers/net/net_failover.ko\n\
+            kernel/fs/overlayfs/overlay.ko:\n\
+            kernel/net/bridge/br_netfilter.ko: kernel/net/bridge/bridge.ko kernel/net/802/stp.ko kernel/net/llc/llc.ko\n\
+            kernel/drivers/md/dm-mod.ko.xz: kernel/drivers/dax/dax.ko.xz\n",
+        aliases: b"# Aliases extracted from modules themselves.\n\
+            alias cpu:type:x86,ven0000fam0006mod0086:feature:* intel_uncore\n\
+            alias fs-overlay overlay\nalias virtio:d00000001v* virtio_net\nalias rtnl-link-bridge bridge\n\
+            alias of:N*T*Cname with blanks virtio_net\n",
+        soft: b"# Soft dependencies extracted from modules themselves.\n\
+            softdep nfsd pre: crypto-md5\nsoftdep cifs gcm\n\
+            softdep vfio post: vfio_iommu_type1 vfio_iommu_spapr_tce\nsoftdep xt_LOG pre: nf_log_syslog\n\
+            softdep mix pre: a b post: c pre: d\n",
+        builtin: b"kernel/arch/x86/events/amd/amd-uncore.ko\nkernel/fs/ext4/ext4.ko\n",
+        settings: b"# comment\nblacklist pcspkr\ninstall cramfs /bin/false\nalias eth0 virtio-net\n\
+            options dummy  numdummies=0\noptions bonding max_bonds=0 mode=1\noptions bonding miimon=100\n\
+            softdep overlay pre: loop\nblacklisted other\n",
+        command_line: b"console=ttyS0 module_blacklist=floppy,i2c-piix4 modprobe.blacklist=\"a,b\" dummy.numdummies=2 \
+            \"dm_mod.create=x, y\" bonding.arp=\"1 2\" quiet -- dummy.numdummies=3\n",
+    };
+
+    fn list<'a>(found: impl Iterator<Item = &'a [u8]>) -> String {
+        found.map(|word| std::str::from_utf8(word).unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_module_is_found_by_either_spelling_of_its_name() {
+        let entry = DEBIAN.find(b"virtio-net").unwrap();
+        assert_eq!(entry.path, b"kernel/drivers/net/virtio_net.ko");
+        assert_eq!(list(words(entry.needs)), "kernel/net/core/failover.ko kernel/drivers/net/net_failover.ko");
+        assert_eq!(DEBIAN.find(b"dm_mod").unwrap().path, b"kernel/drivers/md/dm-mod.ko.xz");
+        assert_eq!(DEBIAN.find(b"overlay").unwrap().needs, b"");
+        assert_eq!(DEBIAN.find(b"over"), None);
+        assert_eq!(DEBIAN.find(b""), None);
+        assert!(DEBIAN.is_built_in(b"amd_uncore") && DEBIAN.is_built_in(b"ext4") && !DEBIAN.is_built_in(b"overlay"));
+    }
+
+    #[test]
+    fn aliases_lead_to_their_modules() {
+        assert_eq!(list(DEBIAN.matching(b"fs-overlay")), "overlay");
+        assert_eq!(list(DEBIAN.matching(b"virtio:d00000001v00001AF4")), "virtio_net");
+        assert_eq!(list(DEBIAN.matching(b"of:NxTyCname with blanks")), "virtio_net");
+        assert_eq!(list(DEBIAN.chosen(b"eth0")), "virtio-net");
+        assert_eq!(list(DEBIAN.matching(b"eth0")), "");
+        assert_eq!(DEBIAN.aliases().count(), 6);
+    }
+
+    #[test]
+    fn soft_dependencies_are_told_apart_by_their_section() {
+        assert_eq!(list(DEBIAN.soft(b"nfsd", When::Before)), "crypto-md5");
+        assert_eq!(list(DEBIAN.soft(b"vfio", When::After)), "vfio_iommu_type1 vfio_iommu_spapr_tce");
+        assert_eq!(list(DEBIAN.soft(b"vfio", When::Before)), "");
+        assert_eq!(list(DEBIAN.soft(b"cifs", When::Before)), "");
+        assert_eq!(list(DEBIAN.soft(b"mix", When::Before)), "a b d");
+        assert_eq!(list(DEBIAN.soft(b"overlay", When::Before)), "loop");
+    }
+
+    #[test]
+    fn every_kind_of_denylist_is_honoured() {
+        for denied in ["pcspkr", "cramfs", "floppy", "i2c_piix4", "a", "b"] {
+            assert!(DEBIAN.is_denied(denied.as_bytes()), "{denied}");
+        }
+        assert!(!DEBIAN.is_denied(b"other") && !DEBIAN.is_denied(b"overlay"));
+    }
+
+    #[test]
+    fn parameters_come_from_modprobe_d_and_then_from_the_command_line() {
+        let check = |name: &str, expected: &str| {
+            let mut buffer = [0; 64];
+            let mut line = Line::new(&mut buffer);
+            DEBIAN.parameters(name.as_bytes(), &mut line);
+            assert_eq!(line.bytes(), expected.as_bytes());
+        };
+        check("dummy", "numdummies=0 numdummies=2");
+        check("bonding", "max_bonds=0 mode=1 miimon=100 arp=\"1 2\"");
+        check("dm_mod", "\"create=x, y\"");
+        check("overlay", "");
+    }
+}

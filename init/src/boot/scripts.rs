@@ -1,0 +1,65 @@
+//! The executables of `/etc/init.d` and `/etc/shutdown.d`: run one after the other, each to its end.
+
+use core::ffi::{CStr, c_char};
+
+use rustix::io::Errno;
+
+use super::folder;
+use crate::log;
+use crate::sys::path::PathBuffer;
+use crate::sys::process::{self, Ended, Fork, Vector};
+use crate::sys::{BorrowedFd, Result, file, signal};
+
+const ENVIRONMENT: [&CStr; 2] = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/"];
+/// What a shell says of a program that it could not execute.
+const NOT_EXECUTED: u8 = 126;
+
+/// Runs every executable file of a folder in the order of their names, links followed. How they end is reported where
+/// it is not well, and changes nothing.
+pub fn run_all(path: &CStr) {
+    folder::for_each_name(path, b"", |folder, name| {
+        if !folder::is_regular(folder, name) {
+            return;
+        }
+        match run(path, folder, name) {
+            Ok(Ended::Exited(0)) => {}
+            Ok(ended) => report(path, name, |line| match ended {
+                Ended::Exited(code) => _ = line.text("exited with ").number(code.into()),
+                Ended::Killed(signal) => _ = line.text("ended by signal ").number(signal.into()),
+            }),
+            Err(errno) => report(path, name, |line| _ = line.text("execute: ").print(&errno)),
+        }
+    });
+}
+
+fn run(path: &CStr, folder: BorrowedFd, name: &CStr) -> Result<Ended> {
+    if !file::is_executable(folder, name) {
+        return Err(Errno::ACCESS);
+    }
+    let mut buffer = PathBuffer::empty();
+    let program = buffer.join(&[path.to_bytes(), b"/", name.to_bytes()])?;
+    match process::fork()? {
+        Fork::Parent(pid) => process::reap(pid, true)?.ok_or(Errno::CHILD),
+        Fork::Child => {
+            let errno = execute(program);
+            report(path, name, |line| _ = line.text("execute: ").print(&errno));
+            process::exit(NOT_EXECUTED)
+        }
+    }
+}
+
+fn execute(program: &CStr) -> Errno {
+    let mut slots: [[*const c_char; 3]; 2] = [[core::ptr::null(); 3]; 2];
+    let [arguments, environment] = &mut slots;
+    let vectors = (Vector::fill(&[program], arguments), Vector::fill(&ENVIRONMENT, environment));
+    let (Ok(arguments), Ok(environment)) = vectors else { return Errno::TOOBIG };
+    signal::reset();
+    process::execute(program, &arguments, &environment)
+}
+
+fn report(path: &CStr, name: &CStr, write: impl FnOnce(&mut crate::text::Line)) {
+    log::warning(|line| {
+        line.raw(path.to_bytes()).byte(b'/').quoted(name.to_bytes()).text(": ");
+        write(line);
+    });
+}
