@@ -10,6 +10,11 @@ pub const RUNTIME_BYTES_MAX: usize = 256 * 1024;
 pub const ARENA_BYTES: usize = 4 * CONFIG_BYTES_MAX;
 /// Nesting of JSON. The deepest place the specification knows is 7 levels down.
 pub const JSON_DEPTH_MAX: usize = 32;
+/// Annotations, sysctls or cgroup files in one container; each is compared with all before it. Kubernetes pods have some
+/// dozens.
+pub const PAIRS_MAX: usize = 4096;
+/// Warnings about one text that are told one by one.
+pub const WARNINGS_MAX: usize = 16;
 
 /// Steps of one plan: about 60 for an ordinary container, plus one or two for each mount and device. A step's number
 /// crosses the launcher's pipe as a `u16`.
@@ -25,6 +30,12 @@ pub const LOG_LINE_BYTES: usize = 896;
 
 /// The kernel's own command line is at most 2048 bytes on x86 and 4096 elsewhere.
 pub const CMDLINE_BYTES_MAX: usize = 4096;
+/// Problems of the command line that are told one by one.
+pub const CMDLINE_PROBLEMS_MAX: usize = 8;
+/// A grace time of a day is meant as "wait".
+pub const GRACE_SECONDS_MAX: u32 = 86_400;
+/// `__NEW_UTS_LEN` of sethostname(2).
+pub const HOSTNAME_BYTES_MAX: usize = 64;
 
 /// Kernel modules loaded by one process. A desktop has about 200 loaded, a virtual machine about 40.
 pub const MODULES_MAX: usize = 1024;

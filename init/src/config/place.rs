@@ -1,0 +1,83 @@
+//! Where an offset of a text is, in the terms of whoever wrote the text.
+
+use super::scan::{self, Decoded, Frame, Path};
+use crate::error::{Cause, Error};
+use crate::text::{Line, Print};
+
+/// Bytes of a key that are printed; no key of the specification is longer.
+const KEY_BYTES_MAX: usize = 64;
+
+/// Prints a failure to read a text: `config.json: line 12, column 7: linux.resources.pids.limit: expected an integer`.
+/// `file` is the name of the text.
+pub fn print_error(line: &mut Line, file: &str, text: &[u8], error: &Error) {
+    match error.cause {
+        Cause::Text { at, problem } => print_problem(line, file, text, at, problem),
+        _ => error.print(line),
+    }
+}
+
+/// Prints a problem with what is at an offset of a text, as [`print_error`] does.
+pub fn print_problem(line: &mut Line, file: &str, text: &[u8], at: u32, problem: &str) {
+    line.text(file).text(": ").print(&place(text, at)).text(": ").text(problem);
+}
+
+/// A place in a text.
+pub struct Place<'t> {
+    /// Line, from 1.
+    pub line: usize,
+    /// Character of the line, from 1.
+    pub column: usize,
+    text: &'t [u8],
+    path: Path,
+}
+
+/// Finds an offset.
+pub fn place(text: &[u8], at: u32) -> Place<'_> {
+    let at = at as usize;
+    let before = text.get(..at).unwrap_or(text);
+    let mut path = Path::new();
+    // Whether it ends at the offset or at the fault that is there, the path leads to it.
+    let _ = scan::walk(text, at, &mut path);
+    let newlines = before.iter().filter(|byte| **byte == b'\n').count();
+    let last = before.rsplit(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    // Bytes that continue a character are no columns of their own.
+    let column = last.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
+    Place { line: newlines + 1, column, text, path }
+}
+
+impl Print for Place<'_> {
+    fn print(&self, line: &mut Line) {
+        line.text("line ").number(self.line as u64).text(", column ").number(self.column as u64);
+        for (depth, frame) in self.path.frames().iter().enumerate() {
+            let first = depth == 0;
+            match *frame {
+                Frame::Object => {}
+                Frame::Element(index) => {
+                    line.text(if first { ": [" } else { "[" }).number(u64::from(index)).byte(b']');
+                }
+                Frame::Member(key) => {
+                    line.text(if first { ": " } else { "" });
+                    print_key(line, self.text, key, first);
+                }
+            }
+        }
+    }
+}
+
+/// `.name`, or `["a.name"]` if it would be mistaken for something else.
+fn print_key(line: &mut Line, text: &[u8], key: usize, first: bool) {
+    let end = scan::string_end(text, key).saturating_sub(1);
+    let decoded = || Decoded::new(text.get(key + 1..end).unwrap_or(&[]));
+    let plain = decoded().next().is_some() && decoded().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    line.text(match (plain, first) {
+        (true, true) => "",
+        (true, false) => ".",
+        (false, _) => "[\"",
+    });
+    let mut rest = decoded();
+    for byte in rest.by_ref().take(KEY_BYTES_MAX) {
+        line.quoted(&[byte]);
+    }
+    line.text(if rest.next().is_some() { "..." } else { "" });
+    line.text(if plain { "" } else { "\"]" });
+}

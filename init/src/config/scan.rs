@@ -1,0 +1,362 @@
+//! JSON as text (RFC 8259): whether it is well-formed, where things are in it, and what escapes stand for.
+//!
+//! [`check`] comes before anything else reads a text. It does not recurse, and holds the text to a fixed depth, because
+//! the parser behind [`super::read`] recurses as deep as the text says and lets malformed values pass in fields it skips.
+
+use crate::limits::JSON_DEPTH_MAX;
+
+/// What is wrong with a text, and where.
+pub(super) struct Fault {
+    /// Byte offset.
+    pub at: usize,
+    /// What is wrong.
+    pub problem: &'static str,
+}
+
+/// The objects and arrays around an offset, the outermost first.
+pub(super) struct Path {
+    frames: [Frame; JSON_DEPTH_MAX],
+    depth: usize,
+}
+
+/// An object or array, and the place in it.
+#[derive(Clone, Copy)]
+pub(super) enum Frame {
+    /// An object, before its first key or between two members.
+    Object,
+    /// The member of an object whose key, with its quotes, is at this offset.
+    Member(usize),
+    /// This element of an array.
+    Element(u32),
+}
+
+impl Path {
+    /// Outside of everything.
+    pub(super) const fn new() -> Path {
+        Path { frames: [Frame::Object; JSON_DEPTH_MAX], depth: 0 }
+    }
+
+    /// From the outside in.
+    pub(super) fn frames(&self) -> &[Frame] {
+        self.frames.get(..self.depth).unwrap_or(&[])
+    }
+
+    fn top(&mut self) -> Option<&mut Frame> {
+        self.frames.get_mut(self.depth.checked_sub(1)?)
+    }
+
+    fn enter(&mut self, at: usize, frame: Frame) -> Result<(), Fault> {
+        let Some(free) = self.frames.get_mut(self.depth) else {
+            return Err(Fault { at, problem: "nested too deep, at most 32 levels" });
+        };
+        *free = frame;
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+}
+
+const _: () = assert!(JSON_DEPTH_MAX == 32, "the message in `enter` says 32");
+
+/// Whether the text is one well-formed JSON value in UTF-8 and nothing else, within the bound on depth, and none of its
+/// strings holds a NUL.
+///
+/// # Errors
+/// The first fault.
+pub(super) fn check(text: &[u8]) -> Result<(), Fault> {
+    if let Err(error) = core::str::from_utf8(text) {
+        return Err(Fault { at: error.valid_up_to(), problem: "not UTF-8" });
+    }
+    walk(text, usize::MAX, &mut Path::new())
+}
+
+/// Walks through the text up to the first key or value at or after `stop`, or up to the first fault; `path` then leads
+/// there.
+///
+/// # Errors
+/// The first fault before `stop`.
+pub(super) fn walk(text: &[u8], stop: usize, path: &mut Path) -> Result<(), Fault> {
+    let mut at = 0;
+    loop {
+        at = skip_space(text, at);
+        if at >= stop {
+            return Ok(());
+        }
+        // One value, or the start of one.
+        let mut empty = false;
+        match byte(text, at) {
+            Some(b'{') => {
+                path.enter(at, Frame::Object)?;
+                at = skip_space(text, at + 1);
+                empty = byte(text, at) == Some(b'}');
+                if !empty {
+                    at = key(text, at, stop, path)?;
+                    continue;
+                }
+            }
+            Some(b'[') => {
+                path.enter(at, Frame::Element(0))?;
+                at = skip_space(text, at + 1);
+                empty = byte(text, at) == Some(b']');
+                if !empty {
+                    continue;
+                }
+            }
+            Some(b'"') => at = string(text, at)?,
+            Some(b'-' | b'0'..=b'9') => at = number(text, at)?,
+            _ => at = literal(text, at)?,
+        }
+        if empty {
+            at += 1;
+            path.leave();
+        }
+        // Whatever ends here, and the comma before what comes next.
+        loop {
+            at = skip_space(text, at);
+            let next = byte(text, at);
+            let Some(frame) = path.top() else {
+                return if next.is_none() { Ok(()) } else { Err(Fault { at, problem: "more after the end" }) };
+            };
+            match (frame, next) {
+                (Frame::Element(index), Some(b',')) => {
+                    *index = index.saturating_add(1);
+                    at += 1;
+                    break;
+                }
+                (frame, Some(b',')) => {
+                    *frame = Frame::Object;
+                    at = key(text, skip_space(text, at + 1), stop, path)?;
+                    break;
+                }
+                (Frame::Element(_), Some(b']')) | (Frame::Object | Frame::Member(_), Some(b'}')) => {
+                    path.leave();
+                    at += 1;
+                }
+                (Frame::Element(_), _) => return Err(unexpected(text, at, "expected , or ]")),
+                _ => return Err(unexpected(text, at, "expected , or }")),
+            }
+        }
+    }
+}
+
+/// Reads a key and its colon.
+fn key(text: &[u8], at: usize, stop: usize, path: &mut Path) -> Result<usize, Fault> {
+    if byte(text, at) != Some(b'"') {
+        return Err(unexpected(text, at, "expected a key in quotes"));
+    }
+    // A key that is asked for is part of its path even when it is malformed.
+    if let Some(frame) = path.top().filter(|_| at >= stop) {
+        *frame = Frame::Member(at);
+        return Ok(at);
+    }
+    let end = skip_space(text, string(text, at)?);
+    if let Some(frame) = path.top() {
+        *frame = Frame::Member(at);
+    }
+    if byte(text, end) == Some(b':') { Ok(end + 1) } else { Err(unexpected(text, end, "expected :")) }
+}
+
+/// Reads a string: the offset after its closing quote.
+fn string(text: &[u8], start: usize) -> Result<usize, Fault> {
+    let mut at = start + 1;
+    loop {
+        match byte(text, at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => match escape(text.get(at + 1..).unwrap_or(&[])) {
+                Ok((_, length)) => at += 1 + length,
+                Err(problem) => return Err(Fault { at, problem }),
+            },
+            Some(0..=0x1f) => return Err(Fault { at, problem: "control character in a string" }),
+            Some(_) => at += 1,
+            None => return Err(unexpected(text, at, "")),
+        }
+    }
+}
+
+fn number(text: &[u8], start: usize) -> Result<usize, Fault> {
+    let malformed = Fault { at: start, problem: "malformed number" };
+    let digits = |mut at: usize| {
+        let start = at;
+        while matches!(byte(text, at), Some(b'0'..=b'9')) {
+            at += 1;
+        }
+        (at > start).then_some(at)
+    };
+    let whole = start + usize::from(byte(text, start) == Some(b'-'));
+    let Some(mut at) = digits(whole) else { return Err(malformed) };
+    if byte(text, whole) == Some(b'0') && at > whole + 1 {
+        return Err(malformed);
+    }
+    if byte(text, at) == Some(b'.') {
+        let Some(end) = digits(at + 1) else { return Err(malformed) };
+        at = end;
+    }
+    if matches!(byte(text, at), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(byte(text, at + 1), Some(b'+' | b'-')));
+        let Some(end) = digits(at + 1 + sign) else { return Err(malformed) };
+        at = end;
+    }
+    Ok(at)
+}
+
+fn literal(text: &[u8], at: usize) -> Result<usize, Fault> {
+    let rest = text.get(at..).unwrap_or(&[]);
+    for word in ["null", "true", "false"] {
+        if rest.starts_with(word.as_bytes()) {
+            return Ok(at + word.len());
+        }
+    }
+    Err(unexpected(text, at, "expected a value"))
+}
+
+fn unexpected(text: &[u8], at: usize, problem: &'static str) -> Fault {
+    Fault { at, problem: if at < text.len() { problem } else { "unexpected end of the text" } }
+}
+
+/// What an escape stands for, and its length without the backslash.
+fn escape(rest: &[u8]) -> Result<(char, usize), &'static str> {
+    let plain = match rest.first() {
+        Some(b'"') => '"',
+        Some(b'\\') => '\\',
+        Some(b'/') => '/',
+        Some(b'b') => '\x08',
+        Some(b'f') => '\x0c',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => return unicode_escape(rest),
+        _ => return Err("unknown escape in a string"),
+    };
+    Ok((plain, 1))
+}
+
+fn unicode_escape(rest: &[u8]) -> Result<(char, usize), &'static str> {
+    let unit = |from: usize| -> Option<u32> {
+        let digits = rest.get(from..from + 4)?;
+        digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
+    };
+    match unit(1).ok_or("malformed \\u escape")? {
+        0 => Err("NUL in a string"),
+        high @ 0xd800..=0xdbff => {
+            // Characters beyond 16 bits are two escapes, a surrogate pair.
+            let low = unit(7).filter(|low| rest.get(5..7) == Some(b"\\u") && (0xdc00..=0xdfff).contains(low));
+            let code = low.map(|low| 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00));
+            Ok((code.and_then(char::from_u32).ok_or("lone surrogate in a string")?, 11))
+        }
+        code => Ok((char::from_u32(code).ok_or("lone surrogate in a string")?, 5)),
+    }
+}
+
+/// The bytes that the inside of a string stands for. Ends early at a malformed escape; [`check`] finds those first.
+pub(super) struct Decoded<'t> {
+    rest: &'t [u8],
+    /// Bytes of a decoded character that are not given out yet.
+    pending: [u8; 4],
+    first: usize,
+    end: usize,
+}
+
+impl<'t> Decoded<'t> {
+    /// Decodes `raw`, what stands between the quotes.
+    pub(super) fn new(raw: &'t [u8]) -> Decoded<'t> {
+        Decoded { rest: raw, pending: [0; 4], first: 0, end: 0 }
+    }
+}
+
+impl Iterator for Decoded<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.first == self.end {
+            let (byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            if *byte != b'\\' {
+                return Some(*byte);
+            }
+            let (character, length) = escape(rest).ok()?;
+            self.rest = rest.get(length..)?;
+            self.first = 0;
+            self.end = character.encode_utf8(&mut self.pending).len();
+        }
+        let byte = self.pending.get(self.first);
+        self.first += 1;
+        byte.copied()
+    }
+}
+
+/// The byte at an offset.
+pub(super) fn byte(text: &[u8], at: usize) -> Option<u8> {
+    text.get(at).copied()
+}
+
+/// The first offset from `at` on that is not white space.
+pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
+    while matches!(byte(text, at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// The offset after the string at `at`, of a text that has been checked.
+pub(super) fn string_end(text: &[u8], mut at: usize) -> usize {
+    loop {
+        at += 1;
+        match byte(text, at) {
+            Some(b'\\') => at += 1,
+            Some(b'"') => return at + 1,
+            Some(_) => {}
+            None => return at,
+        }
+    }
+}
+
+/// The offset after the value at `at`, of a text that has been checked.
+pub(super) fn value_end(text: &[u8], mut at: usize) -> usize {
+    let mut depth = 0_usize;
+    loop {
+        match byte(text, at) {
+            Some(b'"') => {
+                at = string_end(text, at);
+                if depth == 0 {
+                    return at;
+                }
+                continue;
+            }
+            Some(b'{' | b'[') => depth += 1,
+            // The end of what is around a number or literal.
+            Some(b'}' | b']') if depth == 0 => return at,
+            Some(b'}' | b']') => {
+                depth -= 1;
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            Some(b',' | b' ' | b'\t' | b'\n' | b'\r') if depth == 0 => return at,
+            Some(_) => {}
+            None => return at,
+        }
+        at += 1;
+    }
+}
+
+/// The offset of the value that belongs to the key at `at`, of a text that has been checked.
+pub(super) fn member_value(text: &[u8], at: usize) -> usize {
+    skip_space(text, skip_space(text, string_end(text, at)) + 1)
+}
+
+/// The offset of child `index` of the array or object at `at`, of a text that has been checked: an element, or the key of
+/// a member.
+pub(super) fn child(text: &[u8], at: usize, index: usize) -> usize {
+    let mut at = skip_space(text, at + 1);
+    for _ in 0..index {
+        at = skip_space(text, value_end(text, at));
+        if byte(text, at) == Some(b':') {
+            at = skip_space(text, value_end(text, skip_space(text, at + 1)));
+        }
+        at = skip_space(text, at + 1);
+    }
+    at
+}

@@ -1,0 +1,323 @@
+//! What every object of config.json and runtime.json may hold, and where it goes: the names are runtime-spec 1.3's
+//! (`config.md`, `config-linux.md`) and LinuxKit's (`moby/schema.go`).
+//!
+//! What is in none of the lists is unknown to the specification and skipped, as it demands. Not listed although known,
+//! because nothing follows from them here: `process.consoleSize` (there is no terminal) and
+//! `linux.resources.memory.useHierarchy` (cgroup v2 always does).
+
+use core::ffi::CStr;
+
+use super::read::{Fields, Neutral, Object, Record, Refused, Slot};
+use super::spec::{
+    Capabilities, Cpu, Device, DeviceRule, HugepageLimit, IdMapping, Interface, Linux, Memory, Mount, NamespaceEntry,
+    Process, Resources, Rlimit, Root, Runtime, Spec, User,
+};
+use crate::abi::namespace::Namespace;
+
+/// One object: its required and optional fields, each with the [`Slot`] it goes to; the fields refused unless empty, and
+/// unless zero; `closed` if any other field is refused too.
+macro_rules! object {
+    (
+        $(#[$closed:ident])? $object:ty {
+            $(required $required:literal => $required_slot:ident($required_field:ident),)*
+            $(optional $optional:literal => $optional_slot:ident($optional_field:ident),)*
+            $(refused unless empty: $($empty:literal)*;)?
+            $(refused unless zero: $($zero:literal)*;)?
+        }
+    ) => {
+        impl<'a> Object<'a> for $object {
+            fn fields(&self) -> &'static Fields {
+                const FIELDS: Fields = Fields {
+                    known: &[$($required,)* $($optional,)*],
+                    missing: &[$(concat!("missing ", $required),)*],
+                    refused: &[
+                        $($(Refused { name: $empty, neutral: Neutral::Empty },)*)?
+                        $($(Refused { name: $zero, neutral: Neutral::Zero },)*)?
+                    ],
+                    closed: object!(@closed $($closed)?),
+                };
+                const _: () = assert!(FIELDS.known.len() <= 32, "the fields met are bits of a u32");
+                &FIELDS
+            }
+
+            fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
+                let mut rest = index;
+                $(
+                    if rest == 0 {
+                        return Slot::$required_slot(&mut self.$required_field);
+                    }
+                    rest = rest.wrapping_sub(1);
+                )*
+                $(
+                    if rest == 0 {
+                        return Slot::$optional_slot(&mut self.$optional_field);
+                    }
+                    rest = rest.wrapping_sub(1);
+                )*
+                let _ = rest;
+                Slot::Nothing
+            }
+        }
+    };
+    (@closed) => { false };
+    (@closed closed) => { true };
+}
+
+/// Makes an object an element of lists.
+macro_rules! record {
+    ($record:ty, $blank:expr) => {
+        impl<'a> Record<'a> for $record {
+            const BLANK: Self = $blank;
+
+            fn slot(&mut self) -> Slot<'_, 'a> {
+                Slot::Object(self)
+            }
+        }
+    };
+}
+
+object! {
+    Spec<'a> {
+        required "root" => Object(root),
+        required "process" => Object(process),
+        optional "ociVersion" => Text(oci_version),
+        optional "hostname" => Text(hostname),
+        optional "domainname" => Text(domainname),
+        optional "mounts" => List(mounts),
+        optional "annotations" => Pairs(annotations),
+        optional "linux" => Object(linux),
+        refused unless empty: "windows" "solaris" "vm" "zos" "freebsd";
+        refused unless zero: "hooks";
+    }
+}
+
+object! {
+    Root<'a> {
+        required "path" => Text(path),
+        optional "readonly" => Flag(readonly),
+    }
+}
+
+object! {
+    Process<'a> {
+        required "args" => List(args),
+        required "cwd" => Text(cwd),
+        optional "env" => List(env),
+        optional "user" => Object(user),
+        optional "capabilities" => Object(capabilities),
+        optional "rlimits" => List(rlimits),
+        optional "noNewPrivileges" => Flag(no_new_privileges),
+        optional "oomScoreAdj" => OptionalI64(oom_score_adj),
+        refused unless empty: "terminal" "commandLine" "apparmorProfile" "selinuxLabel" "scheduler" "ioPriority"
+            "execCPUAffinity";
+    }
+}
+
+object! {
+    User<'a> {
+        optional "uid" => Id(uid),
+        optional "gid" => Id(gid),
+        optional "umask" => OptionalU32(umask),
+        optional "additionalGids" => List(additional_gids),
+        refused unless empty: "username";
+    }
+}
+
+object! {
+    Capabilities {
+        optional "bounding" => List(bounding),
+        optional "effective" => List(effective),
+        optional "inheritable" => List(inheritable),
+        optional "permitted" => List(permitted),
+        optional "ambient" => List(ambient),
+    }
+}
+
+object! {
+    Rlimit {
+        required "type" => Rlimit(resource),
+        required "soft" => U64(soft),
+        required "hard" => U64(hard),
+    }
+}
+record!(Rlimit, Rlimit { resource: 0, soft: 0, hard: 0 });
+
+object! {
+    Mount<'a> {
+        required "destination" => Text(destination),
+        optional "type" => Text(kind),
+        optional "source" => Text(source),
+        optional "options" => List(options),
+        refused unless empty: "uidMappings" "gidMappings";
+    }
+}
+record!(Mount<'a>, Mount { destination: None, kind: None, source: None, options: &[] });
+
+object! {
+    Linux<'a> {
+        optional "namespaces" => List(namespaces),
+        optional "uidMappings" => List(uid_mappings),
+        optional "gidMappings" => List(gid_mappings),
+        optional "sysctl" => Pairs(sysctl),
+        optional "devices" => List(devices),
+        optional "maskedPaths" => List(masked_paths),
+        optional "readonlyPaths" => List(readonly_paths),
+        optional "rootfsPropagation" => Text(rootfs_propagation),
+        optional "cgroupsPath" => Text(cgroups_path),
+        optional "resources" => Object(resources),
+        refused unless empty: "seccomp" "mountLabel" "intelRdt" "personality" "netDevices" "memoryPolicy";
+        refused unless zero: "timeOffsets";
+    }
+}
+
+object! {
+    NamespaceEntry<'a> {
+        required "type" => Namespace(kind),
+        optional "path" => Text(path),
+    }
+}
+record!(NamespaceEntry<'a>, NamespaceEntry { kind: Namespace::Mount, path: None });
+
+object! {
+    IdMapping {
+        required "containerID" => Id(container_id),
+        required "hostID" => Id(host_id),
+        required "size" => U32(size),
+    }
+}
+record!(IdMapping, IdMapping { container_id: 0, host_id: 0, size: 0 });
+
+object! {
+    Device<'a> {
+        required "type" => DeviceKind(kind),
+        required "path" => Text(path),
+        optional "major" => OptionalI64(major),
+        optional "minor" => OptionalI64(minor),
+        optional "fileMode" => OptionalU32(file_mode),
+        optional "uid" => OptionalId(uid),
+        optional "gid" => OptionalId(gid),
+    }
+}
+record!(Device<'a>, Device { kind: 0, path: None, major: None, minor: None, file_mode: None, uid: None, gid: None });
+
+object! {
+    Resources<'a> {
+        optional "devices" => List(devices),
+        optional "memory" => Object(memory),
+        optional "cpu" => Object(cpu),
+        optional "pids" => Pids(pids_limit),
+        optional "blockIO" => BlockIo(block_io_weight),
+        optional "hugepageLimits" => List(hugepage_limits),
+        optional "unified" => Pairs(unified),
+        refused unless empty: "rdma";
+        refused unless zero: "network";
+    }
+}
+
+/// `pids`, of which one field is kept.
+pub(super) struct Pids<'r> {
+    /// Where it is kept.
+    pub limit: &'r mut Option<i64>,
+}
+
+object! {
+    Pids<'_> {
+        optional "limit" => OptionalI64(limit),
+    }
+}
+
+/// `blockIO`, of which one field is kept.
+pub(super) struct BlockIo<'r> {
+    /// Where it is kept.
+    pub weight: &'r mut Option<u16>,
+}
+
+object! {
+    BlockIo<'_> {
+        optional "weight" => OptionalU16(weight),
+        refused unless empty: "weightDevice" "throttleReadBpsDevice" "throttleWriteBpsDevice" "throttleReadIOPSDevice"
+            "throttleWriteIOPSDevice";
+        refused unless zero: "leafWeight";
+    }
+}
+
+object! {
+    DeviceRule {
+        required "allow" => Flag(allow),
+        optional "type" => RuleKind(kind),
+        optional "major" => OptionalI64(major),
+        optional "minor" => OptionalI64(minor),
+        optional "access" => Access(access),
+    }
+}
+record!(DeviceRule, DeviceRule { allow: false, kind: None, major: None, minor: None, access: 0 });
+
+object! {
+    Memory {
+        optional "limit" => OptionalI64(limit),
+        optional "reservation" => OptionalI64(reservation),
+        optional "swap" => OptionalI64(swap),
+        refused unless empty: "swappiness";
+        refused unless zero: "kernel" "kernelTCP" "disableOOMKiller" "checkBeforeUpdate";
+    }
+}
+
+object! {
+    Cpu<'a> {
+        optional "shares" => OptionalU64(shares),
+        optional "quota" => OptionalI64(quota),
+        optional "burst" => OptionalU64(burst),
+        optional "period" => OptionalU64(period),
+        optional "cpus" => Text(cpus),
+        optional "mems" => Text(mems),
+        optional "idle" => OptionalI64(idle),
+        refused unless zero: "realtimeRuntime" "realtimePeriod";
+    }
+}
+
+object! {
+    HugepageLimit<'a> {
+        required "pageSize" => Word(page_size),
+        required "limit" => U64(limit),
+    }
+}
+record!(HugepageLimit<'a>, HugepageLimit { page_size: c"", limit: 0 });
+
+object! {
+    #[closed]
+    Runtime<'a> {
+        optional "cgroups" => List(cgroups),
+        optional "mounts" => List(mounts),
+        optional "mkdir" => List(mkdir),
+        optional "interfaces" => List(interfaces),
+        optional "bindNS" => Object(bind_namespaces),
+        optional "namespace" => Text(namespace),
+    }
+}
+
+object! {
+    #[closed]
+    Interface<'a> {
+        required "name" => Text(name),
+        optional "add" => Text(add),
+        optional "peer" => Text(peer),
+        optional "createInRoot" => Flag(create_in_root),
+    }
+}
+record!(Interface<'a>, Interface { name: None, add: None, peer: None, create_in_root: false });
+
+/// `bindNS`: in the order of [`Namespace::ALL`], by the names of [`Namespace::proc_name`].
+impl<'a> Object<'a> for [Option<&'a CStr>; 7] {
+    fn fields(&self) -> &'static Fields {
+        &Fields {
+            known: &["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"],
+            missing: &[],
+            refused: &[],
+            closed: true,
+        }
+    }
+
+    fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
+        self.get_mut(index).map_or(Slot::Nothing, Slot::Text)
+    }
+}
