@@ -25,6 +25,25 @@ pub const CONTAINERS_MAX: usize = 1024;
 /// A container's name is its directory's name. Longer than 64 bytes would not be a name that a person types.
 pub const NAME_BYTES_MAX: usize = 64;
 
+/// Launchers and cleaners at work at the same time: enough to keep every processor of a large machine busy, few enough
+/// that their memory does not matter.
+pub const HELPERS_MAX: usize = 16;
+/// Children reaped before PID 1 looks at its signals again, so that a storm of orphans cannot keep a power request out.
+pub const REAPS_PER_WAKE: usize = 256;
+/// Signals read before PID 1 looks at its children again. Standard signals do not queue: there are at most 31.
+pub const SIGNALS_PER_WAKE: usize = 64;
+/// Power buttons that are listened to. Machines have one, some a fixed one beside it.
+pub const BUTTONS_MAX: usize = 4;
+/// How long a process may take to go after SIGKILL. Longer only when it is stuck in the kernel, for ever.
+pub const KILL_US: u64 = 2_000_000;
+/// How long the processes that belong to no container have after SIGTERM, when all containers have ended.
+pub const TERMINATE_US: u64 = 2_000_000;
+/// How long unmounting may take. It writes back what is cached: minutes on a slow disk would be lost data, for ever is
+/// a network file system whose server has gone.
+pub const UNMOUNT_US: u64 = 90_000_000;
+/// Rounds of unmounting and releasing devices. One level of a loop device on a file system on a loop device each.
+pub const UNMOUNT_ROUNDS: usize = 8;
+
 /// One line of the kernel log; the kernel refuses records of more than 1024 bytes, its own prefix included.
 pub const LOG_LINE_BYTES: usize = 896;
 
@@ -51,5 +70,6 @@ pub const MODALIAS_BYTES_MAX: usize = 1024 * 1024;
 pub const COLDPLUG_ROUNDS_MAX: usize = 16;
 
 const _: () = assert!(ARENA_BYTES >= CONFIG_BYTES_MAX + RUNTIME_BYTES_MAX);
+const _: () = assert!(HELPERS_MAX <= CONTAINERS_MAX);
 const _: () = assert!(STEPS_MAX <= u16::MAX as usize);
 const _: () = assert!(CONTAINERS_MAX <= u16::MAX as usize);

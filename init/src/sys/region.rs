@@ -17,19 +17,34 @@ pub struct Regions {
     pub arena: [u8; limits::ARENA_BYTES],
 }
 
-struct Cell(UnsafeCell<Regions>);
+/// Memory that is lent once, for good. Its content starts as the constant it is made of: all zeros belong in `.bss`.
+pub struct Lent<T> {
+    content: UnsafeCell<T>,
+    taken: AtomicBool,
+}
 
 // SAFETY: the only access is through `take`, which hands the content out at most once.
-unsafe impl Sync for Cell {}
+unsafe impl<T: Send> Sync for Lent<T> {}
 
-static REGIONS: Cell = Cell(UnsafeCell::new(Regions { config: [0; _], runtime: [0; _], arena: [0; _] }));
-static TAKEN: AtomicBool = AtomicBool::new(false);
-
-/// Lends the regions: to the first caller, for good.
-pub fn take() -> Option<&'static mut Regions> {
-    if TAKEN.swap(true, Ordering::Relaxed) {
-        return None;
+impl<T> Lent<T> {
+    /// Memory that nobody has yet.
+    pub const fn new(content: T) -> Lent<T> {
+        Lent { content: UnsafeCell::new(content), taken: AtomicBool::new(false) }
     }
-    // SAFETY: the flag lets only one caller ever get here, so this is the only reference.
-    Some(unsafe { &mut *REGIONS.0.get() })
+
+    /// Lends it: to the first caller, for good.
+    pub fn take(&'static self) -> Option<&'static mut T> {
+        if self.taken.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        // SAFETY: the flag lets only one caller ever get here, so this is the only reference.
+        Some(unsafe { &mut *self.content.get() })
+    }
+}
+
+static REGIONS: Lent<Regions> = Lent::new(Regions { config: [0; _], runtime: [0; _], arena: [0; _] });
+
+/// Lends the launcher's regions: to the first caller, for good.
+pub fn take() -> Option<&'static mut Regions> {
+    REGIONS.take()
 }
