@@ -4,17 +4,21 @@
 //! rustix has most calls; the few it lacks are made through [`raw`].
 
 pub mod arena;
+pub mod block;
 pub mod file;
+pub mod input;
 pub mod machine;
 pub mod map;
 pub mod module;
 pub mod mount;
 pub mod path;
+pub mod power;
 pub mod process;
 mod raw;
 pub mod region;
 pub mod signal;
 pub mod time;
+pub mod wait;
 
 pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 

@@ -1,0 +1,106 @@
+//! Waiting for descriptors, and the socket on which children tell PID 1 who they are: ppoll(2), unix(7).
+
+use core::mem::size_of;
+
+use linux_raw_sys::general::{__NR_ppoll, __NR_recvmsg, POLLIN, pollfd};
+use linux_raw_sys::net::{MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, SCM_CREDENTIALS, SOL_SOCKET, cmsghdr, msghdr, ucred};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+
+use super::process::Pid;
+use super::{Result, raw};
+
+/// Most descriptors that are waited for at once.
+const DESCRIPTORS_MAX: usize = 8;
+
+/// Waits until one of the descriptors can be read, or `timeout_us` have passed: ppoll(2). The first eight count.
+pub fn readable<'a>(descriptors: impl Iterator<Item = BorrowedFd<'a>>, timeout_us: Option<u64>) -> Result<()> {
+    // The kernel passes over negative descriptors.
+    let mut polled = [pollfd { fd: -1, events: POLLIN as i16, revents: 0 }; DESCRIPTORS_MAX];
+    for (slot, descriptor) in polled.iter_mut().zip(descriptors) {
+        slot.fd = descriptor.as_raw_fd();
+    }
+    let timeout = timeout_us.map(|time| [time / 1_000_000, time % 1_000_000 * 1000]);
+    let pointer = timeout.as_ref().map_or(0, |timeout| timeout.as_ptr() as usize);
+    let call = [polled.as_mut_ptr() as usize, DESCRIPTORS_MAX, pointer, 0, 0, 0];
+    // SAFETY: as many `struct pollfd` as said; a `struct timespec`, two 64-bit words, or none; no signal mask.
+    unsafe { raw::call(__NR_ppoll, call) }.map(drop)
+}
+
+/// A pair of connected sockets that keep messages apart and in order; the first one receives, never waits, and learns
+/// each sender's process id from the kernel: socketpair(2), `SO_PASSCRED` of unix(7).
+pub fn announcement_sockets() -> Result<(OwnedFd, OwnedFd)> {
+    let (receiver, sender) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    rustix::net::sockopt::set_socket_passcred(&receiver, true)?;
+    Ok((receiver, sender))
+}
+
+/// Sends one message, waiting while the receiver's queue is full: send(2).
+pub fn send(socket: BorrowedFd, message: &[u8]) -> Result<()> {
+    loop {
+        match rustix::net::send(socket, message, SendFlags::from_bits_retain(MSG_NOSIGNAL)) {
+            Err(Errno::INTR) => continue,
+            result => return result.map(drop),
+        }
+    }
+}
+
+/// The credentials that the kernel attaches, as one control message.
+#[repr(C)]
+struct Credentials {
+    header: cmsghdr,
+    content: ucred,
+}
+
+/// Receives one message and the process id of its sender, as this process sees it: recvmsg(2) with `SCM_CREDENTIALS`.
+/// `None` when there is none. A message of another length than `message`, or without credentials, is an error.
+pub fn receive(socket: BorrowedFd, message: &mut [u8]) -> Result<Option<Pid>> {
+    // SAFETY: both are C structures of integers and pointers, for which all zeros are valid.
+    let (mut control, mut header): (Credentials, msghdr) = unsafe { core::mem::zeroed() };
+    let mut vector = [message.as_mut_ptr() as usize, message.len()];
+    header.msg_iov = vector.as_mut_ptr().cast();
+    header.msg_iovlen = 1;
+    header.msg_control = (&raw mut control).cast();
+    header.msg_controllen = size_of::<Credentials>() as _;
+    // MSG_TRUNC: the result is the message's length even when that is more than there is room for.
+    let flags = (MSG_DONTWAIT | MSG_TRUNC) as usize;
+    let call = [socket.as_raw_fd() as usize, &raw mut header as usize, flags, 0, 0, 0];
+    // SAFETY: the header names one buffer and one control buffer, alive and of the sizes given; `iovec` is a pointer and
+    // a size (readv(2)).
+    match unsafe { raw::call(__NR_recvmsg, call) } {
+        Ok(length) if length == message.len() => {}
+        Ok(_) => return Err(Errno::BADMSG),
+        Err(Errno::AGAIN) => return Ok(None),
+        Err(errno) => return Err(errno),
+    }
+    let attached = control.header.cmsg_level == SOL_SOCKET as i32 && control.header.cmsg_type == SCM_CREDENTIALS as i32;
+    let pid = control.content.pid as Pid;
+    if attached && pid > 0 { Ok(Some(pid)) } else { Err(Errno::BADMSG) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process::{self, Fork};
+    use rustix::fd::AsFd;
+
+    #[test]
+    fn the_kernel_says_who_sent_a_message_even_when_the_sender_is_dead() {
+        let (receiver, sender) = announcement_sockets().unwrap();
+        let mut message = [0; 4];
+        assert_eq!(receive(receiver.as_fd(), &mut message), Ok(None));
+        let Fork::Parent(pid) = process::fork().unwrap() else {
+            let _ = send(sender.as_fd(), b"born");
+            process::exit(0)
+        };
+        let waited = readable([receiver.as_fd()].into_iter(), Some(60_000_000));
+        assert_eq!(waited, Ok(()));
+        assert_eq!(receive(receiver.as_fd(), &mut message), Ok(Some(pid)));
+        assert_eq!(&message, b"born");
+        process::reap(pid, true).unwrap();
+        send(sender.as_fd(), b"short").unwrap();
+        assert_eq!(receive(receiver.as_fd(), &mut message), Err(Errno::BADMSG));
+    }
+}
