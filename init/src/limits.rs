@@ -29,9 +29,9 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// that their memory does not matter.
 pub const HELPERS_MAX: usize = 16;
 /// Children reaped before PID 1 looks at its signals again, so that a storm of orphans cannot keep a power request out.
-pub const REAPS_PER_WAKE: usize = 256;
+pub const REAPS_PER_LOOK: u32 = 256;
 /// Signals read before PID 1 looks at its children again. Standard signals do not queue: there are at most 31.
-pub const SIGNALS_PER_WAKE: usize = 64;
+pub const SIGNALS_PER_LOOK: u32 = 64;
 /// Power buttons that are listened to. Machines have one, some a fixed one beside it.
 pub const BUTTONS_MAX: usize = 4;
 /// How long a process may take to go after SIGKILL. Longer only when it is stuck in the kernel, for ever.
