@@ -21,6 +21,8 @@ pub enum Open {
     Append,
     /// For reading and writing, never as the controlling terminal, never waiting.
     Terminal,
+    /// For reading what comes, never waiting.
+    Events,
     /// As a place only: O_PATH.
     Place,
     /// As a place only, a final symbolic link not followed.
@@ -39,6 +41,7 @@ impl Open {
                 Open::Write => OFlags::WRONLY,
                 Open::Append => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
                 Open::Terminal => OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK,
+                Open::Events => OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK,
                 Open::Place => OFlags::PATH,
                 Open::PlaceItself => OFlags::PATH | OFlags::NOFOLLOW,
                 Open::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
