@@ -1,4 +1,247 @@
-//! PID 1 when the machine runs: children, signals, power.
+//! PID 1 when the machine runs: children, signals, power. It never ends, never waits for anything but events, and never
+//! reads what a container's author wrote: that is for the processes it forks.
+//!
+//! Start with [`table`], which holds every decision; [`wait`] says where events come from, and why none is lost;
+//! [`run`] carries the decisions out.
 
 pub mod message;
+mod report;
+mod shutdown;
 pub mod table;
+mod wait;
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::abi::Errno;
+use crate::error::Error;
+use crate::limits;
+use crate::log;
+use crate::sys::file::{self, CWD, FileType, Open};
+use crate::sys::process::{self, Fork, Pid};
+use crate::sys::{power, region, signal, time};
+use table::{Action, Child, Event, Note, Phase, Table, Task};
+pub use table::{Policy, Power, Section, Slot};
+use wait::Events;
+
+/// What PID 1's children do. Each is called in a process of its own and returns its exit code. All signals are blocked
+/// there: a program that is executed wants [`signal::reset`] first.
+pub trait Work {
+    /// Makes the machine ready.
+    fn set_up(&self) -> u8;
+    /// Runs the executables of a directory.
+    fn run_scripts(&self, directory: &CStr) -> u8;
+    /// Mounts the volumes.
+    fn mount_volumes(&self) -> u8;
+    /// Launches a container: 0 when its program runs; 1 when it does not, after saying why and taking everything back.
+    /// The container's first process is a child of this process's parent (CLONE_PARENT) and sends
+    /// [`message::Message::Announced`] over `announcements` before anything else.
+    fn launch(&self, slot: u16, section: Section, name: &CStr, announcements: BorrowedFd) -> u8;
+    /// Removes what a container leaves when it has ended.
+    fn clean(&self, section: Section, name: &CStr) -> u8;
+}
+
+/// Memory for the table of containers, in `.bss`.
+static SLOTS: region::Lent<[Slot; limits::CONTAINERS_MAX]> = region::Lent::new([Slot::EMPTY; _]);
+
+/// Runs the machine until its end. `started_us` is when pidone was started, for the timeline.
+pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
+    signal::block_all();
+    // Only PID 1 of the machine may; in a container Ctrl-Alt-Del is not ours.
+    let _ = power::catch_ctrl_alt_del();
+    let opened = Events::open();
+    let (slots, (events, announcements)) = match (SLOTS.take(), opened) {
+        (Some(slots), Ok(opened)) => (slots, opened),
+        (_, Err(error)) => cannot_run(&error),
+        (None, _) => cannot_run(&Error::kernel("run twice", Errno::BUSY)),
+    };
+    let table = Table::new(slots, policy, time::monotonic_us());
+    Supervisor { table, events, announcements, work, started_us }.run()
+}
+
+/// Without its descriptors PID 1 would be deaf. The kernel's panic is the better end, while nothing runs yet.
+fn cannot_run(error: &Error) -> ! {
+    log::error(|line| {
+        line.print(error);
+    });
+    process::exit(1)
+}
+
+/// Asks PID 1 for an end of the machine; the exit code of the command.
+pub fn request(power: Power) -> u8 {
+    let Some(signal) = wait::signal_for(power) else { return 1 };
+    match process::kill(1, signal) {
+        Ok(()) => 0,
+        Err(errno) => {
+            log::error(|line| {
+                line.print(&power).text(": signal process 1: ").print(&errno);
+            });
+            1
+        }
+    }
+}
+
+struct Supervisor<'a, W> {
+    table: Table<'a>,
+    events: Events,
+    /// The end of the socket that launchers inherit.
+    announcements: OwnedFd,
+    work: &'a W,
+    started_us: u64,
+}
+
+impl<W: Work> Supervisor<'_, W> {
+    fn run(mut self) -> ! {
+        let mut now_us = time::monotonic_us();
+        loop {
+            while let Some(action) = self.table.next(now_us) {
+                self.perform(action);
+                now_us = time::monotonic_us();
+            }
+            match self.events.next() {
+                Some(event) => self.table.handle(event, now_us),
+                None => {
+                    self.events.wait(self.table.deadline_us());
+                    now_us = time::monotonic_us();
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Report(note) => self.report(note),
+            Action::Start(task) => self.fork(Child::Worker(task)),
+            Action::Launch(slot) => self.fork(Child::Launcher(slot)),
+            Action::Clean(slot) => self.fork(Child::Cleaner(slot)),
+            Action::Abandon(pid) | Action::KillStray(pid) => kill(pid),
+            Action::OpenButtons => self.events.open_buttons(),
+            Action::List(section) => self.list(section),
+            Action::Ask(slot) => {
+                if let Some(main) = self.table.slot(slot).and_then(Slot::main) {
+                    shutdown::ask(main);
+                }
+            }
+            Action::Kill(slot) => self.kill_container(slot),
+            Action::SignalAll(signal) => self.signal_all(signal),
+            Action::End(power) => shutdown::end(power),
+        }
+    }
+
+    fn fork(&mut self, child: Child) {
+        let result = match process::fork() {
+            Ok(Fork::Child) => process::exit(self.become_child(child)),
+            Ok(Fork::Parent(pid)) => Ok(pid),
+            Err(errno) => Err(errno),
+        };
+        if result.is_err() && child == Child::Worker(Task::Unmount) {
+            // Nobody is there to unmount; what is cached must not be lost with it.
+            power::sync();
+        }
+        self.table.forked(child, result, time::monotonic_us());
+    }
+
+    /// In the new process; its exit code.
+    fn become_child(&self, child: Child) -> u8 {
+        let container = |slot| self.table.slot(slot).map(|slot| (slot.section(), slot.name()));
+        match child {
+            Child::Worker(Task::Setup) => self.work.set_up(),
+            Child::Worker(Task::Scripts) => self.work.run_scripts(c"/etc/init.d"),
+            Child::Worker(Task::Volumes) => self.work.mount_volumes(),
+            Child::Worker(Task::ShutdownScripts) => self.work.run_scripts(c"/etc/shutdown.d"),
+            Child::Worker(Task::Unmount) => shutdown::unmount_all(),
+            Child::Launcher(slot) => container(slot)
+                .map_or(1, |(section, name)| self.work.launch(slot, section, name, self.announcements.as_fd())),
+            Child::Cleaner(slot) => container(slot).map_or(1, |(section, name)| self.work.clean(section, name)),
+        }
+    }
+
+    fn report(&self, note: Note) {
+        report::note(&self.table, note);
+        if !self.table.policy().timing {
+            return;
+        }
+        match note {
+            Note::Ready => report::timeline(&self.table, self.started_us),
+            // Those that ended before are in the timeline.
+            Note::Ended(slot) if self.table.phase() >= Phase::Running => {
+                if let Some(slot) = self.table.slot(slot) {
+                    report::container(slot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn list(&mut self, section: Section) {
+        let directory = match section {
+            Section::Onboot => c"/containers/onboot",
+            Section::Services => c"/containers/services",
+            Section::Onshutdown => c"/containers/onshutdown",
+        };
+        let opened = match file::open(CWD, directory, Open::Directory) {
+            Err(Errno::NOENT) => return,
+            opened => opened,
+        };
+        let listed = opened.and_then(|opened| {
+            file::for_each_entry(opened.as_fd(), |name, kind| {
+                if is_directory(opened.as_fd(), name, kind) && !self.table.add(section, name) {
+                    refuse(directory, name);
+                }
+                Ok(())
+            })
+        });
+        if let Err(errno) = listed {
+            log::error(|line| {
+                line.text("list ").quoted(directory.to_bytes()).text(": ").print(&errno);
+            });
+        }
+    }
+
+    fn kill_container(&self, slot: u16) {
+        let Some(slot) = self.table.slot(slot) else { return };
+        if let Some(main) = slot.main() {
+            shutdown::kill_container(main);
+        }
+        if let Some(helper) = slot.helper() {
+            kill(helper);
+        }
+    }
+
+    fn signal_all(&mut self, signal: u8) {
+        if process::kill(-1, signal) == Err(Errno::SRCH) {
+            self.table.handle(Event::Childless, time::monotonic_us());
+        }
+        // Those that are stopped could not act on it.
+        let _ = process::kill(-1, crate::abi::signal::CONT);
+    }
+}
+
+/// Kills a child of ours. It may have ended already, but its pid is taken until it is reaped.
+fn kill(child: Pid) {
+    let _ = process::kill(child, crate::abi::signal::KILL);
+}
+
+fn is_directory(parent: BorrowedFd, name: &CStr, kind: FileType) -> bool {
+    match kind {
+        FileType::Directory => true,
+        // A link to one, or a file system that does not say.
+        FileType::Symlink | FileType::Unknown => file::kind(parent, name) == Ok(FileType::Directory),
+        _ => false,
+    }
+}
+
+fn refuse(directory: &CStr, name: &CStr) {
+    log::error(|line| {
+        line.quoted(directory.to_bytes()).byte(b'/').quoted(name.to_bytes()).text(": not started: ");
+        let length = name.to_bytes().len();
+        if length > limits::NAME_BYTES_MAX {
+            line.text("too many bytes in the name: ").number(length as u64);
+            line.text(", at most ").number(limits::NAME_BYTES_MAX as u64);
+        } else {
+            line.text("too many containers: ").number(limits::CONTAINERS_MAX as u64 + 1);
+            line.text(", at most ").number(limits::CONTAINERS_MAX as u64);
+        }
+    });
+}

@@ -1,0 +1,381 @@
+//! The way down: asking and killing containers, unmounting, the last system call.
+
+use core::ffi::CStr;
+
+use rustix::fd::AsFd;
+
+use super::table::Power;
+use super::wait::joined;
+use crate::abi::{mount, signal};
+use crate::limits;
+use crate::log;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::power::{self, Command};
+use crate::sys::process::{self, Pid};
+use crate::sys::{block, region};
+use crate::text::Line;
+
+/// Longest path the kernel takes or gives, with its NUL.
+const PATH_BYTES: usize = 4096;
+
+/// Asks a container to end.
+///
+/// The init of a pid namespace never sees SIGTERM unless it handles it (pid_namespaces(7)): waiting for it would be
+/// waiting for nothing. Then those of its processes that do handle it are asked, as with a shell in front of a server;
+/// when there are none, it is killed at once.
+pub(super) fn ask(main: Pid) {
+    if hears(main, true) {
+        let _ = process::kill(main, signal::TERM);
+        return;
+    }
+    let mut buffer = [0; PATH_BYTES];
+    let Some(processes) = cgroup_file(main, b"/cgroup.procs", &mut buffer).and_then(|path| read(path)) else {
+        return kill_container(main);
+    };
+    let mut asked = false;
+    for pid in processes.iter() {
+        if pid != main && hears(pid, false) {
+            // It may have ended meanwhile and its pid be another process's: all are told to end soon anyway.
+            asked |= process::kill(pid, signal::TERM).is_ok();
+        }
+    }
+    if !asked {
+        kill_container(main);
+    }
+}
+
+/// Kills everything in a container's control group; without one of its own, its first process.
+pub(super) fn kill_container(main: Pid) {
+    let mut buffer = [0; PATH_BYTES];
+    if let Some(path) = cgroup_file(main, b"/cgroup.kill", &mut buffer) {
+        let _ = file::write_file(path, b"1");
+    }
+    // In case it has no group, or sits in one that cannot be killed (a threaded one).
+    let _ = process::kill(main, signal::KILL);
+}
+
+/// Pids in a cgroup.procs file: as many as a few containers have; the others are killed in the end.
+struct Processes {
+    text: [u8; PATH_BYTES],
+    length: usize,
+}
+
+impl Processes {
+    fn iter(&self) -> impl Iterator<Item = Pid> {
+        // A number that the end of the buffer cut in two has no newline.
+        let whole = self.text.get(..self.length).unwrap_or(&[]).split_inclusive(|byte| *byte == b'\n');
+        whole.filter_map(|line| line.strip_suffix(b"\n")).filter_map(|line| decimal(line)).filter(|pid| *pid > 0)
+    }
+}
+
+fn read(path: &CStr) -> Option<Processes> {
+    let mut text = [0; PATH_BYTES];
+    let length = file::read_file(path, &mut text).ok()?.len();
+    Some(Processes { text, length })
+}
+
+fn decimal(digits: &[u8]) -> Option<Pid> {
+    let mut value: Pid = 0;
+    for digit in digits {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        value = value.checked_mul(10)?.checked_add(Pid::from(digit))?;
+    }
+    Some(value)
+}
+
+/// Path of a file of the control group that a process is in, unless that is the root group.
+fn cgroup_file<'a>(pid: Pid, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
+    let mut text = [0; PATH_BYTES];
+    let group = cgroup_path(proc_file(pid, b"/cgroup", &mut text)?)?;
+    joined(buffer, &[b"/sys/fs/cgroup", group, file])
+}
+
+/// The path in /proc/PID/cgroup: `0::/services/web`. None for the root group and for one that was removed.
+fn cgroup_path(text: &[u8]) -> Option<&[u8]> {
+    let path = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    let outside = path.windows(3).any(|part| part == b"/..") || path.ends_with(b" (deleted)");
+    (path.len() > 1 && !outside).then_some(path)
+}
+
+fn proc_file<'a>(pid: Pid, name: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut path = [0; 64];
+    let mut line = Line::new(&mut path);
+    line.text("/proc/").signed(i64::from(pid)).raw(name).byte(0);
+    let path = CStr::from_bytes_until_nul(&path).ok()?;
+    file::read_file(path, buffer).ok().map(|text| &*text)
+}
+
+/// Whether SIGTERM reaches a process: if it is the init of a pid namespace, only when it catches or blocks it. With
+/// `default` the signal's default action, the end, counts as well where there is one. In doubt it does.
+fn hears(pid: Pid, default: bool) -> bool {
+    let mut buffer = [0; PATH_BYTES];
+    proc_file(pid, b"/status", &mut buffer).is_none_or(|status| status_hears(status, default))
+}
+
+fn status_hears(status: &[u8], default: bool) -> bool {
+    let field = |name: &[u8]| status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name));
+    let set = |name| field(name).and_then(hexadecimal).unwrap_or(!0);
+    let handles = (set(b"SigCgt:\t") | set(b"SigBlk:\t")) & 1 << (signal::TERM - 1) != 0;
+    // Its pid in each namespace it is in, the innermost last: an init is 1 there, and something else outside.
+    let init = field(b"NSpid:\t").is_some_and(|pids| pids.ends_with(b"\t1"));
+    handles || (default && !init)
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    let mut value: u64 = 0;
+    for digit in digits {
+        let digit = (*digit as char).to_digit(16)?;
+        value = value.checked_mul(16)? | u64::from(digit);
+    }
+    Some(value)
+}
+
+/// Unmounts everything and lets go of the block devices that stand on others; 0. Runs in a process of its own: a file
+/// system whose server has gone may hold it for ever.
+pub(super) fn unmount_all() -> u8 {
+    let Some(regions) = region::take() else { return 1 };
+    let buffer = &mut regions.arena;
+    for _ in 0..limits::UNMOUNT_ROUNDS {
+        let unmounted = unmount_once(buffer);
+        release_devices();
+        if unmounted == 0 {
+            break;
+        }
+    }
+    make_readonly(buffer);
+    0
+}
+
+/// One line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+struct Mounted<'a> {
+    /// With octal escapes.
+    target: &'a [u8],
+    kind: &'a [u8],
+    /// Whether a block device is below it: file systems without one have major number 0.
+    device: bool,
+}
+
+impl<'a> Mounted<'a> {
+    fn parse(line: &'a [u8]) -> Option<Mounted<'a>> {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let device = !fields.nth(2)?.starts_with(b"0:");
+        let target = fields.nth(1)?;
+        // Optional fields, then `-`, then the type.
+        fields.find(|field| *field == b"-")?;
+        Some(Mounted { target, kind: fields.next()?, device })
+    }
+
+    /// Whether it stays until the end: the root, and what the unmounting itself needs, which hold no data.
+    fn stays(&self) -> bool {
+        let inside = |directory: &[u8]| {
+            self.target.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        matches!(self.target, b"/" | b"/run") || inside(b"/proc") || inside(b"/sys") || inside(b"/dev")
+    }
+
+    /// Whether a server elsewhere may be gone, for which nobody should wait.
+    fn remote(&self) -> bool {
+        matches!(self.kind, b"nfs" | b"nfs4" | b"cifs" | b"smb3" | b"ceph" | b"afs" | b"9p" | b"virtiofs")
+    }
+}
+
+/// Undoes the octal escapes of mountinfo: `\040` is a space.
+fn unescape<'a>(text: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
+    let mut line = Line::new(buffer);
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        rest = match rest {
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] => {
+                line.byte((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                after
+            }
+            _ => {
+                line.byte(*first);
+                tail
+            }
+        };
+    }
+    line.byte(0);
+    if line.overflowed() { None } else { CStr::from_bytes_until_nul(buffer).ok() }
+}
+
+/// Calls `each` with every mount and its path, the last one first.
+fn for_each_mount(buffer: &mut [u8], mut each: impl FnMut(&Mounted, &CStr)) {
+    let text = match file::read_file(c"/proc/self/mountinfo", buffer) {
+        Ok(text) => &*text,
+        Err(errno) => {
+            log::error(|line| {
+                line.text("read /proc/self/mountinfo: ").print(&errno);
+            });
+            return;
+        }
+    };
+    let mut path = [0; PATH_BYTES];
+    for line in text.rsplit(|byte| *byte == b'\n') {
+        if let Some(mounted) = Mounted::parse(line)
+            && let Some(target) = unescape(mounted.target, &mut path)
+        {
+            each(&mounted, target);
+        }
+    }
+}
+
+/// Unmounts what can be, from the last mount to the first; how many that were.
+fn unmount_once(buffer: &mut [u8]) -> usize {
+    let mut unmounted = 0;
+    for_each_mount(buffer, |mounted, target| {
+        if !mounted.stays() && crate::sys::mount::unmount(target, mounted.remote()).is_ok() {
+            unmounted += 1;
+        }
+    });
+    unmounted
+}
+
+/// What is left on block devices, the root among it, is made read-only, which writes it back.
+fn make_readonly(buffer: &mut [u8]) {
+    let mut failed = false;
+    for_each_mount(buffer, |mounted, target| {
+        let root = target == c"/";
+        if !root && (mounted.stays() || !mounted.device) {
+            return;
+        }
+        let flags = mount::MS_REMOUNT | mount::MS_RDONLY;
+        let result = crate::sys::mount::mount(c"none", target, c"", flags, c"");
+        failed |= result.is_err();
+        if !root || (mounted.device && result.is_err()) {
+            log::warning(|line| {
+                line.quoted(target.to_bytes()).text(" is still in use: ");
+                match result {
+                    Ok(()) => line.text("made read-only"),
+                    Err(errno) => line.text("make it read-only: ").print(&errno),
+                };
+            });
+        }
+    });
+    if failed {
+        power::sync();
+    }
+}
+
+/// Loop devices are detached from their files, mapped devices removed.
+fn release_devices() {
+    if let Ok(control) = file::open(CWD, c"/dev/mapper/control", Open::Write) {
+        // Those in use stay, which is no error here: what uses them is reported when it is made read-only.
+        let _ = block::remove_mapped(control.as_fd());
+    }
+    let Ok(blocks) = file::open(CWD, c"/sys/block", Open::Directory) else { return };
+    let _ = file::for_each_entry::<crate::abi::Errno>(blocks.as_fd(), |name, _| {
+        let (mut backing, mut device) = ([0; 64], [0; 64]);
+        if name.to_bytes().starts_with(b"loop")
+            && let Some(backing) = joined(&mut backing, &[name.to_bytes(), b"/loop/backing_file"])
+            && file::kind(blocks.as_fd(), backing).is_ok()
+            && let Some(device) = joined(&mut device, &[b"/dev/", name.to_bytes()])
+            && let Err(errno) =
+                file::open(CWD, device, Open::Read).and_then(|opened| block::release_loop(opened.as_fd()))
+        {
+            log::warning(|line| {
+                line.text("release ").quoted(device.to_bytes()).text(": ").print(&errno);
+            });
+        }
+        Ok(())
+    });
+}
+
+/// The last system call. Should the kernel refuse it, the next best one.
+pub(super) fn end(wanted: Power) {
+    let first = match wanted {
+        Power::Panic => {
+            log::error(|line| {
+                line.text("ending, so that the kernel panics");
+            });
+            process::exit(1)
+        }
+        Power::PowerOff if power::restart_is_power_off() => {
+            log::info(|line| {
+                line.text("power off: there is no ACPI, resetting is how this machine's monitor is told");
+            });
+            Command::Restart
+        }
+        Power::PowerOff => Command::PowerOff,
+        Power::Halt => Command::Halt,
+        Power::Reboot => Command::Restart,
+        Power::Kexec => Command::Kexec,
+    };
+    for command in [first, Command::Restart, Command::Halt] {
+        let errno = power::act(command);
+        log::error(|line| {
+            line.print(&wanted).text(": ").print(&errno);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_group_is_found_but_never_the_root_or_one_outside() {
+        assert_eq!(cgroup_path(b"0::/services/web\n"), Some(&b"/services/web"[..]));
+        assert_eq!(cgroup_path(b"1:name=systemd:/x\n0::/a b\n"), Some(&b"/a b"[..]));
+        for text in [&b"0::/\n"[..], b"", b"0::/../x\n", b"0::/x (deleted)\n", b"1:cpu:/x\n"] {
+            assert_eq!(cgroup_path(text), None);
+        }
+    }
+
+    #[test]
+    fn an_init_that_ignores_terminate_is_not_waited_for() {
+        let status = |pids: &str, caught: &str, blocked: &str| {
+            format!("Name:\tx\nNSpid:\t{pids}\nSigBlk:\t{blocked}\nSigIgn:\t0\nSigCgt:\t{caught}\n").into_bytes()
+        };
+        let (none, term) = ("0000000000000000", "0000000000004000");
+        for (pids, caught, blocked, hears) in [
+            ("77", none, none, true),
+            ("77\t1", none, none, false),
+            ("77\t1", term, none, true),
+            ("77\t1", none, term, true),
+            ("77\t21", none, none, true),
+            ("77\t1\t5", none, none, true),
+        ] {
+            assert_eq!(status_hears(&status(pids, caught, blocked), true), hears, "{pids} {caught} {blocked}");
+        }
+        assert!(!status_hears(&status("77\t21", none, none), false));
+        assert!(status_hears(&status("77\t21", term, none), false));
+        assert!(status_hears(b"", true), "in doubt it is asked");
+        assert!(hears(process::own_pid(), true));
+    }
+
+    #[test]
+    fn mounts_are_read_as_the_kernel_writes_them() {
+        let line = br"36 35 98:0 /mnt1 /mnt\0402\134x rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
+        let mounted = Mounted::parse(line).unwrap();
+        assert!(mounted.device && !mounted.stays() && !mounted.remote());
+        assert_eq!(mounted.kind, b"ext3");
+        let mut buffer = [0; 32];
+        assert_eq!(unescape(mounted.target, &mut buffer), Some(c"/mnt 2\\x"));
+        assert_eq!(unescape(&[b'x'; 32], &mut [0; 32]), None);
+        for end in 0..line.len() {
+            if let Some(mounted) = Mounted::parse(&line[..end]) {
+                assert!(b"ext3".starts_with(mounted.kind) || mounted.kind == b"ext3");
+            }
+        }
+    }
+
+    #[test]
+    fn what_unmounting_needs_stays() {
+        let stays = |target: &'static [u8]| Mounted { target, kind: b"x", device: false }.stays();
+        for target in [&b"/"[..], b"/proc", b"/proc/sys/fs/binfmt_misc", b"/sys/fs/cgroup", b"/dev/pts", b"/run"] {
+            assert!(stays(target));
+        }
+        for target in [&b"/var"[..], b"/run/x", b"/process", b"/devices", b"/containers/onboot/a/rootfs"] {
+            assert!(!stays(target));
+        }
+    }
+
+    #[test]
+    fn pids_of_a_group_are_read_whole() {
+        let mut text = [0; PATH_BYTES];
+        text[..9].copy_from_slice(b"1\n22\n0\n33");
+        let pids: Vec<_> = Processes { text, length: 9 }.iter().collect();
+        assert_eq!(pids, [1, 22]);
+    }
+}

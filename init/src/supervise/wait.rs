@@ -1,0 +1,347 @@
+//! Where events come from: signals, the announcement socket, ended children, power buttons.
+//!
+//! # Why no exit status is lost or given to the wrong container
+//! For each child that ended, [`Events::next`] does four things in this order:
+//! 1. *peek*: the kernel names a child that has ended; it stays a zombie, so its pid stays taken;
+//! 2. *drain*: all announcements that are in the socket's queue are handed out;
+//! 3. *reap*: that very child, by its pid;
+//! 4. hand out its end.
+//!
+//! Whatever a process sent was in the queue before it ended, so after step 2 the table knows the child if anybody ever
+//! will, even when it lived for a microsecond. Between 1 and 3 nobody else can take the zombie away or its pid over,
+//! since only PID 1 waits for its children. So the status of step 3 belongs to the process that the table knows under
+//! that pid. SIGCHLD is only the reason to look: how many of them there were does not matter.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+
+use super::message::{self, Message};
+use super::table::{Event, Power};
+use crate::abi::signal;
+use crate::error::{Context, Result};
+use crate::limits;
+use crate::log;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::process::{self, Pid};
+use crate::sys::signal::SignalFd;
+use crate::sys::{input, time, wait};
+use crate::text::Line;
+
+/// Sources of events.
+pub(super) struct Events {
+    signals: SignalFd,
+    announcements: OwnedFd,
+    buttons: [Option<OwnedFd>; limits::BUTTONS_MAX],
+    /// How many more signals and buttons are looked at before children are.
+    signals_left: u32,
+    /// How many more children are reaped before signals are looked at again.
+    reaps_left: u32,
+    /// The child that ended and is not reaped yet.
+    peeked: Option<Pid>,
+    /// Whether it was said already that there are no children.
+    childless: bool,
+}
+
+impl Events {
+    /// Opens what exists at the beginning, and the socket that launchers inherit. All signals must be blocked.
+    pub(super) fn open() -> Result<(Events, OwnedFd)> {
+        let signals = SignalFd::open().doing("open a descriptor for signals")?;
+        let (announcements, sender) = wait::announcement_sockets().doing("make the socket for announcements")?;
+        let events = Events {
+            signals,
+            announcements,
+            buttons: [const { None }; limits::BUTTONS_MAX],
+            signals_left: limits::SIGNALS_PER_LOOK,
+            reaps_left: limits::REAPS_PER_LOOK,
+            peeked: None,
+            childless: false,
+        };
+        Ok((events, sender))
+    }
+
+    /// The next event; `None` when it is time to [`Events::wait`].
+    pub(super) fn next(&mut self) -> Option<Event> {
+        if let Some(power) = self.next_request() {
+            return Some(Event::Power(power));
+        }
+        if self.peeked.is_none() {
+            match process::peek_ended() {
+                Ok(found) => {
+                    self.peeked = found;
+                    self.childless = false;
+                }
+                Err(Errno::CHILD) if !self.childless => {
+                    self.childless = true;
+                    return Some(Event::Childless);
+                }
+                Err(_) => {}
+            }
+        }
+        if let Some(event) = self.next_announcement() {
+            return Some(event);
+        }
+        let pid = self.peeked.take()?;
+        self.reaps_left = self.reaps_left.saturating_sub(1);
+        if self.reaps_left == 0 {
+            self.look_again();
+        }
+        match process::reap(pid, false) {
+            Ok(Some(ended)) => Some(Event::Ended { pid, ended }),
+            // Cannot be: it was seen to have ended, and nobody else reaps. If it were, the next look would tell.
+            Ok(None) | Err(_) => None,
+        }
+    }
+
+    /// Waits until there may be an event, until the deadline at most.
+    pub(super) fn wait(&mut self, deadline_us: Option<u64>) {
+        let timeout_us = deadline_us.map(|deadline| deadline.saturating_sub(time::monotonic_us()));
+        let fixed = [self.signals.as_fd(), self.announcements.as_fd()];
+        let buttons = self.buttons.iter().flatten().map(|button| button.as_fd());
+        // An error is no event, and there is nothing to do about it but to look again.
+        let _ = wait::readable(fixed.into_iter().chain(buttons), timeout_us);
+        self.look_again();
+    }
+
+    fn look_again(&mut self) {
+        self.signals_left = limits::SIGNALS_PER_LOOK;
+        self.reaps_left = limits::REAPS_PER_LOOK;
+    }
+
+    /// A request that came as a signal or by a button.
+    fn next_request(&mut self) -> Option<Power> {
+        while self.signals_left > 0 {
+            self.signals_left -= 1;
+            match self.signals.next() {
+                Ok(Some(signal)) => {
+                    if let Some(power) = requested_by(signal) {
+                        return Some(power);
+                    }
+                }
+                Ok(None) | Err(_) => {
+                    self.signals_left = 0;
+                    return self.button_pressed().then_some(Power::PowerOff);
+                }
+            }
+        }
+        None
+    }
+
+    fn button_pressed(&mut self) -> bool {
+        let mut any = false;
+        for place in &mut self.buttons {
+            match place.as_ref().map(|button| input::pressed(button.as_fd())) {
+                Some(Ok(pressed)) => any |= pressed,
+                // It is gone: a descriptor that is always ready would keep PID 1 awake.
+                Some(Err(_)) => *place = None,
+                None => {}
+            }
+        }
+        any
+    }
+
+    fn next_announcement(&self) -> Option<Event> {
+        let mut bytes = [0; message::BYTES];
+        loop {
+            match wait::receive(self.announcements.as_fd(), &mut bytes) {
+                Ok(Some(pid)) => match Message::decode(bytes) {
+                    Some(Message::Announced { slot }) => return Some(Event::Announced { slot, pid }),
+                    Some(Message::Executed { slot, time_us }) => return Some(Event::Executed { slot, time_us }),
+                    None => {}
+                },
+                // Not a message of ours; it is out of the queue.
+                Err(Errno::BADMSG) => {}
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Opens the machine's power buttons.
+    pub(super) fn open_buttons(&mut self) {
+        let Ok(inputs) = file::open(CWD, c"/sys/class/input", Open::Directory) else { return };
+        let _ = file::for_each_entry::<Errno>(inputs.as_fd(), |name, _| {
+            if name.to_bytes().starts_with(b"event") && is_button(inputs.as_fd(), name) {
+                self.open_button(name);
+            }
+            Ok(())
+        });
+    }
+
+    fn open_button(&mut self, name: &CStr) {
+        let mut path = [0; 64];
+        let Some(path) = joined(&mut path, &[b"/dev/input/", name.to_bytes()]) else { return };
+        let opened = file::open(CWD, path, Open::Events);
+        log::debug(|line| {
+            line.text("power button ").quoted(path.to_bytes());
+            if let Err(errno) = &opened {
+                line.text(": ").print(errno);
+            }
+        });
+        if let (Some(free), Ok(button)) = (self.buttons.iter_mut().find(|place| place.is_none()), opened) {
+            *free = Some(button);
+        }
+    }
+}
+
+/// Whether an input device is a power button: ACPI's by their name, those of boards and arm64 machines by theirs.
+fn is_button(inputs: BorrowedFd, event: &CStr) -> bool {
+    let mut path = [0; 64];
+    let Some(path) = joined(&mut path, &[event.to_bytes(), b"/device/name"]) else { return false };
+    let mut name = [0; 32];
+    let name = file::open(inputs, path, Open::Read).and_then(|file| file::read_all(file.as_fd(), &mut name));
+    matches!(name.as_deref(), Ok(b"Power Button\n" | b"gpio-keys\n"))
+}
+
+/// The pieces one after the other as a C string, if they fit and have no NUL.
+pub(super) fn joined<'a>(buffer: &'a mut [u8], pieces: &[&[u8]]) -> Option<&'a CStr> {
+    let mut line = Line::new(buffer);
+    for piece in pieces {
+        line.raw(piece);
+    }
+    line.byte(0);
+    if line.overflowed() {
+        return None;
+    }
+    CStr::from_bytes_until_nul(buffer).ok()
+}
+
+/// What a signal asks of PID 1: busybox's meanings, SIGPWR, and systemd's real-time signals, which hosts send. Others
+/// ask nothing.
+fn requested_by(signal: u8) -> Option<Power> {
+    const HALT: u8 = signal::RTMIN + 3;
+    const POWER_OFF: u8 = signal::RTMIN + 4;
+    const REBOOT: u8 = signal::RTMIN + 5;
+    const KEXEC: u8 = signal::RTMIN + 6;
+    match signal {
+        signal::USR1 | HALT => Some(Power::Halt),
+        signal::USR2 | signal::PWR | POWER_OFF => Some(Power::PowerOff),
+        signal::TERM | signal::INT | REBOOT => Some(Power::Reboot),
+        KEXEC => Some(Power::Kexec),
+        _ => None,
+    }
+}
+
+/// The signal by which the command line asks PID 1: one that every init understands.
+pub(super) fn signal_for(power: Power) -> Option<u8> {
+    match power {
+        Power::Halt => Some(signal::USR1),
+        Power::PowerOff => Some(signal::USR2),
+        Power::Reboot => Some(signal::TERM),
+        Power::Kexec => Some(signal::RTMIN + 6),
+        Power::Panic => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process::{Ended, Fork};
+    use crate::sys::signal;
+
+    #[test]
+    fn signals_mean_what_the_command_line_sends() {
+        for power in [Power::Halt, Power::PowerOff, Power::Reboot, Power::Kexec] {
+            assert_eq!(signal_for(power).and_then(requested_by), Some(power));
+        }
+        for ignored in [1, 9, 13, 17, 18, 20, 33, 34, 36, 41, 64] {
+            assert_eq!(requested_by(ignored), None);
+        }
+    }
+
+    /// Runs `body` in a process of its own that adopts orphans, as PID 1 does; `true` means that it held.
+    fn as_reaper(body: fn() -> bool) -> bool {
+        let Fork::Parent(pid) = process::fork().unwrap() else {
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+            signal::block_all();
+            process::exit(u8::from(!body()))
+        };
+        process::reap(pid, true).unwrap() == Some(Ended::Exited(0))
+    }
+
+    /// Events until there are no children any more.
+    fn all_events(events: &mut Events, mut each: impl FnMut(Event)) {
+        loop {
+            match events.next() {
+                Some(Event::Childless) => return,
+                Some(event) => each(event),
+                None => events.wait(None),
+            }
+        }
+    }
+
+    #[test]
+    fn ten_thousand_orphans_are_all_reaped_and_the_status_of_the_one_child_is_its_own() {
+        assert!(as_reaper(|| {
+            let (mut events, _sender) = Events::open().unwrap();
+            let Fork::Parent(parent) = process::fork().unwrap() else {
+                for _ in 0..10_000 {
+                    // A process limit below ten thousand is no reason to fail: wait for some to go.
+                    while process::fork().is_ok_and(|fork| fork == Fork::Child) {
+                        process::exit(7)
+                    }
+                }
+                process::exit(42)
+            };
+            let (mut orphans, mut own) = (0, None);
+            all_events(&mut events, |event| match event {
+                Event::Ended { pid, ended } if pid == parent => own = Some(ended),
+                Event::Ended { ended, .. } => orphans += u32::from(ended == Ended::Exited(7)),
+                _ => {}
+            });
+            orphans == 10_000 && own == Some(Ended::Exited(42))
+        }));
+    }
+
+    #[test]
+    fn a_child_that_announces_itself_and_dies_at_once_is_known_before_its_end() {
+        assert!(as_reaper(|| {
+            let (mut events, sender) = Events::open().unwrap();
+            let mut expected = [0; 500];
+            for slot in 0..500_u16 {
+                match process::fork().unwrap() {
+                    Fork::Parent(pid) => expected[usize::from(slot)] = pid,
+                    Fork::Child => {
+                        let sent = Message::Announced { slot }.send(sender.as_fd());
+                        process::exit(if sent.is_ok() { slot as u8 } else { 255 })
+                    }
+                }
+            }
+            let mut announced = [0; 500];
+            let mut right = 0;
+            all_events(&mut events, |event| match event {
+                Event::Announced { slot, pid } => announced[usize::from(slot)] = pid,
+                Event::Ended { pid, ended } => {
+                    let slot = announced.iter().position(|known| *known == pid);
+                    right += u32::from(slot.is_some_and(|slot| ended == Ended::Exited(slot as u8)));
+                }
+                _ => {}
+            });
+            right == 500 && announced == expected
+        }));
+    }
+
+    #[test]
+    fn a_stopped_child_is_no_event_and_a_signal_that_asks_for_power_is() {
+        assert!(as_reaper(|| {
+            let (mut events, _sender) = Events::open().unwrap();
+            let Fork::Parent(child) = process::fork().unwrap() else {
+                loop {
+                    std::thread::sleep(std::time::Duration::from_secs(1));
+                }
+            };
+            process::kill(child, 19).unwrap();
+            events.wait(None);
+            let quiet = events.next().is_none();
+            for signal in [1, 34, 64, crate::abi::signal::USR2] {
+                process::kill(process::own_pid(), signal).unwrap();
+            }
+            events.wait(None);
+            let asked = events.next() == Some(Event::Power(Power::PowerOff));
+            process::kill(child, 9).unwrap();
+            let mut ended = None;
+            all_events(&mut events, |event| ended = Some(event));
+            quiet && asked && ended == Some(Event::Ended { pid: child, ended: Ended::Killed(9) })
+        }));
+    }
+}
