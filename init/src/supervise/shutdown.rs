@@ -29,7 +29,7 @@ pub(super) fn ask(main: Pid) {
         return;
     }
     let mut buffer = [0; PATH_BYTES];
-    let Some(processes) = cgroup_file(main, b"/cgroup.procs", &mut buffer).and_then(|path| read(path)) else {
+    let Some(processes) = cgroup_file(main, b"/cgroup.procs", &mut buffer).and_then(read) else {
         return kill_container(main);
     };
     let mut asked = false;
