@@ -33,6 +33,17 @@ pub fn set_threshold(level: Level) {
 
 /// Writes one record: `pidone: ` and what `write` adds.
 pub fn record(level: Level, write: impl FnOnce(&mut Line)) {
+    let mut write = Some(write);
+    write_record(level, &mut |line| {
+        if let Some(write) = write.take() {
+            write(line);
+        }
+    });
+}
+
+/// There is one of this, and not one for each message: 250 bytes each.
+#[inline(never)]
+fn write_record(level: Level, write: &mut dyn FnMut(&mut Line)) {
     if level as u8 > THRESHOLD.load(Ordering::Relaxed) {
         return;
     }
