@@ -2,10 +2,13 @@
 
 use core::ffi::CStr;
 
+use rustix::io::Errno;
+
 use crate::log;
 use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::map::Map;
-use crate::sys::{AsFd, BorrowedFd, Result};
+use crate::sys::path::copy;
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result};
 
 /// A file's name: 255 bytes at most (Linux's NAME_MAX), and the final NUL.
 struct Name {
@@ -25,7 +28,7 @@ impl Name {
     fn set(&mut self, name: &CStr) {
         let bytes = name.to_bytes_with_nul();
         if let Some(room) = self.bytes.get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
+            copy(room, bytes);
             self.length = bytes.len() - 1;
         }
     }
@@ -45,10 +48,10 @@ pub fn for_each_name(path: &CStr, suffix: &[u8], mut each: impl FnMut(BorrowedFd
                 }
                 last = name;
             }
-            Ok(None) | Err(rustix::io::Errno::NOENT) => return,
+            Ok(None) | Err(Errno::NOENT) => return,
             Err(errno) => {
                 return log::warning(|line| {
-                    line.text(path.to_str().unwrap_or_default()).text(": read the folder: ").print(&errno);
+                    line.raw(path.to_bytes()).text(": read the folder: ").print(&errno);
                 });
             }
         }
@@ -65,7 +68,7 @@ pub fn for_each_text(path: &CStr, suffix: &[u8], mut each: impl FnMut(&CStr, &[u
         match Map::read(folder, name) {
             Ok(text) => each(name, &text),
             Err(errno) => log::warning(|line| {
-                line.text(path.to_str().unwrap_or_default()).byte(b'/').quoted(name.to_bytes());
+                line.raw(path.to_bytes()).byte(b'/').quoted(name.to_bytes());
                 line.text(": read: ").print(&errno);
             }),
         }
@@ -79,7 +82,7 @@ pub fn is_regular(folder: BorrowedFd, name: &CStr) -> bool {
 }
 
 /// The first name behind `last`, and the folder.
-fn next_name(path: &CStr, suffix: &[u8], last: &Name) -> Result<Option<(crate::sys::OwnedFd, Name)>> {
+fn next_name(path: &CStr, suffix: &[u8], last: &Name) -> Result<Option<(OwnedFd, Name)>> {
     let folder = file::open(CWD, path, Open::Directory)?;
     let mut next = Name::empty();
     file::for_each_entry(folder.as_fd(), |name, _| -> Result<()> {

@@ -3,7 +3,7 @@
 /// The lines that say something, without the blanks around them. A line that begins with a character of `comments` says
 /// nothing.
 pub fn lines<'a>(text: &'a [u8], comments: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let said = move |line: &&[u8]| line.first().is_some_and(|first| !comments.contains(first));
+    let said = move |line: &&[u8]| line.first().is_some_and(|first| comments.iter().all(|comment| comment != first));
     text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(said)
 }
 

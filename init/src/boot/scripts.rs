@@ -11,8 +11,6 @@ use crate::sys::process::{self, Ended, Fork, Vector};
 use crate::sys::{BorrowedFd, Result, file, signal};
 
 const ENVIRONMENT: [&CStr; 2] = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/"];
-/// What a shell says of a program that it could not execute.
-const NOT_EXECUTED: u8 = 126;
 
 /// Runs every executable file of a folder in the order of their names, links followed. How they end is reported where
 /// it is not well, and changes nothing.
@@ -43,7 +41,8 @@ fn run(path: &CStr, folder: BorrowedFd, name: &CStr) -> Result<Ended> {
         Fork::Child => {
             let errno = execute(program);
             report(path, name, |line| _ = line.text("execute: ").print(&errno));
-            process::exit(NOT_EXECUTED)
+            // That is all there is to say about it.
+            process::exit(0)
         }
     }
 }

@@ -22,13 +22,22 @@ impl PathBuffer {
     pub fn join(&mut self, pieces: &[&[u8]]) -> Result<&CStr> {
         let mut used = 0;
         for piece in pieces {
-            let free = self.0.get_mut(used..).and_then(|free| free.get_mut(..piece.len()));
-            free.ok_or(Errno::NAMETOOLONG)?.copy_from_slice(piece);
+            let free = self.0.get_mut(used..).filter(|free| free.len() > piece.len()).ok_or(Errno::NAMETOOLONG)?;
+            copy(free, piece);
             used += piece.len();
         }
-        *self.0.get_mut(used).ok_or(Errno::NAMETOOLONG)? = 0;
-        let bytes = self.0.get(..=used).ok_or(Errno::NAMETOOLONG)?;
+        let bytes = self.0.get_mut(..used + 1).ok_or(Errno::NAMETOOLONG)?;
+        if let Some(last) = bytes.last_mut() {
+            *last = 0;
+        }
         CStr::from_bytes_with_nul(bytes).map_err(|_| Errno::INVAL)
+    }
+}
+
+/// Copies as much as there is room for. Unlike `copy_from_slice` it has nothing to panic about.
+pub fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::{Context, Error, Result};
 use crate::limits::MODALIAS_BYTES_MAX;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::map::Map;
-use crate::sys::path::PathBuffer;
+use crate::sys::path::{PathBuffer, copy};
 use crate::sys::{self, AsFd, BorrowedFd};
 
 /// The list is full. No system call made here returns it.
@@ -75,7 +75,7 @@ impl Aliases {
         let end = self.used + alias.len() + 1;
         let room = self.text.get_mut(self.used..end).and_then(<[u8]>::split_last_mut);
         let (last, room) = room.ok_or(FULL)?;
-        room.copy_from_slice(alias);
+        copy(room, alias);
         *last = b'\n';
         self.used = end;
         Ok(())

@@ -122,10 +122,8 @@ pub fn name_of(path: &[u8]) -> &[u8] {
 
 /// What stands behind a keyword, on each line that begins with it.
 fn records<'a>(text: &'a [u8], keyword: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
-    lines(text, b"#").filter_map(move |line| line.strip_prefix(keyword)).filter_map(|rest| {
-        let blank = rest.first().is_some_and(u8::is_ascii_whitespace);
-        blank.then(|| rest.trim_ascii_start())
-    })
+    let records = lines(text, b"#").filter_map(first_word);
+    records.filter(move |(word, _)| *word == keyword).map(|(_, rest)| rest)
 }
 
 /// The aliases of a text: pattern and module. A pattern may hold blanks, a module's name does not.
@@ -166,8 +164,8 @@ impl<'a> KernelOption<'a> {
     /// The value, if this is the option of that name.
     fn value_of(&self, name: &[u8]) -> Option<&'a [u8]> {
         let (_, value) = cut(self.text, b'=').filter(|(own, _)| same(own, name))?;
-        let value = value.strip_prefix(b"\"").unwrap_or(value);
-        Some(value.strip_suffix(b"\"").unwrap_or(value))
+        let value = if let [b'"', value @ ..] = value { value } else { value };
+        Some(if let [value @ .., b'"'] = value { value } else { value })
     }
 
     /// A parameter as the module's own parser wants it, if this option is one of that module.
