@@ -3,6 +3,7 @@
 //! QEMU enters an uncompressed `vmlinux` directly (PVH), which spares the guest from decompressing itself. Lanes:
 //! - nothing set: what `linux-image-cloud-amd64` depends on (6.1 on Debian 12);
 //! - `PIDONE_KERNEL=6.12`: the newest `linux-image-6.12*-cloud-amd64` of the configured archives;
+//! - `PIDONE_KERNEL=small`: the one that `kernel/build` makes, with all that the tests need built in;
 //! - `PIDONE_VMLINUX=path`, with `PIDONE_MODULES=directory` if it has modules: a kernel of one's own.
 
 use std::fs;
@@ -31,7 +32,10 @@ impl Kernel {
         if let Some(vmlinux) = std::env::var_os("PIDONE_VMLINUX") {
             return own(Path::new(&vmlinux), std::env::var_os("PIDONE_MODULES").map(PathBuf::from));
         }
-        of_debian(std::env::var("PIDONE_KERNEL").ok().as_deref().filter(|lane| !lane.is_empty()))
+        match std::env::var("PIDONE_KERNEL").ok().as_deref().filter(|lane| !lane.is_empty()) {
+            Some("small") => small(),
+            lane => of_debian(lane),
+        }
     }
 }
 
@@ -61,6 +65,20 @@ fn modules_folder(given: &Path) -> Result<PathBuf> {
         }
     }
     bail!("{}: no modules.dep in it; run depmod", given.display())
+}
+
+/// The newest result of `kernel/build` that was made from the fragment as it is now.
+fn small() -> Result<Kernel> {
+    let fragment = fs::read(cache::repository().join("qemu-tests/kernel/config-fragment"))?;
+    let entries = fs::read_dir(cache::directory()?.join("kernel")).into_iter().flatten().flatten();
+    let current = entries.map(|entry| entry.path()).filter(|entry| {
+        name_of(entry).starts_with("pidone-")
+            && fs::read(entry.join("config-fragment")).is_ok_and(|made| made == fragment)
+    });
+    let newest = current.max_by_key(|entry| fs::metadata(entry.join("vmlinux")).and_then(|file| file.modified()).ok());
+    let entry = newest.context("no small kernel of this configuration in the cache: run `just kernel`")?;
+    let modules = modules_folder(&entry)?;
+    Ok(Kernel { release: name_of(&modules), vmlinux: entry.join("vmlinux"), modules: Some(modules) })
 }
 
 fn of_debian(lane: Option<&str>) -> Result<Kernel> {
