@@ -248,6 +248,12 @@ impl Builder {
     fn command(&self, acceleration: Acceleration, directory: &Path) -> Result<Command> {
         let mut command = Command::new("qemu-system-x86_64");
         command.args(["-S", "-nodefaults", "-nographic", "-M", "q35", "-accel", acceleration.name()]);
+        // An emulated processor without this instruction leaves the guest's random numbers unready for seconds.
+        let processor = match acceleration {
+            Acceleration::Tcg => "qemu64,+rdrand",
+            Acceleration::Kvm => "host",
+        };
+        command.args(["-cpu", processor]);
         command.args(["-m", &self.memory_mib.to_string(), "-smp", &self.processors.to_string()]);
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         // The events that tell the endings apart; without the panic device a panic looks like a reboot.
