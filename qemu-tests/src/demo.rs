@@ -18,6 +18,9 @@ use crate::root::{Root, add_busybox};
 /// What the client says when everything answered as it should.
 pub const SUCCESS: &str = "client: everything answered";
 
+/// What the kernel is told: containers speak on the console, and should every service fail, the machine still ends.
+pub const OPTIONS: &str = "pidone.output=console pidone.timing pidone.idle=poweroff";
+
 /// The image.
 pub fn image() -> Result<Image> {
     let (busybox, redis, web, client) = (Root::busybox()?, redis_root()?, web_root()?, client_root()?);

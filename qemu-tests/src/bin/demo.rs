@@ -20,9 +20,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     eprintln!("demo: building pidone and the image (the first time, packages are downloaded)");
-    // Should every service fail, the machine still ends.
-    let options = "pidone.output=console pidone.timing pidone.idle=poweroff";
-    let mut vm = demo::image()?.vm()?.memory_mib(1024).append(options).echo().start()?;
+    let mut vm = demo::image()?.vm()?.memory_mib(1024).append(demo::OPTIONS).echo().start()?;
     let end = vm.wait()?;
     ensure!(end.ending == Ending::PowerOff, "the machine ended by {:?}", end.ending);
     ensure!(end.console.contains(demo::SUCCESS), "the client was not content");
