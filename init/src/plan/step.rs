@@ -362,5 +362,17 @@ pub struct Plan<'a> {
     pub clean: &'a [Step<'a>],
     /// On the machine, before `clean`, when the launch failed: takes back what `clean` leaves for others to use (mounts
     /// of runtime.json, bound namespaces). In this order, best effort.
-    pub undo: &'a [Step<'a>],
+    pub undo: &'a [Undo<'a>],
+    /// What the operator should know about this plan.
+    pub notes: &'a [&'static str],
+}
+
+/// How to take back one step of `before` or `after`.
+#[derive(Clone, Copy, Debug)]
+pub struct Undo<'a> {
+    /// Position of that step in `before` followed by `after`. What was never done must not be taken back: a mount that
+    /// failed may have had another one below.
+    pub of: u16,
+    /// What takes it back.
+    pub step: Step<'a>,
 }
