@@ -43,6 +43,15 @@ pub enum Cause {
         /// Why: `not supported yet`.
         problem: &'static str,
     },
+    /// As `Refused`, for one entry of a list: `mounts[3]: destination: required`.
+    RefusedEntry {
+        /// The list as the specification spells it.
+        field: &'static str,
+        /// Position in the list, from 0.
+        number: u32,
+        /// What is wrong with the entry.
+        problem: &'static str,
+    },
     /// A step of the plan failed. Its text is printed from the plan.
     Step {
         /// Position in the plan, from 0.
@@ -66,6 +75,13 @@ impl Error {
     /// A request refused by the name of its field.
     pub const fn refused(field: &'static str, problem: &'static str) -> Error {
         Error { doing: "plan the container", cause: Cause::Refused { field, problem } }
+    }
+
+    /// A request refused by the name of its list and its place in it.
+    pub const fn refused_entry(field: &'static str, number: usize, problem: &'static str) -> Error {
+        // A list of more than 2^32 entries does not fit into `limits::CONFIG_BYTES_MAX`.
+        let cause = Cause::RefusedEntry { field, number: number as u32, problem };
+        Error { doing: "plan the container", cause }
     }
 }
 

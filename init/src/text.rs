@@ -144,6 +144,9 @@ impl Print for Error {
             }
             Cause::Text { at, problem } => line.text(problem).text(" at byte ").number(u64::from(at)),
             Cause::Refused { field, problem } => line.text(field).text(": ").text(problem),
+            Cause::RefusedEntry { field, number, problem } => {
+                line.text(field).byte(b'[').number(u64::from(number)).text("]: ").text(problem)
+            }
             Cause::Step { number, errno } => line.text("step ").number(u64::from(number) + 1).text(": ").print(&errno),
         };
     }
