@@ -35,7 +35,11 @@ impl Print for Step<'_> {
             }
             Step::FilterDevices { path, program } => {
                 let count = program.len() as u64;
-                line.text("filter devices of control group ").quote(path).text(" in ").number(count).text(" instructions")
+                line.text("filter devices of control group ")
+                    .quote(path)
+                    .text(" in ")
+                    .number(count)
+                    .text(" instructions")
             }
             Step::RemoveCgroup { path } => line.text("remove control group ").quote(path),
             Step::MapIds { uids, gids } => {

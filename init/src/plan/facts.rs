@@ -1,0 +1,133 @@
+//! What a plan needs to know about the machine. Read by `observe`, given to [`crate::plan::plan`]; plain data, so that a
+//! test can state a machine.
+
+use core::ffi::CStr;
+
+/// See the module's documentation.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The bundle's directory, absolute.
+    pub bundle: &'a CStr,
+    /// The container's name.
+    pub name: &'a CStr,
+    /// Where the container is from.
+    pub section: Section,
+    /// Whether the bundle has a directory `lower`: a read-write bundle of 2017, or a later one whose runtime.json says so.
+    pub lower: bool,
+    /// Whether the container was launched before in this boot: what it left for others is still there.
+    pub again: bool,
+    /// Whether the user namespace that the configuration joins is the machine's own. The kernel refuses to join that.
+    pub user_namespace_is_own: bool,
+    /// The kernel's last capability.
+    pub capability_last: u8,
+    /// Controllers that control groups can have.
+    pub controllers: Controllers,
+    /// Whether groups have `io.bfq.weight`, which then takes the place of `io.weight`.
+    pub bfq_weight: bool,
+}
+
+/// The section of the image that a container is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// One after the other, before services.
+    Onboot,
+    /// Side by side.
+    Services,
+    /// One after the other, at the end.
+    Onshutdown,
+    /// Not from an image.
+    Other,
+}
+
+impl Section {
+    /// The control group that holds the section's containers.
+    pub(super) const fn group(self) -> &'static str {
+        match self {
+            Section::Onboot => "onboot",
+            Section::Services => "services",
+            Section::Onshutdown => "onshutdown",
+            Section::Other => "containers",
+        }
+    }
+}
+
+/// A set of controllers of control groups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Controllers(u16);
+
+/// A controller: its name, and what is said when it is missing.
+static NAMES: [(&[u8], &str); 9] = [
+    (b"cpuset", "the kernel has no cpuset controller"),
+    (b"cpu", "the kernel has no cpu controller"),
+    (b"io", "the kernel has no io controller"),
+    (b"memory", "the kernel has no memory controller"),
+    (b"hugetlb", "the kernel has no hugetlb controller"),
+    (b"pids", "the kernel has no pids controller"),
+    (b"rdma", "the kernel has no rdma controller"),
+    (b"misc", "the kernel has no misc controller"),
+    (b"dmem", "the kernel has no dmem controller"),
+];
+
+impl Controllers {
+    /// Processors and memory nodes to run on.
+    pub const CPUSET: Controllers = Controllers(1);
+    /// Processor time.
+    pub const CPU: Controllers = Controllers(1 << 1);
+    /// Block input and output.
+    pub const IO: Controllers = Controllers(1 << 2);
+    /// Memory and swap.
+    pub const MEMORY: Controllers = Controllers(1 << 3);
+    /// Huge pages.
+    pub const HUGETLB: Controllers = Controllers(1 << 4);
+    /// Number of processes.
+    pub const PIDS: Controllers = Controllers(1 << 5);
+
+    /// The set that a `cgroup.controllers` file lists. Controllers unknown to pidone are left out.
+    pub fn listed(text: &[u8]) -> Controllers {
+        text.split(u8::is_ascii_whitespace).filter_map(Controllers::named).fold(Controllers(0), Controllers::and)
+    }
+
+    /// The controller of that name.
+    pub(super) fn named(name: &[u8]) -> Option<Controllers> {
+        NAMES.iter().position(|(known, _)| *known == name).map(|position| Controllers(1 << position))
+    }
+
+    /// Both sets.
+    pub(super) const fn and(self, other: Controllers) -> Controllers {
+        Controllers(self.0 | other.0)
+    }
+
+    /// Whether all of `other` are in this set.
+    pub(super) const fn has(self, other: Controllers) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// What to say when this one controller is missing.
+    pub(super) fn missing(self) -> &'static str {
+        NAMES.get(self.0.trailing_zeros() as usize).map_or("the kernel has no such controller", |(_, problem)| problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controllers_are_known_by_the_kernels_names() {
+        let all = Controllers::listed(b"cpuset cpu io memory hugetlb pids rdma misc dmem future\n");
+        for one in [
+            Controllers::CPUSET,
+            Controllers::CPU,
+            Controllers::IO,
+            Controllers::MEMORY,
+            Controllers::HUGETLB,
+            Controllers::PIDS,
+        ] {
+            assert!(all.has(one));
+            assert!(!Controllers::listed(b"").has(one));
+        }
+        assert_eq!(Controllers::MEMORY.missing(), "the kernel has no memory controller");
+        assert_eq!(Controllers::listed(b"memory"), Controllers::MEMORY);
+        assert_eq!(Controllers::listed(b"cpuset pids"), Controllers::CPUSET.and(Controllers::PIDS));
+    }
+}

@@ -1,0 +1,196 @@
+//! Who the container's process becomes: limits, privileges, user, program.
+
+use core::ffi::CStr;
+
+use crate::arena::Arena;
+use crate::config::spec::{Capabilities, Process};
+use crate::error::{Error, Result};
+use crate::plan::step::{Absent, Place, Program, Step};
+use crate::plan::{Request, Steps, path};
+
+/// umask(2) of a process that asks for none.
+const UMASK: u32 = 0o022;
+
+/// The first step inside. Once a user namespace is entered, the file belongs to somebody else and a lower score than the
+/// launcher's is out of reach.
+pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    let Some(score) = request.process.oom_score_adj else { return Ok(()) };
+    if !(-1000..=1000).contains(&score) {
+        return Err(Error::refused("process.oomScoreAdj", "must be from -1000 to 1000"));
+    }
+    let text = to.text(|line| {
+        line.signed(score);
+    })?;
+    to.push(Step::Write { at: Place::machine(c"/proc/self/oom_score_adj"), text, absent: Absent::Error })
+}
+
+/// The last steps inside. Each takes away what an earlier one needs:
+/// - limits first, since raising one is a privilege;
+/// - the bounding set while there is the privilege to drop from it;
+/// - groups and user next, with permitted capabilities kept across;
+/// - then all capabilities but the wanted ones;
+/// - the directory and the program as the user finds them.
+pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    let process = request.process;
+    rlimits(process, to)?;
+    if process.no_new_privileges {
+        to.push(Step::SetNoNewPrivileges)?;
+    }
+    let capabilities = capabilities(request)?;
+    to.push(Step::LimitCapabilities { bounding: capabilities.bounding })?;
+    let user = process.user;
+    to.push(Step::SetUser {
+        uid: user.uid,
+        gid: user.gid,
+        groups: user.additional_gids,
+        umask: user.umask.unwrap_or(UMASK),
+    })?;
+    to.push(Step::SetCapabilities(capabilities))?;
+    to.push(Step::ChangeDirectory { path: directory(process)? })?;
+    let program = program(process, to.arena)?;
+    to.push(Step::Execute(program))
+}
+
+/// The working directory.
+pub(super) fn directory<'a>(process: &Process<'a>) -> Result<&'a CStr> {
+    let directory = process.cwd.ok_or(Error::refused("process.cwd", "required"))?;
+    if path::is_absolute(directory) { Ok(directory) } else { Err(Error::refused("process.cwd", "must be absolute")) }
+}
+
+fn rlimits<'a>(process: &Process, to: &mut Steps<'_, 'a>) -> Result<()> {
+    let mut seen = 0_u64;
+    for (number, limit) in process.rlimits.iter().enumerate() {
+        let bit = 1 << (limit.resource & 63);
+        if seen & bit != 0 {
+            return Err(Error::refused_entry("process.rlimits", number, "this type is in the list already"));
+        }
+        seen |= bit;
+        if limit.soft > limit.hard {
+            return Err(Error::refused_entry("process.rlimits", number, "soft: must not be more than hard"));
+        }
+        to.push(Step::SetRlimit(*limit))?;
+    }
+    Ok(())
+}
+
+/// The wanted sets, without what the kernel does not know. The rules between the sets are capabilities(7)'s.
+fn capabilities(request: &Request) -> Result<Capabilities> {
+    let wanted = request.process.capabilities.unwrap_or_default();
+    let known = u64::MAX >> (63 - request.facts.capability_last.min(63));
+    let sets = Capabilities {
+        bounding: wanted.bounding & known,
+        effective: wanted.effective & known,
+        inheritable: wanted.inheritable & known,
+        permitted: wanted.permitted & known,
+        ambient: wanted.ambient & known,
+    };
+    if sets.effective & !sets.permitted != 0 {
+        return Err(Error::refused("process.capabilities.effective", "must all be in permitted, too"));
+    }
+    if sets.inheritable & !sets.bounding != 0 {
+        return Err(Error::refused("process.capabilities.inheritable", "must all be in bounding, too"));
+    }
+    if sets.ambient & !(sets.permitted & sets.inheritable) != 0 {
+        return Err(Error::refused("process.capabilities.ambient", "must all be in permitted and inheritable, too"));
+    }
+    Ok(sets)
+}
+
+fn program<'a>(process: &Process<'a>, arena: &mut Arena<'a>) -> Result<Program<'a>> {
+    if process.args.first().is_none_or(|program| program.is_empty()) {
+        return Err(Error::refused("process.args", "required, and the first must not be empty"));
+    }
+    Ok(Program { arguments: process.args, environment: environment(process.env, arena)? })
+}
+
+/// The environment with the last of each name only, in the order given.
+///
+/// Names are found again through a hash table of positions, since a text of a megabyte holds tens of thousands.
+fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> Result<&'a [&'a CStr]> {
+    let slots = pairs.len().saturating_mul(2).next_power_of_two();
+    let table = arena.bytes(slots.saturating_mul(SLOT))?;
+    for (position, pair) in pairs.iter().enumerate() {
+        let name = name_of(pair).ok_or(Error::refused_entry("process.env", position, "must be NAME=value"))?;
+        if let Some(slot) = slot_of(table, name, pairs) {
+            // Zero is an empty slot.
+            slot.copy_from_slice(&(position as u32 + 1).to_ne_bytes());
+        }
+    }
+    let mut last = arena.list();
+    for (position, pair) in pairs.iter().enumerate() {
+        let slot = name_of(pair).and_then(|name| slot_of(table, name, pairs));
+        if slot.is_some_and(|slot| *slot == (position as u32 + 1).to_ne_bytes()) {
+            arena.push(&mut last, *pair)?;
+        }
+    }
+    arena.finish(last)
+}
+
+/// Bytes of a position in the table.
+const SLOT: usize = 4;
+
+/// The slot that holds a pair of that name, or the empty one where it belongs.
+fn slot_of<'t>(table: &'t mut [u8], name: &[u8], pairs: &[&CStr]) -> Option<&'t mut [u8]> {
+    let slots = table.len() / SLOT;
+    let first = hash(name) & slots.wrapping_sub(1);
+    let is_place = |slot: usize| {
+        let held = table.get(slot * SLOT..).and_then(|rest| rest.first_chunk()).map(|bytes| u32::from_ne_bytes(*bytes));
+        match held {
+            Some(0) => true,
+            Some(held) => pairs.get(held as usize - 1).and_then(|pair| name_of(pair)) == Some(name),
+            None => false,
+        }
+    };
+    // At most half of the slots are ever taken.
+    let slot = (first..slots).chain(0..first).find(|slot| is_place(*slot))?;
+    table.get_mut(slot * SLOT..(slot + 1) * SLOT)
+}
+
+/// FNV-1a.
+fn hash(name: &[u8]) -> usize {
+    name.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)) as usize
+}
+
+/// The name of a `NAME=value`.
+fn name_of(pair: &CStr) -> Option<&[u8]> {
+    let pair = pair.to_bytes();
+    let length = pair.iter().position(|byte| *byte == b'=').filter(|length| *length > 0)?;
+    pair.get(..length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_a_name_wins() {
+        let mut region = [0; 1024];
+        let mut arena = Arena::new(&mut region);
+        let given = [c"A=1", c"PATH=/bin", c"AA=2", c"A=3=4", c"B=", c"PATH=/sbin", c"A=5"];
+        let kept = environment(&given, &mut arena).unwrap();
+        assert_eq!(kept, [c"AA=2", c"B=", c"PATH=/sbin", c"A=5"]);
+        assert_eq!(environment(&[], &mut arena).unwrap(), [] as [&CStr; 0]);
+    }
+
+    #[test]
+    fn an_environment_without_names_is_refused() {
+        let mut region = [0; 1024];
+        for wrong in [c"PATH", c"", c"=x"] {
+            let mut arena = Arena::new(&mut region);
+            let error = environment(&[c"A=1", wrong], &mut arena).unwrap_err();
+            assert_eq!(error, Error::refused_entry("process.env", 1, "must be NAME=value"));
+        }
+    }
+
+    #[test]
+    fn a_megabyte_of_environment_is_quick() {
+        let pairs: Vec<_> =
+            (0..50_000).map(|n| std::ffi::CString::new(format!("VARIABLE{}={n}", n % 40_000)).unwrap()).collect();
+        let pairs: Vec<&CStr> = pairs.iter().map(|pair| pair.as_c_str()).collect();
+        let mut region = vec![0; 4 << 20];
+        let kept = environment(&pairs, &mut Arena::new(&mut region)).unwrap();
+        assert_eq!(kept.len(), 40_000);
+        assert_eq!(kept.first(), Some(&c"VARIABLE10000=10000"));
+        assert_eq!(kept.last(), Some(&c"VARIABLE9999=49999"));
+    }
+}

@@ -1,0 +1,204 @@
+//! Which namespaces a container makes, joins and shares, and where each is entered.
+
+use core::ffi::CStr;
+
+use crate::abi::namespace::Namespace;
+use crate::config::spec::{IdMapping, Spec};
+use crate::error::{Error, Result};
+use crate::plan::facts::Facts;
+use crate::plan::step::Step;
+use crate::plan::{Request, Steps, path};
+
+const LIST: &str = "linux.namespaces";
+
+/// A container's namespaces. What is neither new nor joined is shared with the machine.
+#[derive(Clone, Copy)]
+pub(super) struct Namespaces<'a> {
+    /// `CLONE_NEW*` of the new ones.
+    new: u64,
+    /// Files of those to join, in the order of [`Namespace::ALL`].
+    joined: [Option<&'a CStr>; 8],
+}
+
+impl<'a> Namespaces<'a> {
+    /// Decides, and refuses what cannot work together.
+    pub(super) fn read(spec: &Spec<'a>, facts: &Facts<'a>) -> Result<Namespaces<'a>> {
+        let mut namespaces = Namespaces { new: 0, joined: [None; 8] };
+        let mut seen = 0;
+        for (number, entry) in spec.linux.namespaces.iter().enumerate() {
+            let flag = entry.kind.flag();
+            if seen & flag != 0 {
+                return Err(Error::refused_entry(LIST, number, "this type is in the list already"));
+            }
+            seen |= flag;
+            match entry.path.filter(|path| !path.is_empty()) {
+                None => namespaces.new |= flag,
+                Some(file) if !path::is_absolute(file) => {
+                    return Err(Error::refused_entry(LIST, number, "path: must be absolute"));
+                }
+                Some(_) if entry.kind == Namespace::User && facts.user_namespace_is_own => {}
+                Some(file) => {
+                    if let Some(place) = namespaces.joined.get_mut(entry.kind as usize) {
+                        *place = Some(file);
+                    }
+                }
+            }
+        }
+        namespaces.add_user_namespace(spec)?;
+        namespaces.check_together(spec)?;
+        Ok(namespaces)
+    }
+
+    /// Mappings imply a user namespace, and a new one needs them.
+    fn add_user_namespace(&mut self, spec: &Spec) -> Result<()> {
+        let (uids, gids) = (spec.linux.uid_mappings, spec.linux.gid_mappings);
+        if self.joined(Namespace::User).is_some() && !(uids.is_empty() && gids.is_empty()) {
+            return Err(Error::refused("linux.uidMappings", "a joined user namespace has its mappings already"));
+        }
+        if !(uids.is_empty() && gids.is_empty()) {
+            self.new |= Namespace::User.flag();
+        }
+        if !self.is_new(Namespace::User) {
+            return Ok(());
+        }
+        let user = spec.process.map(|process| process.user).unwrap_or_default();
+        check_mappings("linux.uidMappings", uids, &[user.uid])?;
+        check_mappings("linux.gidMappings", gids, &[user.gid])?;
+        check_mappings("linux.gidMappings", gids, user.additional_gids)
+    }
+
+    fn check_together(&self, spec: &Spec) -> Result<()> {
+        let needed = "needed in a container with a user namespace of its own";
+        if self.is_new(Namespace::User) && !self.is_new(Namespace::Mount) {
+            return Err(Error::refused("linux.namespaces: mount", needed));
+        }
+        if self.joined(Namespace::User).is_some() {
+            // They would belong to the machine's user namespace, and the container could not even mount in them.
+            if self.new & !Namespace::Cgroup.flag() != 0 {
+                return Err(Error::refused(LIST, "new namespaces in a joined user namespace are not supported yet"));
+            }
+            if self.joined(Namespace::Mount).is_none() {
+                return Err(Error::refused(
+                    "linux.namespaces: mount",
+                    "must be joined together with the user namespace",
+                ));
+            }
+        }
+        if !self.is_own(Namespace::Uts) {
+            let problem = "the container has no uts namespace of its own";
+            for (field, name) in [("hostname", spec.hostname), ("domainname", spec.domainname)] {
+                if name.is_some_and(|name| !name.is_empty()) {
+                    return Err(Error::refused(field, problem));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the container gets a new one.
+    pub(super) fn is_new(&self, kind: Namespace) -> bool {
+        self.new & kind.flag() != 0
+    }
+
+    /// The file of the one that the container joins.
+    pub(super) fn joined(&self, kind: Namespace) -> Option<&'a CStr> {
+        self.joined.get(kind as usize).copied().flatten()
+    }
+
+    /// Whether it is another one than the machine's.
+    pub(super) fn is_own(&self, kind: Namespace) -> bool {
+        self.is_new(kind) || self.joined(kind).is_some()
+    }
+
+    /// Whether the container is in a user namespace.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.is_own(Namespace::User)
+    }
+
+    /// `CLONE_NEW*` that the process is born with: all but cgroup, whose root is to be the group that it is born into.
+    pub(super) fn clone_flags(&self) -> u64 {
+        self.new & !Namespace::Cgroup.flag()
+    }
+
+    /// Whether it is joined by the launcher, for its child. setns(2) to a pid namespace only holds for children. And a
+    /// process in a new user namespace may not join what belongs to the machine's.
+    fn is_joined_before(&self, kind: Namespace) -> bool {
+        kind == Namespace::Pid || self.is_new(Namespace::User)
+    }
+}
+
+/// Joins in the launcher. Last in `before`: nothing else there is to happen in them.
+pub(super) fn join_before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    let namespaces = &request.namespaces;
+    let network_moves = namespaces.is_joined_before(Namespace::Network)
+        && namespaces.joined(Namespace::Network).is_some()
+        && !request.runtime.interfaces.is_empty();
+    if network_moves {
+        let problem = "not supported with a new user namespace in a joined network namespace";
+        return Err(Error::refused("runtime.json: interfaces", problem));
+    }
+    join(request, to, true)
+}
+
+/// Joins in the container's process. The user namespace is first, since it gives the right to join the others; the mount
+/// namespace is left to `rootfs`, since the other files are found in the machine's.
+pub(super) fn join_inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    if let Some(path) = request.namespaces.joined(Namespace::User) {
+        to.push(Step::JoinNamespace { kind: Namespace::User, path })?;
+    }
+    join(request, to, false)
+}
+
+fn join<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, before: bool) -> Result<()> {
+    let namespaces = &request.namespaces;
+    for kind in Namespace::ALL.into_iter().filter(|kind| !matches!(kind, Namespace::User | Namespace::Mount)) {
+        if let Some(path) = namespaces.joined(kind)
+            && namespaces.is_joined_before(kind) == before
+        {
+            to.push(Step::JoinNamespace { kind, path })?;
+        }
+    }
+    Ok(())
+}
+
+/// First in `after`, and done before the child may start: ids must be mapped before it can be anybody.
+pub(super) fn map_ids<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    if request.namespaces.is_new(Namespace::User) {
+        let linux = &request.spec.linux;
+        to.push(Step::MapIds { uids: linux.uid_mappings, gids: linux.gid_mappings })?;
+    }
+    Ok(())
+}
+
+/// LinuxKit's bindNS: once the process exists.
+pub(super) fn bind<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    for (kind, file) in Namespace::ALL.into_iter().zip(request.runtime.bind_namespaces) {
+        let Some(file) = file.filter(|file| !file.is_empty()) else { continue };
+        if path::goes_up(file) {
+            return Err(Error::refused("runtime.json: bindNS", "a path must not contain `..`"));
+        }
+        let path = path::join(to.arena, c"/", file)?;
+        if request.facts.again {
+            // The file still shows the namespace of the time before.
+            to.push(Step::Unmount { path })?;
+        }
+        to.push(Step::BindNamespace { kind, path })?;
+    }
+    Ok(())
+}
+
+fn check_mappings(field: &'static str, mappings: &[IdMapping], ids: &[u32]) -> Result<()> {
+    let is_mapped = |id: u32| {
+        mappings.iter().any(|mapping| id.checked_sub(mapping.container_id).is_some_and(|offset| offset < mapping.size))
+    };
+    if mappings.is_empty() {
+        return Err(Error::refused(field, "required with a user namespace"));
+    }
+    if !is_mapped(0) {
+        return Err(Error::refused(field, "the container's id 0 must be mapped: it sets the container up"));
+    }
+    if !ids.iter().all(|id| is_mapped(*id)) {
+        return Err(Error::refused(field, "an id of process.user is not mapped"));
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! runtime.json's interfaces, with LinuxKit's meaning.
+
+use core::ffi::CStr;
+
+use crate::abi::namespace::Namespace;
+use crate::config::spec::Interface;
+use crate::error::{Error, Result};
+use crate::plan::step::{InterfaceStep, Origin, Step};
+use crate::plan::{Request, Steps};
+
+const LIST: &str = "runtime.json: interfaces";
+
+/// netdevice(7): IFNAMSIZ, without the final NUL.
+const NAME_BYTES_MAX: usize = 15;
+
+/// One step an interface, in order.
+pub(super) fn interfaces<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    let interfaces = request.runtime.interfaces;
+    if !interfaces.is_empty() && !request.namespaces.is_own(Namespace::Network) {
+        return Err(Error::refused(LIST, "the container has no network namespace of its own"));
+    }
+    for (number, interface) in interfaces.iter().enumerate() {
+        let refused = |problem| Error::refused_entry(LIST, number, problem);
+        let name = interface.name.ok_or(refused("name: required"))?;
+        if !is_name(name) {
+            return Err(refused("name: must be 1 to 15 bytes without slash, colon, percent sign and space"));
+        }
+        let is_repeated = |other: &Interface| other.name == Some(name);
+        if interfaces.iter().take(number).any(is_repeated) {
+            return Err(refused("name: another interface has it already"));
+        }
+        let origin = origin(interface).map_err(refused)?;
+        to.push(Step::Interface(InterfaceStep { name, origin }))?;
+    }
+    Ok(())
+}
+
+fn origin<'a>(interface: &Interface<'a>) -> core::result::Result<Origin<'a>, &'static str> {
+    let kind = interface.add.filter(|kind| !kind.is_empty());
+    let peer = interface.peer.filter(|peer| !peer.is_empty());
+    match (kind, peer) {
+        (None, Some(peer)) => veth(peer),
+        (Some(kind), Some(peer)) if kind == c"veth" => veth(peer),
+        (Some(kind), None) if kind == c"veth" => Err("peer: required for a veth"),
+        (Some(_), Some(_)) => Err("peer: only a veth has one"),
+        (Some(kind), None) if interface.create_in_root => Ok(Origin::MadeOutside { kind }),
+        (Some(kind), None) => Ok(Origin::MadeInside { kind }),
+        (None, None) => Ok(Origin::Existing),
+    }
+}
+
+fn veth(peer: &CStr) -> core::result::Result<Origin<'_>, &'static str> {
+    if is_name(peer) {
+        Ok(Origin::Veth { peer })
+    } else {
+        Err("peer: must be 1 to 15 bytes without slash, colon, percent sign and space")
+    }
+}
+
+/// What the kernel takes for a name; a percent sign would make it a pattern.
+fn is_name(name: &CStr) -> bool {
+    let name = name.to_bytes();
+    let is_wrong = |byte: &u8| matches!(byte, b'/' | b':' | b'%') || byte.is_ascii_whitespace() || *byte == 0x0b;
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name != b"." && name != b".." && !name.iter().any(is_wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_kernel() {
+        for name in [c"eth0", c"a", c"123456789012345", c"br-x.7@y"] {
+            assert!(is_name(name), "{name:?}");
+        }
+        for name in [c"", c".", c"..", c"1234567890123456", c"a/b", c"a b", c"a:b", c"eth%d", c"a\tb", c"a\x0bb"] {
+            assert!(!is_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn interfaces_come_to_be_as_linuxkit_does_it() {
+        let origin_of = |add, peer, create_in_root| {
+            let found = origin(&Interface { name: Some(c"eth0"), add, peer, create_in_root });
+            match found {
+                Ok(Origin::Existing) => "existing",
+                Ok(Origin::Veth { .. }) => "veth",
+                Ok(Origin::MadeOutside { .. }) => "outside",
+                Ok(Origin::MadeInside { .. }) => "inside",
+                Err(_) => "refused",
+            }
+        };
+        assert_eq!(origin_of(None, None, false), "existing");
+        assert_eq!(origin_of(None, Some(c"veth0"), false), "veth");
+        assert_eq!(origin_of(Some(c"veth"), Some(c"veth0"), true), "veth");
+        assert_eq!(origin_of(Some(c"veth"), None, false), "refused");
+        assert_eq!(origin_of(Some(c"wireguard"), None, true), "outside");
+        assert_eq!(origin_of(Some(c"dummy"), None, false), "inside");
+        assert_eq!(origin_of(Some(c"dummy"), Some(c"veth0"), false), "refused");
+        assert_eq!(origin_of(None, Some(c"a/b"), false), "refused");
+    }
+}

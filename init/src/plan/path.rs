@@ -1,0 +1,87 @@
+//! Paths as text: joined and compared by their components, never looked up. Links are the business of whoever opens.
+
+use core::ffi::CStr;
+
+use crate::arena::Arena;
+use crate::error::Result;
+
+/// The components of a path, without empty ones and `.`.
+pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|component| !component.is_empty() && *component != b".")
+}
+
+/// `base` and below it `path`: absolute, with one slash before each component and none at the end.
+pub(super) fn join<'a>(arena: &mut Arena<'a>, base: &CStr, path: &CStr) -> Result<&'a CStr> {
+    let (base, path) = (base.to_bytes(), path.to_bytes());
+    let buffer = arena.bytes(base.len() + path.len() + 3)?;
+    let mut free = buffer.iter_mut();
+    let mut put = |byte| {
+        if let Some(place) = free.next() {
+            *place = byte;
+        }
+    };
+    let mut empty = true;
+    for component in components(base).chain(components(path)) {
+        put(b'/');
+        component.iter().copied().for_each(&mut put);
+        empty = false;
+    }
+    if empty {
+        put(b'/');
+    }
+    // The buffer has room for a slash too many on each side, and for the NUL that is in it already.
+    Ok(CStr::from_bytes_until_nul(buffer).unwrap_or(c"/"))
+}
+
+/// Whether a path starts at the root.
+pub(super) fn is_absolute(path: &CStr) -> bool {
+    path.to_bytes().first() == Some(&b'/')
+}
+
+/// Whether a path has a component `..`.
+pub(super) fn goes_up(path: &CStr) -> bool {
+    components(path.to_bytes()).any(|component| component == b"..")
+}
+
+/// Whether two paths have the same components.
+pub(super) fn same(path: &CStr, other: &CStr) -> bool {
+    components(path.to_bytes()).eq(components(other.to_bytes()))
+}
+
+/// Whether a path is in a directory, at any depth.
+pub(super) fn is_below(path: &CStr, directory: &CStr) -> bool {
+    let mut path = components(path.to_bytes());
+    components(directory.to_bytes()).all(|component| path.next() == Some(component)) && path.next().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joining_leaves_one_slash_before_each_component() {
+        let mut region = [0; 512];
+        let mut arena = Arena::new(&mut region);
+        for (base, path, joined) in [
+            (c"/a/b/", c"rootfs", c"/a/b/rootfs"),
+            (c"/a", c"./x//y/.", c"/a/x/y"),
+            (c"/", c"x", c"/x"),
+            (c"", c"x", c"/x"),
+            (c"", c"", c"/"),
+            (c"/", c"/", c"/"),
+            (c"a", c"b", c"/a/b"),
+        ] {
+            assert_eq!(join(&mut arena, base, path).unwrap(), joined);
+        }
+    }
+
+    #[test]
+    fn paths_compare_by_components() {
+        assert!(same(c"/dev/", c"//./dev"));
+        assert!(!same(c"/dev", c"/devices"));
+        assert!(is_below(c"/a/b/tmp", c"/a/b/"));
+        assert!(!is_below(c"/a/b", c"/a/b"));
+        assert!(!is_below(c"/a/bc", c"/a/b"));
+        assert!(goes_up(c"a/../b") && goes_up(c"..") && !goes_up(c"a..b/...") && !goes_up(c"/"));
+    }
+}

@@ -1,0 +1,224 @@
+//! The container's root: what the bundle needs mounted on the machine, and how the process makes it its own.
+
+use core::ffi::CStr;
+
+use crate::abi::mount::*;
+use crate::abi::namespace::Namespace;
+use crate::arena::Arena;
+use crate::config::spec::{Mount, Spec};
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::plan::facts::Facts;
+use crate::plan::mounts::Where;
+use crate::plan::step::{Attributes, Bind, Existing, NewMount, Place, Step};
+use crate::plan::{Request, Steps, devices, identity, mounts, options, path};
+
+const RUNTIME_MOUNTS: &str = "runtime.json: mounts";
+const RUNTIME_MKDIR: &str = "runtime.json: mkdir";
+
+/// The root's directory on the machine.
+pub(super) fn root_path<'a>(spec: &Spec<'a>, facts: &Facts<'a>, arena: &mut Arena<'a>) -> Result<&'a CStr> {
+    let given = spec.root.and_then(|root| root.path).filter(|path| !path.is_empty());
+    let given = given.ok_or(Error::refused("root.path", "required"))?;
+    if path::goes_up(given) {
+        return Err(Error::refused("root.path", "must not contain `..`"));
+    }
+    path::join(arena, if path::is_absolute(given) { c"/" } else { facts.bundle }, given)
+}
+
+/// Bundles of 2017 say nothing about their mounts. With a `lower` the root is an overlay in memory; without, it is used
+/// as it is. Later ones list their mounts in runtime.json: a bundle that does both gets them once, from there.
+pub(super) fn bundle_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    let of_2017 = request.facts.lower && !is_mounted_by_runtime(request);
+    if of_2017 && request.namespaces.joined(Namespace::Mount).is_none() {
+        let bundle = request.facts.bundle;
+        let memory = Attributes { propagation: MS_PRIVATE, ..Attributes::default() };
+        return overlay(to, bundle, request.bundle_root, 0, c"size=10%", memory);
+    }
+    let is_relative = |mount: &Mount| mount.destination.is_some_and(|target| !path::is_absolute(target));
+    if !is_mounted_by_runtime(request) && request.runtime.mounts.iter().any(is_relative) {
+        // So that what is mounted in it goes when it goes.
+        let (source, target) = (request.bundle_root, Place::machine(request.bundle_root));
+        to.push(Step::Bind(Bind { source, target, recursive: true, attributes: Attributes::default() }))?;
+    }
+    Ok(())
+}
+
+/// The steps that mount `/containers/volumes/NAME`: an overlay in memory on its `merged`.
+///
+/// # Errors
+/// A name that cannot be told to overlayfs; a bound that was passed.
+pub fn volume<'a>(directory: &'a CStr, arena: &mut Arena<'a>) -> Result<&'a [Step<'a>]> {
+    let mut to = Steps::new(arena, limits::STEPS_MAX);
+    let merged = path::join(to.arena, directory, c"merged")?;
+    overlay(&mut to, directory, merged, MS_RELATIME, c"", Attributes::default())?;
+    to.finish()
+}
+
+/// A tmpfs on `tmp` of a directory, and on `target` an overlay of `lower` with what will be written in that tmpfs.
+fn overlay<'a>(
+    to: &mut Steps<'_, 'a>,
+    directory: &'a CStr,
+    target: &'a CStr,
+    flags: u64,
+    data: &'a CStr,
+    attributes: Attributes,
+) -> Result<()> {
+    // overlayfs separates directories by colons and options by commas, and takes a backslash for an escape.
+    if directory.to_bytes().iter().any(|byte| matches!(byte, b':' | b',' | b'\\')) {
+        return Err(Error::refused("bundle", "its path must not contain a colon, comma or backslash"));
+    }
+    let memory = path::join(to.arena, directory, c"tmp")?;
+    let upper = path::join(to.arena, memory, c"upper")?;
+    let work = path::join(to.arena, memory, c"work")?;
+    let base = directory.to_bytes();
+    let layers =
+        to.arena.string(&[b"lowerdir=", base, b"/lower,upperdir=", upper.to_bytes(), b",workdir=", work.to_bytes()])?;
+    to.push(Step::Mount(NewMount {
+        kind: c"tmpfs",
+        source: c"tmpfs",
+        target: Place::machine(memory),
+        flags,
+        data,
+        existing: Existing::Cover,
+        attributes,
+    }))?;
+    to.push(Step::MakeDirectory { at: Place::machine(upper), mode: 0o755 })?;
+    to.push(Step::MakeDirectory { at: Place::machine(work), mode: 0o755 })?;
+    to.push(Step::Mount(NewMount {
+        kind: c"overlay",
+        source: c"overlay",
+        target: Place::machine(target),
+        flags,
+        data: layers,
+        existing: Existing::Cover,
+        attributes: Attributes::default(),
+    }))
+}
+
+/// runtime.json's mounts, in order, each with the directories that an overlay wants.
+pub(super) fn runtime_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    for (number, mount) in request.runtime.mounts.iter().enumerate() {
+        let target = machine_place(request, to, RUNTIME_MOUNTS, number, mount.destination)?;
+        // Those outside the bundle stay when the container ends, for others. Mounting them again would hide what is
+        // in them now.
+        if request.facts.again && !path::is_below(target.path, request.facts.bundle) {
+            continue;
+        }
+        for option in mount.options {
+            for prefix in [&b"upperdir="[..], b"workdir="] {
+                if let Some(directory) = option.to_bytes().strip_prefix(prefix) {
+                    let directory = to.arena.string(&[b"/", directory])?;
+                    let directory = path::join(to.arena, c"/", directory)?;
+                    to.push(Step::MakeDirectory { at: Place::machine(directory), mode: 0o755 })?;
+                }
+            }
+        }
+        mounts::one(request, to, Where::Machine, number, mount, target)?;
+    }
+    Ok(())
+}
+
+/// runtime.json's directories.
+pub(super) fn runtime_directories<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    for (number, directory) in request.runtime.mkdir.iter().enumerate() {
+        let at = machine_place(request, to, RUNTIME_MKDIR, number, Some(*directory))?;
+        to.push(Step::MakeDirectory { at, mode: 0o755 })?;
+    }
+    Ok(())
+}
+
+/// Where runtime.json means: an absolute path is the machine's, a relative one is below the bundle's `rootfs`.
+fn machine_place<'a>(
+    request: &Request<'_, 'a>,
+    to: &mut Steps<'_, 'a>,
+    list: &'static str,
+    number: usize,
+    given: Option<&'a CStr>,
+) -> Result<Place<'a>> {
+    let given = given.filter(|path| !path.is_empty());
+    let given = given.ok_or(Error::refused_entry(list, number, "a path is required"))?;
+    if path::goes_up(given) {
+        return Err(Error::refused_entry(list, number, "a path must not contain `..`"));
+    }
+    let base = if path::is_absolute(given) { c"/" } else { request.bundle_root };
+    Ok(Place::machine(path::join(to.arena, base, given)?))
+}
+
+/// Whether runtime.json mounts something on the bundle's own `rootfs`.
+fn is_mounted_by_runtime(request: &Request) -> bool {
+    let is_root = |mount: &Mount| mount.destination.is_some_and(|target| path::same(target, request.bundle_root));
+    request.runtime.mounts.iter().any(is_root)
+}
+
+/// The process goes where its root is. With its own mount namespace the machine's is dropped; in the machine's, the root
+/// is only changed; in a joined one, all is there already.
+pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    if let Some(path) = request.namespaces.joined(Namespace::Mount) {
+        return to.push(Step::JoinNamespace { kind: Namespace::Mount, path });
+    }
+    let is_new = request.namespaces.is_new(Namespace::Mount);
+    let propagation = root_propagation(request.spec)?;
+    if is_new {
+        isolate(propagation, to)?;
+    }
+    to.push(Step::OpenRoot { path: request.root })?;
+    mounts::all(request, to)?;
+    devices::nodes(request, to)?;
+    let directory = identity::directory(request.process)?;
+    if !path::same(directory, c"/") {
+        // While the root can be written, and by root: the container's user might not be allowed to.
+        to.push(Step::MakeDirectory { at: Place::container(directory), mode: 0o755 })?;
+    }
+    hide(request, to)?;
+    // Now that everything in them is made.
+    mounts::make_readonly(request, to)?;
+    to.push(if is_new { Step::PivotRoot } else { Step::ChangeRoot })?;
+    if let Some((kind @ (MS_SHARED | MS_UNBINDABLE), recursive)) = propagation {
+        // Only now: pivot_root(2) refuses a shared root. The process's root is the container's from here on.
+        set_propagation(kind, recursive, to)?;
+    }
+    Ok(())
+}
+
+/// Keeps the container's mounts from the machine, before there are any. A root that is to be shared keeps the machine's
+/// mounts shared as they are: that is how volumes bound into it let mounts through. `OpenRoot` isolates the root itself.
+fn isolate(propagation: Option<(u64, bool)>, to: &mut Steps) -> Result<()> {
+    match propagation {
+        Some((MS_SHARED, _)) => Ok(()),
+        Some((MS_PRIVATE | MS_UNBINDABLE, _)) => set_propagation(MS_PRIVATE, true, to),
+        _ => set_propagation(MS_SLAVE, true, to),
+    }
+}
+
+/// On the root of the process that applies it.
+fn set_propagation(kind: u64, recursive: bool, to: &mut Steps) -> Result<()> {
+    let attributes = Attributes { propagation: kind, propagation_recursive: recursive, ..Attributes::default() };
+    to.push(Step::SetAttributes { at: Place::machine(c"/"), attributes })
+}
+
+fn root_propagation(spec: &Spec) -> Result<Option<(u64, bool)>> {
+    let Some(name) = spec.linux.rootfs_propagation.filter(|name| !name.is_empty()) else { return Ok(None) };
+    let known = options::propagation(name);
+    known.map(Some).ok_or(Error::refused("linux.rootfsPropagation", "not a kind of propagation"))
+}
+
+/// `maskedPaths` and `readonlyPaths`, after all mounts: they are mostly in /proc and /sys.
+fn hide<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    let linux = &request.spec.linux;
+    for (number, path) in linux.masked_paths.iter().enumerate() {
+        to.push(Step::Mask { at: absolute("linux.maskedPaths", number, path)? })?;
+    }
+    for (number, path) in linux.readonly_paths.iter().enumerate() {
+        to.push(Step::MakeReadonly { at: absolute("linux.readonlyPaths", number, path)? })?;
+    }
+    Ok(())
+}
+
+fn absolute<'a>(list: &'static str, number: usize, path: &'a CStr) -> Result<Place<'a>> {
+    if path::is_absolute(path) {
+        Ok(Place::container(path))
+    } else {
+        Err(Error::refused_entry(list, number, "must be absolute"))
+    }
+}

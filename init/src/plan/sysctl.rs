@@ -1,0 +1,110 @@
+//! `linux.sysctl`: only what belongs to a namespace of the container, for anything else would change the machine.
+
+use core::ffi::CStr;
+
+use crate::abi::namespace::Namespace;
+use crate::error::{Error, Result};
+use crate::plan::step::{Absent, Place, Step};
+use crate::plan::{Request, Steps, path};
+
+const MAP: &str = "linux.sysctl";
+const ROOT: &CStr = c"/proc/sys";
+
+/// Names, as paths below /proc/sys, and the namespace that they belong to. A final `*` stands for any rest.
+static NAMESPACED: &[(&[u8], Namespace)] = &[
+    (b"net/*", Namespace::Network),
+    (b"kernel/shm*", Namespace::Ipc),
+    (b"kernel/msg*", Namespace::Ipc),
+    (b"kernel/sem", Namespace::Ipc),
+    (b"kernel/auto_msgmni", Namespace::Ipc),
+    (b"fs/mqueue/*", Namespace::Ipc),
+    (b"kernel/hostname", Namespace::Uts),
+    (b"kernel/domainname", Namespace::Uts),
+];
+
+/// One write a value, in order.
+pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+    for (number, pair) in request.spec.linux.sysctl.iter().enumerate() {
+        let refused = |problem| Error::refused_entry(MAP, number, problem);
+        let place = to.arena.bytes(pair.name.count_bytes() + 1)?;
+        place_of(pair.name.to_bytes(), place);
+        let place = CStr::from_bytes_until_nul(place).unwrap_or(c"");
+        if path::goes_up(place) || place.to_bytes().split(|byte| *byte == b'/').any(is_nothing) {
+            return Err(refused("not a name below /proc/sys"));
+        }
+        let namespace = namespace_of(place.to_bytes());
+        let namespace = namespace.ok_or(refused("belongs to no namespace: it would change the whole machine"))?;
+        if !request.namespaces.is_own(namespace) {
+            return Err(refused(match namespace {
+                Namespace::Network => "the container has no network namespace of its own",
+                Namespace::Ipc => "the container has no ipc namespace of its own",
+                _ => "the container has no uts namespace of its own",
+            }));
+        }
+        let is_named = |name: Option<&CStr>| name.is_some_and(|name| !name.is_empty());
+        if place == c"kernel/hostname" && is_named(request.spec.hostname)
+            || place == c"kernel/domainname" && is_named(request.spec.domainname)
+        {
+            return Err(refused("contradicts hostname or domainname"));
+        }
+        let at = Place::machine(path::join(to.arena, ROOT, place)?);
+        to.push(Step::Write { at, text: pair.value, absent: Absent::Error })?;
+    }
+    Ok(())
+}
+
+fn is_nothing(component: &[u8]) -> bool {
+    component.is_empty() || component == b"."
+}
+
+/// A name as a path. sysctl(8): the first separator found is the separator, and the other of the two is an ordinary
+/// character; where the separator is a dot, a slash stands for a dot: `net.ipv4.conf.eth0/7.forwarding`.
+fn place_of(name: &[u8], place: &mut [u8]) {
+    let separator = name.iter().copied().find(|byte| matches!(byte, b'.' | b'/'));
+    for (byte, place) in name.iter().zip(place) {
+        *place = match (separator, *byte) {
+            (Some(b'.'), b'.') => b'/',
+            (Some(b'.'), b'/') => b'.',
+            (_, byte) => byte,
+        };
+    }
+}
+
+fn namespace_of(place: &[u8]) -> Option<Namespace> {
+    let is_match = |pattern: &[u8]| match pattern.strip_suffix(b"*") {
+        Some(prefix) => place.starts_with(prefix),
+        None => place == pattern,
+    };
+    NAMESPACED.iter().find(|(pattern, _)| is_match(pattern)).map(|(_, namespace)| *namespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_paths_as_sysctl_8_says() {
+        for (name, expected) in [
+            ("net.ipv4.ip_forward", "net/ipv4/ip_forward"),
+            ("net.ipv4.conf.eth0/7.forwarding", "net/ipv4/conf/eth0.7/forwarding"),
+            ("net/ipv4/conf/eth0.7/forwarding", "net/ipv4/conf/eth0.7/forwarding"),
+            ("kernel", "kernel"),
+        ] {
+            let mut place = vec![0; name.len()];
+            place_of(name.as_bytes(), &mut place);
+            assert_eq!(place, expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_no_namespace_is_known_as_such() {
+        assert_eq!(namespace_of(b"net/core/somaxconn"), Some(Namespace::Network));
+        assert_eq!(namespace_of(b"kernel/shmmax"), Some(Namespace::Ipc));
+        assert_eq!(namespace_of(b"kernel/sem"), Some(Namespace::Ipc));
+        assert_eq!(namespace_of(b"fs/mqueue/msg_max"), Some(Namespace::Ipc));
+        assert_eq!(namespace_of(b"kernel/domainname"), Some(Namespace::Uts));
+        for name in ["kernel/panic", "kernel/semx", "vm/swappiness", "fs/file-max", "network/x", "net"] {
+            assert_eq!(namespace_of(name.as_bytes()), None, "{name}");
+        }
+    }
+}
