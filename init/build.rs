@@ -1,9 +1,13 @@
-//! Link arguments of the binary only: no RUSTFLAGS, so build scripts and proc macros link as usual.
+//! Link arguments of the binary only: no RUSTFLAGS, so build scripts and proc macros link as usual. `linker/README.md`
+//! says what each is for.
 
 fn main() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../linker/pidone.ld");
     println!("cargo:rerun-if-changed={script}");
     println!("cargo:rerun-if-changed=build.rs");
+    // `linker/flags` leaves one out at a time, to show what it is worth.
+    println!("cargo:rerun-if-env-changed=PIDONE_LINK_WITHOUT");
+    let without = std::env::var("PIDONE_LINK_WITHOUT").unwrap_or_default();
     for argument in [
         "-nostartfiles",
         "-nostdlib",
@@ -15,6 +19,8 @@ fn main() {
         "-Wl,--defsym=rust_eh_personality=0",
         &format!("-Wl,-T,{script}"),
     ] {
-        println!("cargo:rustc-link-arg-bins={argument}");
+        if without.is_empty() || !argument.starts_with(&without) {
+            println!("cargo:rustc-link-arg-bins={argument}");
+        }
     }
 }

@@ -43,6 +43,11 @@ pub const TERMINATE_US: u64 = 2_000_000;
 pub const UNMOUNT_US: u64 = 90_000_000;
 /// Rounds of unmounting and releasing devices. One level of a loop device on a file system on a loop device each.
 pub const UNMOUNT_ROUNDS: usize = 8;
+/// PATH_MAX of the kernel, the final NUL included.
+pub const PATH_BYTES_MAX: usize = 4096;
+/// Directories below one another that pidone itself empties: an overlay's upper directory of a hostile container may be
+/// deeper; what is below is then left.
+pub const EMPTY_DEPTH_MAX: usize = 32;
 
 /// One line of the kernel log; the kernel refuses records of more than 1024 bytes, its own prefix included.
 pub const LOG_LINE_BYTES: usize = 896;

@@ -41,6 +41,11 @@ impl<'a> Line<'a> {
         self.buffer.get(..self.used).unwrap_or(&[])
     }
 
+    /// How many bytes were written so far.
+    pub fn length(&self) -> usize {
+        self.used
+    }
+
     /// Whether something did not fit.
     pub fn overflowed(&self) -> bool {
         self.overflowed

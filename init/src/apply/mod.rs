@@ -1,1 +1,119 @@
-//! apply
+//! Steps to system calls. No decision is taken here: what to do, in which order and what may fail is in the step.
+//!
+//! Start at [`Applier::apply`]: one arm a step. The files beside this one hold the arms' bodies by what they touch.
+
+mod cgroup;
+mod files;
+mod identity;
+mod mounts;
+mod namespaces;
+mod network;
+mod paths;
+
+use core::ffi::CStr;
+
+use rustix::fd::OwnedFd;
+
+use crate::abi::Errno;
+use crate::arena::Arena;
+use crate::plan::step::Step;
+use crate::sys::Result;
+use crate::sys::process::Pid;
+
+pub use cgroup::open_cgroup;
+
+/// What the steps applied so far have opened: the little that a list of steps shares.
+pub struct Applier<'x, 'a> {
+    /// The container's root, from `OpenRoot` on: where container paths start.
+    root: Option<OwnedFd>,
+    /// The container's process, for steps that concern it from outside.
+    process: Option<Pid>,
+    /// For the pointers that execve(2) wants.
+    arena: &'x mut Arena<'a>,
+}
+
+impl<'x, 'a> Applier<'x, 'a> {
+    /// Nothing opened yet.
+    pub fn new(arena: &'x mut Arena<'a>) -> Applier<'x, 'a> {
+        Applier { root: None, process: None, arena }
+    }
+
+    /// Names the container's process, as this process's pid namespace sees it.
+    pub fn set_process(&mut self, pid: Pid) {
+        self.process = Some(pid);
+    }
+
+    /// Performs one step.
+    ///
+    /// # Errors
+    /// The kernel's error number; what was tried is the step itself. `Execute` returns only if it failed.
+    pub fn apply(&mut self, step: &Step<'a>) -> Result<()> {
+        match step {
+            Step::MakeDirectory { at, mode } => self.make_directory(at, *mode),
+            Step::MakeDevice(node) => self.make_device(node),
+            Step::MakeSymlink { at, to } => self.make_symlink(at, to),
+            Step::Write { at, text, absent } => self.write(at, text, *absent),
+            Step::Mount(mount) => self.mount(mount),
+            Step::Bind(bind) => self.bind(bind),
+            Step::SetAttributes { at, attributes } => self.set_attributes(at, attributes),
+            Step::MakeReadonly { at } => self.make_readonly(at),
+            Step::Mask { at } => self.mask(at),
+            Step::Unmount { path } => mounts::unmount(path),
+            Step::Empty { path } => files::empty(path),
+            Step::MakeCgroup { path } => cgroup::make(path),
+            Step::WriteCgroup { path, file, text } => cgroup::write(path, file, text),
+            Step::FilterDevices { path, program } => cgroup::filter_devices(path, program),
+            Step::RemoveCgroup { path } => cgroup::remove(path),
+            Step::MapIds { uids, gids } => namespaces::map_ids(self.process()?, uids, gids),
+            Step::Interface(interface) => network::give(self.process()?, interface),
+            Step::LoopbackUp => network::loopback_up(),
+            Step::BindNamespace { kind, path } => self.bind_namespace(*kind, path),
+            Step::JoinNamespace { kind, path } => namespaces::join(*kind, path),
+            Step::NewCgroupNamespace => namespaces::new_cgroup_namespace(),
+            Step::BecomeRoot => identity::become_root(),
+            Step::NewSession => rustix::process::setsid().map(drop),
+            Step::SetHostname { name } => rustix::system::sethostname(name.to_bytes()),
+            Step::SetDomainname { name } => rustix::system::setdomainname(name.to_bytes()),
+            Step::OpenRoot { path } => self.open_root(path),
+            Step::PivotRoot => self.pivot_root(),
+            Step::ChangeRoot => self.change_root(),
+            Step::SetRlimit(limit) => crate::sys::identity::set_rlimit(limit.resource, limit.soft, limit.hard),
+            Step::SetNoNewPrivileges => crate::sys::identity::set_no_new_privileges(),
+            Step::LimitCapabilities { bounding } => identity::limit_capabilities(*bounding),
+            Step::SetUser { uid, gid, groups, umask } => identity::set_user(*uid, *gid, groups, *umask),
+            Step::SetCapabilities(sets) => identity::set_capabilities(sets),
+            Step::ChangeDirectory { path } => files::change_directory(path),
+            Step::Execute(program) => Err(identity::execute(program, self.arena)),
+        }
+    }
+
+    fn process(&self) -> Result<Pid> {
+        self.process.ok_or(Errno::SRCH)
+    }
+
+    /// The container's root. ENOTDIR stands for "no root was opened", which a plan's properties exclude.
+    fn root(&self) -> Result<&OwnedFd> {
+        self.root.as_ref().ok_or(Errno::NOTDIR)
+    }
+}
+
+/// `ENOENT` and `ENOTDIR`: what is to be changed is not there.
+fn is_absent(errno: Errno) -> bool {
+    errno == Errno::NOENT || errno == Errno::NOTDIR
+}
+
+/// Turns absence into success.
+fn absence_is_fine(result: Result<()>) -> Result<()> {
+    result.or_else(|errno| if is_absent(errno) { Ok(()) } else { Err(errno) })
+}
+
+/// Writes a decimal number and a NUL behind a prefix: `/proc/self/fd/7`.
+fn numbered<'b>(buffer: &'b mut [u8], prefix: &str, number: u32, suffix: &str) -> Result<&'b CStr> {
+    let mut line = crate::text::Line::new(buffer);
+    line.text(prefix).number(u64::from(number)).text(suffix).byte(0);
+    if line.overflowed() {
+        return Err(Errno::NAMETOOLONG);
+    }
+    let used = line.length();
+    CStr::from_bytes_until_nul(buffer.get(..used).unwrap_or(&[])).map_err(|_| Errno::NAMETOOLONG)
+}

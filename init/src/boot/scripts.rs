@@ -1,16 +1,19 @@
 //! The executables of `/etc/init.d` and `/etc/shutdown.d`: run one after the other, each to its end.
 
-use core::ffi::{CStr, c_char};
+use core::ffi::CStr;
 
 use rustix::io::Errno;
 
 use super::folder;
+use crate::arena::Arena;
 use crate::log;
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{self, Ended, Fork, Vector};
 use crate::sys::{BorrowedFd, Result, file, signal};
 
 const ENVIRONMENT: [&CStr; 2] = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/"];
+/// Two vectors of pointers, each with its final NULL; twice, since lists in an arena move once.
+const VECTORS_BYTES: usize = 2 * 5 * size_of::<*const u8>() + 16;
 
 /// Runs every executable file of a folder in the order of their names, links followed. How they end is reported where
 /// it is not well, and changes nothing.
@@ -47,11 +50,12 @@ fn run(path: &CStr, folder: BorrowedFd, name: &CStr) -> Result<Ended> {
     }
 }
 
+/// A program without arguments and the few variables that every program may expect.
 fn execute(program: &CStr) -> Errno {
-    let mut slots: [[*const c_char; 3]; 2] = [[core::ptr::null(); 3]; 2];
-    let [arguments, environment] = &mut slots;
-    let vectors = (Vector::fill(&[program], arguments), Vector::fill(&ENVIRONMENT, environment));
-    let (Ok(arguments), Ok(environment)) = vectors else { return Errno::TOOBIG };
+    let mut memory = [0; VECTORS_BYTES];
+    let mut arena = Arena::new(&mut memory);
+    let (arguments, environment) = (Vector::new(&[program], &mut arena), Vector::new(&ENVIRONMENT, &mut arena));
+    let (Ok(arguments), Ok(environment)) = (arguments, environment) else { return Errno::TOOBIG };
     signal::reset();
     process::execute(program, &arguments, &environment)
 }
@@ -61,32 +65,4 @@ fn report(path: &CStr, name: &CStr, write: impl FnOnce(&mut crate::text::Line)) 
         line.raw(path.to_bytes()).byte(b'/').quoted(name.to_bytes()).text(": ");
         write(line);
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-
-    #[test]
-    fn scripts_run_in_the_order_of_their_names_and_folders_and_dead_links_are_passed_over() {
-        let folder = std::env::temp_dir().join(format!("pidone-scripts-{}", std::process::id()));
-        std::fs::create_dir_all(folder.join("00-folder")).unwrap();
-        let log = folder.with_extension("log");
-        for name in ["20-second", "10-first"] {
-            let text = format!("#!/bin/sh\necho $0 $HOME $PATH >> {}\n", log.display());
-            std::fs::write(folder.join(name), text).unwrap();
-            std::fs::set_permissions(folder.join(name), PermissionsExt::from_mode(0o755)).unwrap();
-        }
-        symlink("10-first", folder.join("30-again")).unwrap();
-        symlink("nowhere", folder.join("40-dead")).unwrap();
-        let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
-        run_all(&path);
-        let text = std::fs::read_to_string(&log).unwrap();
-        std::fs::remove_dir_all(&folder).unwrap();
-        std::fs::remove_file(&log).unwrap();
-        let line = |name: &str| format!("{}/{name} / /usr/sbin:/usr/bin:/sbin:/bin\n", folder.display());
-        assert_eq!(text, line("10-first") + &line("20-second") + &line("30-again"));
-    }
 }

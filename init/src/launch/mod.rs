@@ -1,1 +1,168 @@
-//! launch
+//! One container, from its bundle to its exec: read, parse, plan, clone, apply, report.
+//!
+//! All of it happens in a process of its own, the *launcher*, forked by whoever wants the container. It plans before it
+//! clones, so that both sides hold the same plan and a failure crosses between them as a few bytes; the container's
+//! process is made as a sibling, so that its exit status goes to whoever forked the launcher.
+//!
+//! Reading order: this file, [`bundle`] (what is read), [`child`] (the container's side), [`output`] (where its output
+//! goes), [`report`] (what the operator reads when it fails).
+
+pub mod bundle;
+mod child;
+mod output;
+pub mod report;
+
+use core::ffi::CStr;
+
+use rustix::fd::AsFd;
+
+use crate::abi::Errno;
+use crate::apply::{self, Applier};
+use crate::arena::Arena;
+use crate::error::{Cause, Error, Result};
+use crate::launch::bundle::{Identity, Texts};
+use crate::launch::child::{Answer, Channel};
+use crate::log;
+use crate::plan::step::{Plan, Step};
+use crate::sys::process::{self, Fork, Pid};
+use crate::sys::region::Regions;
+use crate::sys::time;
+
+pub use output::{Output, dump_log};
+
+/// What a launch needs to know besides the bundle.
+pub struct Request<'r> {
+    /// Which container.
+    pub identity: Identity<'r>,
+    /// Where its standard output and error go.
+    pub output: Output,
+    /// Called first of all by the container's own process, in it: how PID 1 learns which process it is.
+    pub announce: &'r dyn Fn(),
+    /// Called when the program has been executed, with the launcher's monotonic time in microseconds.
+    pub started: &'r dyn Fn(u64),
+}
+
+/// Launches a container. What fails is reported here and taken back; the result says only whether it runs.
+pub fn launch(request: &Request, regions: &mut Regions) -> bool {
+    let name = request.identity.name;
+    let mut arena = Arena::new(&mut regions.arena);
+    let mut texts = Texts { config: &mut regions.config, runtime: &mut regions.runtime };
+    let plan = match bundle::plan(&request.identity, &mut texts, &mut arena) {
+        Ok(plan) => plan,
+        Err(failure) => {
+            log::error(|line| _ = line.text("container ").quoted(name.to_bytes()).text(": ").print(&failure));
+            return false;
+        }
+    };
+    for note in plan.notes {
+        log::info(|line| _ = line.text("container ").quoted(name.to_bytes()).text(": ").text(note));
+    }
+    let mut done = 0;
+    match run(&plan, request, &mut arena, &mut done) {
+        Ok(()) => true,
+        Err(failure) => {
+            log::error(|line| report::write(line, name, &plan, &failure));
+            let undo = plan.undo.iter().filter(|undo| undo.of < done).map(|undo| &undo.step);
+            // The control group first, with the process in it: what it has open or mounted is then free to go.
+            take_back(name, &mut arena, plan.clean.iter().take(1).chain(undo).chain(plan.clean.iter().skip(1)));
+            false
+        }
+    }
+}
+
+/// Takes back what a container that has ended left on the machine. The bundle is read and planned anew: the plan of an
+/// unchanged bundle is the same, and nobody has to keep it while the container runs.
+pub fn clean(identity: &Identity, regions: &mut Regions) {
+    let mut arena = Arena::new(&mut regions.arena);
+    let mut texts = Texts { config: &mut regions.config, runtime: &mut regions.runtime };
+    match bundle::plan(identity, &mut texts, &mut arena) {
+        Ok(plan) => take_back(identity.name, &mut arena, plan.clean.iter()),
+        Err(failure) => log::error(|line| {
+            line.text("container ").quoted(identity.name.to_bytes()).text(": clean up: ").print(&failure);
+        }),
+    }
+}
+
+/// Performs all of the steps, whatever fails on the way.
+fn take_back<'p, 'a: 'p>(name: &CStr, arena: &mut Arena<'a>, steps: impl Iterator<Item = &'p Step<'a>>) {
+    let mut applier = Applier::new(arena);
+    for step in steps {
+        if let Err(errno) = applier.apply(step) {
+            log::warning(|line| {
+                line.text("container ").quoted(name.to_bytes()).text(": clean up: ").print(step);
+                line.text(": ").print(&errno);
+            });
+        }
+    }
+}
+
+/// Carries out a plan: outside, clone, inside up to the exec, outside again, exec. `done` counts the steps outside that
+/// succeeded: those that may have to be taken back.
+fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut u16) -> Result<()> {
+    perform(plan.before, 0, None, arena, done)?;
+    let output = output::open(request).map_err(|errno| Error::kernel("open the log files", errno))?;
+    let cgroup = apply::open_cgroup(plan.cgroup).map_err(|errno| Error::kernel("open the control group", errno))?;
+    let (ours, theirs) = child::channel().map_err(|errno| Error::kernel("make the launcher's channel", errno))?;
+    let made = process::clone_container(plan.clone_flags, Some(cgroup.as_fd()), true);
+    match made.map_err(|errno| Error::kernel("make the container's process", errno))? {
+        Fork::Child => {
+            drop(ours);
+            (request.announce)();
+            child::become_container(plan, &theirs, &output, arena)
+        }
+        Fork::Parent(pid) => {
+            drop(theirs);
+            let result = conduct(plan, pid, &ours, arena, done).map(|()| (request.started)(time::monotonic_us()));
+            if result.is_err() {
+                // It waits for a word that will not come. If it is gone already, so much the better.
+                let _ = process::kill(pid, crate::abi::signal::KILL);
+            }
+            result
+        }
+    }
+}
+
+/// The launcher's part once the container's process exists. Its id maps come first: without them it is nobody.
+fn conduct<'a>(plan: &Plan<'a>, pid: Pid, channel: &Channel, arena: &mut Arena<'a>, done: &mut u16) -> Result<()> {
+    let first = plan.before.len() + plan.inside.len();
+    let mapping = plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count();
+    let (maps, rest) = plan.after.split_at_checked(mapping).unwrap_or((&[], plan.after));
+    perform(maps, first, Some(pid), arena, done)?;
+    channel.go().map_err(|errno| Error::kernel("start the container's process", errno))?;
+    match channel.answer() {
+        Answer::Ready => {}
+        Answer::Failed { number, errno } => return Err(step_failed(plan.before.len() + number, errno)),
+        Answer::Gone => return Err(Error::kernel("set the container up: its process was killed", Errno::CHILD)),
+    }
+    perform(rest, first + mapping, Some(pid), arena, done)?;
+    channel.go().map_err(|errno| Error::kernel("start the container's program", errno))?;
+    match channel.answer() {
+        Answer::Failed { number, errno } => Err(step_failed(plan.before.len() + number, errno)),
+        // The descriptor is close-on-exec: its end is the program's beginning.
+        Answer::Ready | Answer::Gone => Ok(()),
+    }
+}
+
+/// Performs steps of the launcher's; `first` is the number of the first of them in the plan.
+fn perform<'a>(
+    steps: &[Step<'a>],
+    first: usize,
+    process: Option<Pid>,
+    arena: &mut Arena<'a>,
+    done: &mut u16,
+) -> Result<()> {
+    let mut applier = Applier::new(arena);
+    if let Some(pid) = process {
+        applier.set_process(pid);
+    }
+    for (index, step) in steps.iter().enumerate() {
+        applier.apply(step).map_err(|errno| step_failed(first + index, errno))?;
+        *done = done.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Plans are bounded well below 65536 steps (`limits::STEPS_MAX`).
+fn step_failed(number: usize, errno: Errno) -> Error {
+    Error { doing: "launch", cause: Cause::Step { number: number as u16, errno } }
+}

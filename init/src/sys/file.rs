@@ -74,6 +74,11 @@ pub fn open_in_root(root: BorrowedFd, path: &CStr, how: Open) -> Result<OwnedFd>
     Err(Errno::AGAIN)
 }
 
+/// Makes reads and writes wait again: a terminal is opened without waiting for a carrier, but used with.
+pub fn set_blocking(file: BorrowedFd) -> Result<()> {
+    rustix::fs::fcntl_setfl(file, rustix::fs::fcntl_getfl(file)? - OFlags::NONBLOCK)
+}
+
 /// Reads until the end of the file or the buffer; what was read.
 pub fn read_all<'a>(file: BorrowedFd, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
     let mut used = 0;
@@ -159,6 +164,26 @@ pub fn exists_itself(path: &CStr) -> bool {
 pub fn is_mount_point(path: &CStr) -> bool {
     rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty())
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Whether a descriptor is open on the root of a mount.
+pub fn is_mount_root(file: BorrowedFd) -> Result<bool> {
+    let found = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())?;
+    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Opens a directory for its entries, and not what a link in its place leads to.
+pub fn open_itself(directory: BorrowedFd, name: &CStr) -> Result<OwnedFd> {
+    rustix::fs::openat(directory, name, Open::Directory.flags() | OFlags::NOFOLLOW, Mode::empty())
+}
+
+/// The current directory: getcwd(2). Outside the root, the kernel's answer does not begin with a slash.
+pub fn current_directory(buffer: &mut [u8]) -> Result<&[u8]> {
+    let call = [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0];
+    // SAFETY: the kernel writes at most `buffer.len()` bytes into the buffer.
+    let length = unsafe { super::raw::call(linux_raw_sys::general::__NR_getcwd, call) }?;
+    // The length counts the final NUL.
+    buffer.get(..length.saturating_sub(1)).ok_or(Errno::RANGE)
 }
 
 /// Calls `each` with the name and type of every entry of a directory but `.` and `..`, in the order the kernel has them,

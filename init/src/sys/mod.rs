@@ -5,12 +5,15 @@
 
 pub mod arena;
 pub mod block;
+pub mod bpf;
 pub mod file;
+pub mod identity;
 pub mod input;
 pub mod machine;
 pub mod map;
 pub mod module;
 pub mod mount;
+pub mod namespace;
 pub mod path;
 pub mod power;
 pub mod process;

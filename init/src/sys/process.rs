@@ -9,6 +9,7 @@ use linux_raw_sys::general::{
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 
+use super::arena::Arena;
 use super::{Result, raw};
 
 /// A process id; always positive.
@@ -84,29 +85,28 @@ pub fn clone_container(namespaces: u64, cgroup: Option<BorrowedFd>, sibling: boo
     Ok(if pid == 0 { Fork::Child } else { Fork::Parent(pid as Pid) })
 }
 
-/// A NULL-terminated vector of C strings, as execve(2) wants it. Made by [`crate::apply`] from the arena.
+/// A NULL-terminated vector of C strings, as execve(2) wants it.
 pub struct Vector<'a>(&'a [*const c_char]);
 
 impl<'a> Vector<'a> {
-    /// Fills `slots`, which must be one longer than `strings`.
-    pub fn fill(strings: &[&'a CStr], slots: &'a mut [*const c_char]) -> Result<Vector<'a>> {
-        if slots.len() <= strings.len() {
-            return Err(Errno::TOOBIG);
+    /// A vector of these strings, kept in the arena.
+    ///
+    /// # Errors
+    /// The arena is full.
+    pub fn new(strings: &[&'a CStr], arena: &mut Arena<'a>) -> Result<Vector<'a>> {
+        let mut pointers = arena.list();
+        for string in strings {
+            arena.push(&mut pointers, string.as_ptr()).map_err(|_| Errno::TOOBIG)?;
         }
-        for (slot, string) in slots.iter_mut().zip(strings) {
-            *slot = string.as_ptr();
-        }
-        for slot in slots.iter_mut().skip(strings.len()) {
-            *slot = core::ptr::null();
-        }
-        Ok(Vector(slots))
+        arena.push(&mut pointers, core::ptr::null()).map_err(|_| Errno::TOOBIG)?;
+        Ok(Vector(arena.finish(pointers).map_err(|_| Errno::TOOBIG)?))
     }
 }
 
 /// Replaces the process: execve(2). Returns only the error.
 pub fn execute(path: &CStr, arguments: &Vector, environment: &Vector) -> Errno {
     let call = [path.as_ptr() as usize, arguments.0.as_ptr() as usize, environment.0.as_ptr() as usize, 0, 0, 0];
-    // SAFETY: a C string and two vectors that `Vector::fill` ended in NULL, all alive during the call.
+    // SAFETY: a C string and two vectors that `Vector::new` ended in NULL, all alive during the call.
     match unsafe { raw::call(__NR_execve, call) } {
         Ok(_) => Errno::NOEXEC,
         Err(errno) => errno,

@@ -247,29 +247,6 @@ mod tests {
     }
 
     #[test]
-    fn texts_cut_off_anywhere_are_read_as_far_as_they_go() {
-        let longest = DEBIAN.settings.len().max(DEBIAN.aliases.len()).max(DEBIAN.dependencies.len());
-        for length in 0..longest {
-            let cut = |text: &'static [u8]| text.get(..length).unwrap_or(text);
-            let index = Index {
-                dependencies: cut(DEBIAN.dependencies),
-                aliases: cut(DEBIAN.aliases),
-                soft: cut(DEBIAN.soft),
-                builtin: cut(DEBIAN.builtin),
-                settings: cut(DEBIAN.settings),
-                command_line: cut(DEBIAN.command_line),
-            };
-            for name in [&b"overlay"[..], b"dm_mod", b"bonding", b"x", b""] {
-                let _ = (index.find(name), index.is_built_in(name), index.is_denied(name));
-                let _ = (index.matching(name).count(), index.chosen(name).count());
-                let _ = (index.soft(name, When::Before).count(), index.soft(name, When::After).count());
-                let mut buffer = [0; 256];
-                index.parameters(name, &mut Line::new(&mut buffer));
-            }
-        }
-    }
-
-    #[test]
     fn parameters_come_from_modprobe_d_and_then_from_the_command_line() {
         let check = |name: &str, expected: &str| {
             let mut buffer = [0; 64];

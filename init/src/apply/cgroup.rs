@@ -1,0 +1,130 @@
+//! Control groups, version 2: Documentation/admin-guide/cgroup-v2.rst.
+
+use core::ffi::CStr;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode};
+
+use super::absence_is_fine;
+use crate::abi::Errno;
+use crate::abi::bpf::Instruction;
+use crate::limits::PATH_BYTES_MAX;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::{Result, bpf};
+
+const ROOT: &CStr = c"/sys/fs/cgroup";
+
+/// How long a killed group may take to be empty: a process in the kernel's uninterruptible sleep may take for ever.
+const EMPTY_SECONDS: i64 = 2;
+
+/// Opens a group by its path from the root, never leaving the root.
+pub fn open_cgroup(path: &CStr) -> Result<OwnedFd> {
+    file::open_in_root(file::open(CWD, ROOT, Open::Directory)?.as_fd(), path, Open::Directory)
+}
+
+/// Makes a group and its ancestors. Every ancestor, the root first, hands all its controllers down, so that the group has
+/// them. The root itself is there already: making it only hands down.
+pub(super) fn make(path: &CStr) -> Result<()> {
+    let mut group = file::open(CWD, ROOT, Open::Directory)?;
+    delegate_all(group.as_fd())?;
+    let mut components =
+        path.to_bytes().split(|byte| *byte == b'/').filter(|component| !component.is_empty()).peekable();
+    while let Some(component) = components.next() {
+        let mut buffer = [0; 256];
+        let name = terminated(component, &mut buffer)?;
+        match rustix::fs::mkdirat(&group, name, Mode::from_raw_mode(0o755)) {
+            Err(Errno::EXIST) => {}
+            result => result?,
+        }
+        group = file::open_itself(group.as_fd(), name)?;
+        if components.peek().is_some() {
+            delegate_all(group.as_fd())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes `+controller` for each controller of the group into its subtree_control.
+fn delegate_all(group: BorrowedFd) -> Result<()> {
+    let mut buffer = [0; 512];
+    let controllers = file::read_all(file::open(group, c"cgroup.controllers", Open::Read)?.as_fd(), &mut buffer)?;
+    let control = file::open(group, c"cgroup.subtree_control", Open::Write)?;
+    for controller in controllers.split(|byte| byte.is_ascii_whitespace()).filter(|name| !name.is_empty()) {
+        let mut request = [0; 64];
+        let mut line = crate::text::Line::new(&mut request);
+        line.byte(b'+').raw(controller);
+        match rustix::io::write(&control, line.bytes()) {
+            // EBUSY: processes live in the group itself. EOPNOTSUPP: the group is threaded. The controller is then not
+            // handed down, and a limit that needs it fails by name.
+            Err(Errno::BUSY | Errno::NOTSUP) => {}
+            result => drop(result?),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn write(path: &CStr, control: &CStr, text: &CStr) -> Result<()> {
+    let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Write)?;
+    rustix::io::write(control, text.to_bytes()).map(drop)
+}
+
+pub(super) fn filter_devices(path: &CStr, program: &[Instruction]) -> Result<()> {
+    let program = bpf::load_device_program(program)?;
+    bpf::attach_device_program(open_cgroup(path)?.as_fd(), program.as_fd())
+}
+
+/// Kills what is in a group, waits until it is empty and removes it with the groups inside it.
+pub(super) fn remove(path: &CStr) -> Result<()> {
+    let group = match open_cgroup(path) {
+        Err(errno) => return absence_is_fine(Err(errno)),
+        Ok(group) => group,
+    };
+    kill_all(group.as_fd())?;
+    remove_below(group.as_fd(), crate::limits::EMPTY_DEPTH_MAX)?;
+    let root = file::open(CWD, ROOT, Open::Directory)?;
+    let mut buffer = [0; PATH_BYTES_MAX];
+    let relative = path.to_bytes().iter().position(|byte| *byte != b'/').ok_or(Errno::INVAL)?;
+    let relative = terminated(path.to_bytes().get(relative..).unwrap_or(&[]), &mut buffer)?;
+    absence_is_fine(rustix::fs::unlinkat(&root, relative, AtFlags::REMOVEDIR))
+}
+
+fn kill_all(group: BorrowedFd) -> Result<()> {
+    let kill = file::open(group, c"cgroup.kill", Open::Write)?;
+    let events = file::open(group, c"cgroup.events", Open::Read)?;
+    rustix::io::write(kill, b"1")?;
+    // The kernel announces a change of `populated` as an exceptional condition of the file.
+    for _ in 0..16 {
+        let mut buffer = [0; 128];
+        rustix::fs::seek(&events, rustix::fs::SeekFrom::Start(0))?;
+        let text = file::read_all(events.as_fd(), &mut buffer)?;
+        if text.windows(11).any(|window| window == b"populated 0") {
+            return Ok(());
+        }
+        let wait = Timespec { tv_sec: EMPTY_SECONDS, tv_nsec: 0 };
+        if rustix::event::poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&wait))? == 0 {
+            return Err(Errno::BUSY);
+        }
+    }
+    Err(Errno::BUSY)
+}
+
+/// Removes the groups inside a group; a container may have made some.
+fn remove_below(group: BorrowedFd, depth: usize) -> Result<()> {
+    file::for_each_entry(group, |name, kind| {
+        if kind != file::FileType::Directory {
+            return Ok(());
+        }
+        if depth == 0 {
+            return Err(Errno::NOTEMPTY);
+        }
+        remove_below(file::open_itself(group, name)?.as_fd(), depth - 1)?;
+        rustix::fs::unlinkat(group, name, AtFlags::REMOVEDIR)
+    })
+}
+
+/// Copies bytes into a buffer as a C string.
+fn terminated<'b>(bytes: &[u8], buffer: &'b mut [u8]) -> Result<&'b CStr> {
+    buffer.get_mut(..bytes.len()).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(bytes);
+    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::NAMETOOLONG)
+}

@@ -1,0 +1,118 @@
+//! Directories, device nodes, links and small files.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid};
+
+use super::{Applier, absence_is_fine, is_absent, paths::set_mode};
+use crate::abi::Errno;
+use crate::limits;
+use crate::plan::step::{Absent, DeviceKind, DeviceNode, Place};
+use crate::sys::Result;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::path::PathBuffer;
+
+impl Applier<'_, '_> {
+    pub(super) fn make_directory(&self, at: &Place, mode: u32) -> Result<()> {
+        self.open_directory(at, mode).map(drop)
+    }
+
+    pub(super) fn make_device(&self, node: &DeviceNode) -> Result<()> {
+        let kind = match node.kind {
+            DeviceKind::Character => FileType::CharacterDevice,
+            DeviceKind::Block => FileType::BlockDevice,
+            DeviceKind::Fifo => FileType::Fifo,
+        };
+        let number = rustix::fs::makedev(node.major, node.minor);
+        self.in_parent(&node.at, |parent, name| {
+            match rustix::fs::mknodat(parent, name, kind, Mode::from_raw_mode(node.mode), number) {
+                Err(Errno::EXIST) => check_device(parent.as_fd(), name, kind, number)?,
+                result => result?,
+            }
+            rustix::fs::chownat(
+                parent,
+                name,
+                Some(Uid::from_raw(node.uid)),
+                Some(Gid::from_raw(node.gid)),
+                AtFlags::SYMLINK_NOFOLLOW,
+            )?;
+            set_mode(parent, name, node.mode)
+        })
+    }
+
+    pub(super) fn make_symlink(&self, at: &Place, to: &CStr) -> Result<()> {
+        self.in_parent(at, |parent, name| match rustix::fs::symlinkat(to, parent, name) {
+            Err(Errno::EXIST) => Ok(()),
+            result => result,
+        })
+    }
+
+    pub(super) fn write(&self, at: &Place, text: &CStr, absent: Absent) -> Result<()> {
+        let written = self.open(at, Open::Write).and_then(|file| rustix::io::write(file, text.to_bytes()).map(drop));
+        if absent == Absent::Ok { absence_is_fine(written) } else { written }
+    }
+}
+
+/// What exists in the place of a device must be that very device, and no link.
+fn check_device(parent: BorrowedFd, name: &CStr, kind: FileType, number: u64) -> Result<()> {
+    let found = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let same = FileType::from_raw_mode(found.st_mode) == kind && (kind == FileType::Fifo || found.st_rdev == number);
+    if same { Ok(()) } else { Err(Errno::EXIST) }
+}
+
+/// Enters the working directory, made when missing, and checks that it is inside the root: a leaked descriptor's
+/// `/proc/self/fd/N` is not (CVE-2024-21626).
+pub(super) fn change_directory(path: &CStr) -> Result<()> {
+    match rustix::process::chdir(path) {
+        Err(Errno::NOENT) => {
+            // The process is the container's user by now: what it may not make, it may not.
+            make_with_parents(path)?;
+            rustix::process::chdir(path)?;
+        }
+        result => result?,
+    }
+    let mut buffer = [0; limits::PATH_BYTES_MAX];
+    if file::current_directory(&mut buffer)?.first() == Some(&b'/') { Ok(()) } else { Err(Errno::XDEV) }
+}
+
+/// mkdir(1) -p, below the process's own root.
+fn make_with_parents(path: &CStr) -> Result<()> {
+    let bytes = path.to_bytes();
+    let ends = (1..=bytes.len()).filter(|end| bytes.get(*end).is_none_or(|byte| *byte == b'/'));
+    for prefix in ends.filter_map(|end| bytes.get(..end)) {
+        let mut buffer = PathBuffer::empty();
+        match rustix::fs::mkdirat(CWD, buffer.join(&[prefix])?, Mode::from_raw_mode(0o755)) {
+            Err(Errno::EXIST) => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes all that a directory of the machine holds, staying on its file system.
+pub(super) fn empty(path: &CStr) -> Result<()> {
+    match file::open(CWD, path, Open::Directory) {
+        Err(errno) if is_absent(errno) => Ok(()),
+        Err(errno) => Err(errno),
+        Ok(directory) => {
+            let device = rustix::fs::fstat(&directory)?.st_dev;
+            empty_directory(directory.as_fd(), device, limits::EMPTY_DEPTH_MAX)
+        }
+    }
+}
+
+/// The recursion is bounded by `depth`, not by what the directory holds.
+fn empty_directory(directory: BorrowedFd, device: u64, depth: usize) -> Result<()> {
+    file::for_each_entry(directory, |name, kind| {
+        if kind != FileType::Directory {
+            return rustix::fs::unlinkat(directory, name, AtFlags::empty());
+        }
+        let inner = file::open_itself(directory, name)?;
+        if depth == 0 || rustix::fs::fstat(&inner)?.st_dev != device {
+            return Err(Errno::NOTEMPTY);
+        }
+        empty_directory(inner.as_fd(), device, depth - 1)?;
+        rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR)
+    })
+}

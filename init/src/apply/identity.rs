@@ -1,0 +1,117 @@
+//! Who the container's process is, what it may do, and what it becomes.
+
+use core::ffi::CStr;
+
+use crate::abi::Errno;
+use crate::arena::Arena;
+use crate::config::spec::Capabilities;
+use crate::plan::step::Program;
+use crate::sys::path::PathBuffer;
+use crate::sys::process::{self, Vector};
+use crate::sys::{Result, identity, namespace, signal};
+
+/// Capabilities are numbered below 64: they are kept as bits of a 64-bit set in capget(2).
+const CAPABILITIES: u32 = 64;
+
+/// Where programs are looked for when the environment names no `PATH`: execvp(3).
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(super) fn become_root() -> Result<()> {
+    identity::set_groups(&[])?;
+    identity::set_group(0)?;
+    identity::set_user(0)
+}
+
+/// Drops from the bounding set what is not in `bounding`, up to the kernel's last capability.
+pub(super) fn limit_capabilities(bounding: u64) -> Result<()> {
+    for capability in (0..CAPABILITIES).filter(|capability| bounding >> capability & 1 == 0) {
+        match identity::drop_bounding(capability) {
+            Err(Errno::INVAL) => break,
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn set_user(uid: u32, gid: u32, groups: &[u32], umask: u32) -> Result<()> {
+    identity::keep_capabilities(true)?;
+    identity::set_groups(groups)?;
+    identity::set_group(gid)?;
+    identity::set_user(uid)?;
+    identity::keep_capabilities(false)?;
+    identity::set_umask(umask);
+    Ok(())
+}
+
+pub(super) fn set_capabilities(sets: &Capabilities) -> Result<()> {
+    identity::set_capabilities(sets.effective, sets.permitted, sets.inheritable)?;
+    identity::clear_ambient()?;
+    for capability in (0..CAPABILITIES).filter(|capability| sets.ambient >> capability & 1 == 1) {
+        identity::raise_ambient(capability)?;
+    }
+    Ok(())
+}
+
+/// Becomes the program: execvpe(3), with every other descriptor closed by it and signals as a program expects them.
+pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno {
+    let (arguments, environment) = match vectors(program, arena) {
+        Ok(vectors) => vectors,
+        Err(errno) => return errno,
+    };
+    let Some(name) = program.arguments.first() else { return Errno::INVAL };
+    if let Err(errno) = namespace::close_on_exec_from(3) {
+        return errno;
+    }
+    signal::reset();
+    if name.to_bytes().contains(&b'/') {
+        return process::execute(name, &arguments, &environment);
+    }
+    search(name, path_of(program.environment), |candidate| process::execute(candidate, &arguments, &environment))
+}
+
+fn vectors<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Result<(Vector<'a>, Vector<'a>)> {
+    Ok((Vector::new(program.arguments, arena)?, Vector::new(program.environment, arena)?))
+}
+
+fn path_of<'a>(environment: &[&'a CStr]) -> &'a [u8] {
+    let value = environment.iter().find_map(|pair| pair.to_bytes().strip_prefix(b"PATH="));
+    value.unwrap_or(DEFAULT_PATH)
+}
+
+/// Tries a name in every directory of `PATH`. Permission trouble outweighs absence: execvp(3).
+fn search(name: &CStr, path: &[u8], mut execute: impl FnMut(&CStr) -> Errno) -> Errno {
+    let mut worst = Errno::NOENT;
+    for directory in path.split(|byte| *byte == b':') {
+        let mut buffer = PathBuffer::empty();
+        let directory = if directory.is_empty() { b"." } else { directory };
+        let Ok(candidate) = buffer.join(&[directory, b"/", name.to_bytes()]) else { continue };
+        match execute(candidate) {
+            Errno::NOENT | Errno::NOTDIR => {}
+            Errno::ACCESS => worst = Errno::ACCESS,
+            errno => return errno,
+        }
+    }
+    worst
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_tried_in_every_directory_of_path() {
+        let mut tried = Vec::new();
+        let errno = search(c"sh", b"/bin::/usr/bin", |candidate| {
+            tried.push(candidate.to_owned());
+            if tried.len() == 1 { Errno::ACCESS } else { Errno::NOENT }
+        });
+        assert_eq!(tried, [c"/bin/sh".to_owned(), c"./sh".to_owned(), c"/usr/bin/sh".to_owned()]);
+        assert_eq!(errno, Errno::ACCESS);
+    }
+
+    #[test]
+    fn the_containers_own_path_counts() {
+        assert_eq!(path_of(&[c"A=1", c"PATH=/x"]), b"/x");
+        assert_eq!(path_of(&[c"A=1"]), DEFAULT_PATH);
+    }
+}

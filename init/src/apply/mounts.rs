@@ -1,0 +1,131 @@
+//! Mounting. Targets are descriptors: a new file system is mounted on `.` after fchdir(2), a bind is attached to one.
+//! Nothing is ever mounted by a path that a hostile image could have changed since it was looked at.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::FileType;
+
+use super::{Applier, absence_is_fine};
+use crate::abi::Errno;
+use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_RDONLY, MS_SLAVE};
+use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place};
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::{Result, mount as calls};
+
+impl Applier<'_, '_> {
+    pub(super) fn mount(&self, mount: &NewMount) -> Result<()> {
+        if mount.existing == Existing::Keep && file::is_mount_point(mount.target.path) {
+            return Ok(());
+        }
+        let target = self.open_directory(&mount.target, 0o755)?;
+        rustix::process::fchdir(&target)?;
+        calls::mount(mount.source, c".", mount.kind, mount.flags, mount.data)?;
+        if mount.attributes == Attributes::default() {
+            return Ok(());
+        }
+        set_on(self.open(&mount.target, Open::Place)?.as_fd(), &mount.attributes)
+    }
+
+    pub(super) fn bind(&self, bind: &Bind) -> Result<()> {
+        let tree = calls::clone_tree(bind.source, bind.recursive)?;
+        set_on(tree.as_fd(), &bind.attributes)?;
+        let target = self.open_target(&bind.target, file::kind_of(tree.as_fd())?)?;
+        calls::attach(tree.as_fd(), target.as_fd())
+    }
+
+    pub(super) fn set_attributes(&self, at: &Place, attributes: &Attributes) -> Result<()> {
+        set_on(self.open(at, Open::Place)?.as_fd(), attributes)
+    }
+
+    pub(super) fn make_readonly(&self, at: &Place) -> Result<()> {
+        absence_is_fine(self.open(at, Open::Place).and_then(|place| {
+            let copy = calls::clone_tree_at(place.as_fd(), c"", true)?;
+            calls::set_attributes(copy.as_fd(), MOUNT_ATTR_RDONLY, 0, 0, true)?;
+            calls::attach(copy.as_fd(), place.as_fd())
+        }))
+    }
+
+    pub(super) fn mask(&self, at: &Place) -> Result<()> {
+        absence_is_fine(self.open(at, Open::Place).and_then(|place| {
+            if file::kind_of(place.as_fd())? == FileType::Directory {
+                rustix::process::fchdir(&place)?;
+                return calls::mount(c"tmpfs", c".", c"tmpfs", MS_RDONLY, c"nr_inodes=1");
+            }
+            calls::attach(calls::clone_tree_at(machine_null()?.as_fd(), c"", false)?.as_fd(), place.as_fd())
+        }))
+    }
+
+    pub(super) fn open_root(&mut self, path: &CStr) -> Result<()> {
+        let place = file::open(CWD, path, Open::Place)?;
+        // pivot_root(2) refuses a root whose parent mount is shared, and a shared one would show the bind to the machine.
+        calls::set_attributes(mount_of(&place)?.as_fd(), 0, 0, MS_PRIVATE, false)?;
+        let tree = calls::clone_tree(path, true)?;
+        calls::attach(tree.as_fd(), place.as_fd())?;
+        self.root = Some(tree);
+        Ok(())
+    }
+
+    pub(super) fn pivot_root(&self) -> Result<()> {
+        let machine = file::open(CWD, c"/", Open::Place)?;
+        rustix::process::fchdir(self.root()?)?;
+        calls::pivot_here()?;
+        // The machine's root is stacked on the new one now. It must not take the machine's own mounts along when it goes.
+        calls::set_attributes(machine.as_fd(), 0, 0, MS_SLAVE, true)?;
+        rustix::process::fchdir(&machine)?;
+        calls::unmount(c".", true)?;
+        rustix::process::chdir(c"/")
+    }
+
+    pub(super) fn change_root(&self) -> Result<()> {
+        rustix::process::fchdir(self.root()?)?;
+        rustix::process::chroot(c".")
+    }
+}
+
+/// Changes what is to be changed, in as few calls as the two kinds of recursion allow.
+fn set_on(mount: BorrowedFd, wanted: &Attributes) -> Result<()> {
+    let Attributes { set, clear, propagation, recursive, propagation_recursive } = *wanted;
+    if set | clear != 0 {
+        calls::set_attributes(mount, set, clear, 0, recursive)?;
+    }
+    if propagation != 0 {
+        calls::set_attributes(mount, 0, 0, propagation, propagation_recursive)?;
+    }
+    Ok(())
+}
+
+/// The root of the mount that a place is in, found by walking up: at most as many steps as the path is deep.
+fn mount_of(place: &OwnedFd) -> Result<OwnedFd> {
+    let mut here = file::open(place.as_fd(), c".", Open::Place)?;
+    for _ in 0..crate::limits::PATH_BYTES_MAX {
+        if file::is_mount_root(here.as_fd())? {
+            return Ok(here);
+        }
+        here = file::open(here.as_fd(), c"..", Open::Place)?;
+    }
+    Err(Errno::LOOP)
+}
+
+/// The machine's /dev/null, which must be that very device: a masked file must not show anything else (CVE-2025-31133).
+fn machine_null() -> Result<OwnedFd> {
+    let null = file::open(CWD, c"/dev/null", Open::PlaceItself)?;
+    let found = rustix::fs::fstat(&null)?;
+    let right = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice
+        && found.st_rdev == rustix::fs::makedev(1, 3);
+    if right { Ok(null) } else { Err(Errno::NODEV) }
+}
+
+pub(super) fn unmount(path: &CStr) -> Result<()> {
+    match calls::unmount(path, true) {
+        // Not a mount point.
+        Err(Errno::INVAL) => Ok(()),
+        result => absence_is_fine(result),
+    }
+}
+
+/// Makes a file of the machine, with its parents, to bind something on, and attaches `tree` to it.
+pub(super) fn attach_on_file(applier: &Applier, tree: BorrowedFd, path: &CStr) -> Result<()> {
+    let target = applier.open_target(&Place { base: Base::Machine, path }, FileType::RegularFile)?;
+    calls::attach(tree, target.as_fd())
+}

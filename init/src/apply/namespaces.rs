@@ -1,0 +1,57 @@
+//! Joining, making, binding and mapping namespaces.
+
+use core::ffi::CStr;
+
+use rustix::fd::AsFd;
+
+use super::{Applier, mounts, numbered};
+use crate::abi::namespace::Namespace;
+use crate::config::spec::IdMapping;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::process::Pid;
+use crate::sys::{Result, mount, namespace};
+use crate::text::Line;
+
+impl Applier<'_, '_> {
+    pub(super) fn bind_namespace(&self, kind: Namespace, path: &CStr) -> Result<()> {
+        let mut buffer = [0; 64];
+        let name = kind.proc_name().to_str().unwrap_or_default();
+        let mut suffix = [0; 16];
+        let mut line = Line::new(&mut suffix);
+        line.text("/ns/").text(name);
+        let used = line.length();
+        let suffix = core::str::from_utf8(suffix.get(..used).unwrap_or(&[])).unwrap_or_default();
+        let source = numbered(&mut buffer, "/proc/", self.process()?.unsigned_abs(), suffix)?;
+        mounts::attach_on_file(self, mount::clone_tree(source, false)?.as_fd(), path)
+    }
+}
+
+pub(super) fn join(kind: Namespace, path: &CStr) -> Result<()> {
+    namespace::join(file::open(CWD, path, Open::Read)?.as_fd(), kind.flag())
+}
+
+pub(super) fn new_cgroup_namespace() -> Result<()> {
+    namespace::unshare(Namespace::Cgroup.flag())
+}
+
+/// user_namespaces(7): each map is written once and whole.
+pub(super) fn map_ids(process: Pid, uids: &[IdMapping], gids: &[IdMapping]) -> Result<()> {
+    write_map(process, "/uid_map", uids)?;
+    write_map(process, "/gid_map", gids)
+}
+
+/// The kernel takes at most 340 lines, in one write of less than a page.
+fn write_map(process: Pid, file: &str, mappings: &[IdMapping]) -> Result<()> {
+    let mut buffer = [0; crate::limits::PATH_BYTES_MAX];
+    let mut line = Line::new(&mut buffer);
+    for mapping in mappings {
+        line.number(u64::from(mapping.container_id)).byte(b' ');
+        line.number(u64::from(mapping.host_id)).byte(b' ').number(u64::from(mapping.size)).byte(b'\n');
+    }
+    if line.overflowed() {
+        return Err(crate::abi::Errno::TOOBIG);
+    }
+    let mut path = [0; 64];
+    let path = numbered(&mut path, "/proc/", process.unsigned_abs(), file)?;
+    file::write_file(path, line.bytes())
+}

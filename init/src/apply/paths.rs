@@ -1,0 +1,160 @@
+//! From a place to a descriptor, at the moment of use. A container's place is resolved inside the container's root,
+//! whatever links the image holds; missing parts are made there one by one, each in a directory that is open.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode};
+
+use super::Applier;
+use crate::abi::Errno;
+use crate::limits::PATH_BYTES_MAX;
+use crate::plan::step::{Base, Place};
+use crate::sys::Result;
+use crate::sys::file::{self, CWD, FileType, Open};
+
+/// Permissions of directories that are made on the way to a place.
+const PARENT_MODE: u32 = 0o755;
+
+impl Applier<'_, '_> {
+    /// Opens an existing place.
+    pub(super) fn open(&self, at: &Place, how: Open) -> Result<OwnedFd> {
+        match at.base {
+            Base::Machine => file::open(CWD, at.path, how),
+            Base::Container => file::open_in_root(self.root()?.as_fd(), at.path, how),
+        }
+    }
+
+    /// Opens a directory as a place, made with its parents when missing.
+    pub(super) fn open_directory(&self, at: &Place, mode: u32) -> Result<OwnedFd> {
+        match self.open(at, Open::Place) {
+            Err(Errno::NOENT) => self.make(at, mode, FileType::Directory),
+            found => found,
+        }
+    }
+
+    /// Opens a mount target as a place, made when missing: a directory, or an empty file for anything else.
+    pub(super) fn open_target(&self, at: &Place, kind: FileType) -> Result<OwnedFd> {
+        let kind = if kind == FileType::Directory { kind } else { FileType::RegularFile };
+        match self.open(at, Open::Place) {
+            Err(Errno::NOENT) => self.make(at, PARENT_MODE, kind),
+            found => found,
+        }
+    }
+
+    /// Opens the directory that holds the last component of a place, made when missing, and hands both to `act`.
+    pub(super) fn in_parent<T>(&self, at: &Place, act: impl FnOnce(&OwnedFd, &CStr) -> Result<T>) -> Result<T> {
+        let mut buffer = [0; PATH_BYTES_MAX];
+        let (parent, name) = split_last(at.path, &mut buffer)?;
+        let parent = self.open_directory(&Place { base: at.base, path: parent }, PARENT_MODE)?;
+        act(&parent, name)
+    }
+
+    /// Makes what is missing of a path, component by component. Every component that exists is walked through as the
+    /// base demands; a dangling link is not followed but an error (EEXIST): what it points to is not ours to make.
+    fn make(&self, at: &Place, mode: u32, kind: FileType) -> Result<OwnedFd> {
+        let mut buffer = [0; PATH_BYTES_MAX];
+        let path = at.path.to_bytes();
+        // The final NUL, also at the end of every prefix, is already there.
+        buffer
+            .get_mut(..path.len())
+            .filter(|_| path.len() < PATH_BYTES_MAX)
+            .ok_or(Errno::NAMETOOLONG)?
+            .copy_from_slice(path);
+        let mut parent = self.open(&Place { base: at.base, path: c"/" }, Open::Place)?;
+        let mut start = 0;
+        while start < path.len() {
+            let rest = path.get(start..).unwrap_or(&[]);
+            let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+            let end = start + length;
+            if length > 0 {
+                let last = path.get(end..).unwrap_or(&[]).iter().all(|byte| *byte == b'/');
+                parent =
+                    self.make_component(at.base, &parent, &mut buffer, start, end, last.then_some((mode, kind)))?;
+            }
+            start = end + 1;
+        }
+        Ok(parent)
+    }
+
+    /// Opens `buffer[..end]`, or makes its last component (from `start`) in `parent` when missing. `last` has the wanted
+    /// permissions and kind of the path's own last component.
+    fn make_component(
+        &self,
+        base: Base,
+        parent: &OwnedFd,
+        buffer: &mut [u8],
+        start: usize,
+        end: usize,
+        last: Option<(u32, FileType)>,
+    ) -> Result<OwnedFd> {
+        let after = buffer.get(end).copied().unwrap_or(0);
+        if let Some(byte) = buffer.get_mut(end) {
+            *byte = 0;
+        }
+        let prefix = terminated(buffer, 0)?;
+        let opened = match self.open(&Place { base, path: prefix }, Open::Place) {
+            Err(Errno::NOENT) => make_in(parent, terminated(buffer, start)?, last),
+            found => found,
+        };
+        if let Some(byte) = buffer.get_mut(end) {
+            *byte = after;
+        }
+        opened
+    }
+}
+
+/// Makes one directory or file in an open directory and opens it, itself and not what somebody may have put there.
+fn make_in(parent: &OwnedFd, name: &CStr, last: Option<(u32, FileType)>) -> Result<OwnedFd> {
+    let (mode, kind) = last.unwrap_or((PARENT_MODE, FileType::Directory));
+    if kind == FileType::Directory {
+        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(mode & 0o777))?;
+        let made = file::open(parent.as_fd(), name, Open::PlaceItself)?;
+        set_mode(parent, name, mode)?;
+        return Ok(made);
+    }
+    rustix::fs::mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0)?;
+    file::open(parent.as_fd(), name, Open::PlaceItself)
+}
+
+/// Sets permissions whatever the umask made of them.
+pub(super) fn set_mode(parent: &OwnedFd, name: &CStr, mode: u32) -> Result<()> {
+    rustix::fs::chmodat(parent, name, Mode::from_raw_mode(mode), AtFlags::empty())
+}
+
+/// A C string from `start` to the first NUL.
+fn terminated(buffer: &[u8], start: usize) -> Result<&CStr> {
+    CStr::from_bytes_until_nul(buffer.get(start..).unwrap_or(&[])).map_err(|_| Errno::NAMETOOLONG)
+}
+
+/// A path's parent, written to `buffer`, and its last component. The root has neither.
+fn split_last<'p>(path: &'p CStr, buffer: &'p mut [u8]) -> Result<(&'p CStr, &'p CStr)> {
+    let bytes = path.to_bytes();
+    let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno::INVAL)?;
+    let name = path.to_bytes_with_nul().get(slash + 1..).unwrap_or(&[]);
+    let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::INVAL)?;
+    if name.is_empty() || name == c"." || name == c".." {
+        return Err(Errno::INVAL);
+    }
+    let parent = bytes.get(..slash.max(1)).unwrap_or(b"/");
+    buffer
+        .get_mut(..parent.len())
+        .filter(|_| parent.len() < PATH_BYTES_MAX)
+        .ok_or(Errno::NAMETOOLONG)?
+        .copy_from_slice(parent);
+    Ok((terminated(buffer, 0)?, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_splits_into_parent_and_name() {
+        let mut buffer = [0; PATH_BYTES_MAX];
+        assert_eq!(split_last(c"/dev/null", &mut buffer), Ok((c"/dev", c"null")));
+        assert_eq!(split_last(c"/dev", &mut [0; PATH_BYTES_MAX]), Ok((c"/", c"dev")));
+        assert_eq!(split_last(c"/", &mut [0; PATH_BYTES_MAX]), Err(Errno::INVAL));
+        assert_eq!(split_last(c"/a/..", &mut [0; PATH_BYTES_MAX]), Err(Errno::INVAL));
+    }
+}

@@ -1,0 +1,44 @@
+//! The standard descriptors of PID 1, and every console that the operator named.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd};
+
+use crate::sys::Result;
+use crate::sys::file::{self, CWD, Open};
+use crate::text::Line;
+
+/// Consoles named by `console=` that output is copied to; the kernel itself has at most 8 (MAX_CMDLINECONSOLES).
+const CONSOLES_MAX: usize = 8;
+
+/// Opens /dev/console as standard input, output and error; /dev/null where the machine has no console.
+pub fn open_standard_descriptors() -> Result<()> {
+    let console =
+        file::open(CWD, c"/dev/console", Open::Terminal).or_else(|_| file::open(CWD, c"/dev/null", Open::Terminal))?;
+    file::set_blocking(console.as_fd())?;
+    rustix::stdio::dup2_stdin(&console)?;
+    rustix::stdio::dup2_stdout(&console)?;
+    rustix::stdio::dup2_stderr(&console)
+}
+
+/// Writes to every console the kernel uses: /sys/class/tty/console/active. A console that does not take it is skipped.
+pub fn write_to_all(bytes: &[u8]) {
+    let mut buffer = [0; 256];
+    let Ok(active) = file::read_file(c"/sys/class/tty/console/active", &mut buffer) else {
+        let _ = file::write_all(file::standard_output(), bytes);
+        return;
+    };
+    for name in active.split(|byte| byte.is_ascii_whitespace()).filter(|name| !name.is_empty()).take(CONSOLES_MAX) {
+        let _ = write_to(name, bytes);
+    }
+}
+
+fn write_to(name: &[u8], bytes: &[u8]) -> Result<()> {
+    let mut path = [0; 64];
+    let mut line = Line::new(&mut path);
+    line.text("/dev/").raw(name).byte(0);
+    let path = CStr::from_bytes_until_nul(line.bytes()).map_err(|_| rustix::io::Errno::NAMETOOLONG)?;
+    let console = file::open(CWD, path, Open::Terminal)?;
+    file::set_blocking(console.as_fd())?;
+    file::write_all(BorrowedFd::from(console.as_fd()), bytes)
+}

@@ -1,0 +1,90 @@
+//! What PID 1's children do when it is PID 1 of a machine: the bodies of [`Work`].
+
+use core::ffi::CStr;
+
+use rustix::fd::BorrowedFd;
+
+use super::{clock, console, hostname, modules, resolver, scripts, sysctl, volumes};
+use crate::config::cmdline::{self, Options};
+use crate::launch::bundle::Identity;
+use crate::launch::{self, Output, Request};
+use crate::log;
+use crate::plan::facts;
+use crate::supervise::message::Message;
+use crate::supervise::{Section, Work};
+use crate::sys::path::PathBuffer;
+use crate::sys::region;
+
+/// A machine with an image in LinuxKit's layout.
+pub struct Machine<'o> {
+    /// What the operator asked for.
+    pub options: &'o Options<'o>,
+}
+
+impl Work for Machine<'_> {
+    fn set_up(&self) -> u8 {
+        modules::answer_kernel();
+        modules::load_list(self.options.modules());
+        modules::coldplug();
+        sysctl::write_all();
+        hostname::set(self.options.hostname);
+        resolver::prepare();
+        clock::set_from_hardware();
+        0
+    }
+
+    fn run_scripts(&self, directory: &CStr) -> u8 {
+        scripts::run_all(directory);
+        0
+    }
+
+    fn mount_volumes(&self) -> u8 {
+        volumes::mount_all();
+        0
+    }
+
+    fn launch(&self, slot: u16, section: Section, name: &CStr, announcements: BorrowedFd) -> u8 {
+        let output = if self.options.output == cmdline::Output::Log { Output::Log } else { Output::Inherit };
+        let tell = |message: Message| {
+            // PID 1 then takes the container for an orphan, and the launch for failed.
+            if let Err(errno) = message.send(announcements) {
+                log::error(|line| _ = line.text("tell PID 1: ").print(&errno));
+            }
+        };
+        let launched = with_bundle(section, name, |identity, regions| {
+            let request = Request {
+                identity,
+                output,
+                announce: &|| tell(Message::Announced { slot }),
+                started: &|time_us| tell(Message::Executed { slot, time_us }),
+            };
+            launch::launch(&request, regions)
+        });
+        u8::from(!launched)
+    }
+
+    fn clean(&self, section: Section, name: &CStr) -> u8 {
+        let cleaned = with_bundle(section, name, |identity, regions| {
+            // Onboot and onshutdown containers have nobody who reads their files while they run.
+            if section != Section::Services && self.options.output == cmdline::Output::Log {
+                launch::dump_log(identity.section, identity.name, console::write_to_all);
+            }
+            launch::clean(&identity, regions);
+            true
+        });
+        u8::from(!cleaned)
+    }
+}
+
+/// Hands on which container it is, and the memory for its plan. This process does one container and ends.
+fn with_bundle(section: Section, name: &CStr, act: impl FnOnce(Identity, &mut region::Regions) -> bool) -> bool {
+    let (section, directory): (_, &[u8]) = match section {
+        Section::Onboot => (facts::Section::Onboot, b"/containers/onboot/"),
+        Section::Services => (facts::Section::Services, b"/containers/services/"),
+        Section::Onshutdown => (facts::Section::Onshutdown, b"/containers/onshutdown/"),
+    };
+    let mut buffer = PathBuffer::empty();
+    let bundle = buffer.join(&[directory, name.to_bytes()]);
+    let (Ok(bundle), Some(regions)) = (bundle, region::take()) else { return false };
+    act(Identity { section, name, bundle }, regions)
+}

@@ -1,0 +1,77 @@
+//! `pidone plan BUNDLE`: what a launch would do. Reads, decides and prints; changes nothing.
+
+use core::ffi::CStr;
+
+use super::refuse;
+use crate::arena::Arena;
+use crate::launch::bundle::{self, Identity, Texts};
+use crate::plan::facts::Section;
+use crate::plan::print::each_line;
+use crate::sys::path::PathBuffer;
+use crate::sys::{file, region};
+use crate::text::Line;
+
+/// Exit code of a bundle that cannot be launched.
+const NO_PLAN: u8 = 1;
+
+/// A line of a plan holds at most a few paths of the configuration: a longer one ends in `...`.
+const LINE_BYTES: usize = 16 * 1024;
+
+pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
+    let (Some(given), None) = (arguments.next(), arguments.next()) else {
+        return refuse(&[b"usage: pidone plan BUNDLE"]);
+    };
+    let mut here = [0; crate::limits::PATH_BYTES_MAX];
+    let here = file::current_directory(&mut here).unwrap_or(b"/");
+    let mut buffer = PathBuffer::empty();
+    let given = trimmed(given.to_bytes());
+    let bundle = if given.starts_with(b"/") { buffer.join(&[given]) } else { buffer.join(&[here, b"/", given]) };
+    let (Ok(bundle), Some(regions)) = (bundle, region::take()) else {
+        return refuse(&[b"the bundle's path is too long"]);
+    };
+    let mut name = PathBuffer::empty();
+    let Ok(name) = name.join(&[bundle.to_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default()]) else {
+        return refuse(&[b"the bundle's name is too long"]);
+    };
+    let identity = Identity { section: section(bundle), name, bundle };
+    let mut arena = Arena::new(&mut regions.arena);
+    let mut texts = Texts { config: &mut regions.config, runtime: &mut regions.runtime };
+    let mut buffer = [0; LINE_BYTES];
+    let mut line = Line::new(&mut buffer);
+    match bundle::plan(&identity, &mut texts, &mut arena) {
+        Ok(plan) => {
+            let mut result = Ok(());
+            each_line(&plan, &mut |text| {
+                line.clear();
+                line.print(text).byte(b'\n');
+                result = result.and_then(|()| show(line.bytes()));
+            });
+            u8::from(result.is_err())
+        }
+        Err(failure) => {
+            line.quoted(name.to_bytes()).text(": ").print(&failure);
+            refuse(&[line.bytes()]);
+            NO_PLAN
+        }
+    }
+}
+
+fn show(text: &[u8]) -> crate::sys::Result<()> {
+    file::write_all(file::standard_output(), text)
+}
+
+/// A path without the slashes it ends in.
+fn trimmed(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(1, |last| last + 1);
+    path.get(..end).unwrap_or(path)
+}
+
+/// The section of an image that a bundle is in, by the directory above it.
+fn section(bundle: &CStr) -> Section {
+    match bundle.to_bytes().rsplit(|byte| *byte == b'/').nth(1) {
+        Some(b"onboot") => Section::Onboot,
+        Some(b"services") => Section::Services,
+        Some(b"onshutdown") => Section::Onshutdown,
+        _ => Section::Other,
+    }
+}

@@ -1,0 +1,118 @@
+//! The container's side of a launch, and the channel to the launcher.
+//!
+//! ```text
+//! launcher                      container's process
+//!   map ids, go        ---->      the steps inside, up to the exec
+//!                      <----    ready, or failed(step, errno)
+//!   interfaces, binds, go ---->   exec
+//!                      <----    end of file: it runs. failed: it does not
+//! ```
+
+use rustix::fd::OwnedFd;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
+use super::output::Streams;
+use crate::abi::Errno;
+use crate::apply::Applier;
+use crate::arena::Arena;
+use crate::plan::step::Plan;
+use crate::sys::{Result, process};
+
+const GO: u8 = 1;
+const READY: u8 = 2;
+const FAILED: u8 = 3;
+
+/// A message: kind, step number, error number.
+const MESSAGE_BYTES: usize = 7;
+
+/// One end of the channel. Messages are whole or not at all.
+pub(super) struct Channel(OwnedFd);
+
+/// What the container's process says.
+pub(super) enum Answer {
+    /// All but the exec is done.
+    Ready,
+    /// A step failed; the process exits.
+    Failed {
+        /// Its index among the steps inside.
+        number: usize,
+        /// Why.
+        errno: Errno,
+    },
+    /// It executed its program, or it is dead.
+    Gone,
+}
+
+/// Both ends: the launcher's and the container's.
+pub(super) fn channel() -> Result<(Channel, Channel)> {
+    let (ours, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    Ok((Channel(ours), Channel(theirs)))
+}
+
+impl Channel {
+    fn send(&self, kind: u8, number: u16, errno: i32) -> Result<()> {
+        let [a, b] = number.to_ne_bytes();
+        let [c, d, e, f] = errno.to_ne_bytes();
+        rustix::net::send(&self.0, &[kind, a, b, c, d, e, f], SendFlags::NOSIGNAL).map(drop)
+    }
+
+    fn receive(&self) -> Option<[u8; MESSAGE_BYTES]> {
+        let mut message = [0; MESSAGE_BYTES];
+        loop {
+            match rustix::net::recv(&self.0, &mut message, RecvFlags::empty()) {
+                Err(Errno::INTR) => continue,
+                Ok((MESSAGE_BYTES, _)) => return Some(message),
+                _ => return None,
+            }
+        }
+    }
+
+    /// Lets the container's process go on.
+    pub(super) fn go(&self) -> Result<()> {
+        self.send(GO, 0, 0)
+    }
+
+    /// Waits for what the container's process says.
+    pub(super) fn answer(&self) -> Answer {
+        match self.receive() {
+            Some([READY, ..]) => Answer::Ready,
+            Some([FAILED, a, b, c, d, e, f]) => Answer::Failed {
+                number: usize::from(u16::from_ne_bytes([a, b])),
+                errno: Errno::from_raw_os_error(i32::from_ne_bytes([c, d, e, f])),
+            },
+            _ => Answer::Gone,
+        }
+    }
+
+    /// Waits for the launcher's word. Without one the launcher is gone, and so are we.
+    fn wait(&self) {
+        if !matches!(self.receive(), Some([GO, ..])) {
+            process::exit(EXIT_NOT_LAUNCHED);
+        }
+    }
+}
+
+/// What a container's process exits with when it never became the container; nobody reads it but a tracer.
+const EXIT_NOT_LAUNCHED: u8 = 125;
+
+/// The life of the container's process before its program.
+pub(super) fn become_container<'a>(plan: &Plan<'a>, channel: &Channel, streams: &Streams, arena: &mut Arena<'a>) -> ! {
+    channel.wait();
+    let last = plan.inside.len().saturating_sub(1);
+    let mut applier = Applier::new(arena);
+    for (index, step) in plan.inside.iter().enumerate() {
+        let result = if index == last { streams.install().and_then(|()| wait_ready(channel)) } else { Ok(()) };
+        if let Err(errno) = result.and_then(|()| applier.apply(step)) {
+            let _ = channel.send(FAILED, index as u16, errno.raw_os_error());
+            break;
+        }
+    }
+    process::exit(EXIT_NOT_LAUNCHED)
+}
+
+fn wait_ready(channel: &Channel) -> Result<()> {
+    channel.send(READY, 0, 0)?;
+    channel.wait();
+    Ok(())
+}

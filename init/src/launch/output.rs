@@ -1,0 +1,117 @@
+//! Where a container's output goes. The names are LinuxKit's: `/var/log/NAME.log` holds standard error and
+//! `/var/log/NAME.out.log` standard output of a service; those of one-shot containers are under /run/log.
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::Mode;
+
+use super::Request;
+use crate::abi::Errno;
+use crate::plan::facts::Section;
+use crate::sys::Result;
+use crate::sys::file::{self, CWD, Open};
+use crate::text::Line;
+
+/// Where a container's standard output and error go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// To two files.
+    Log,
+    /// To the launcher's own standard output and error: the console.
+    Inherit,
+}
+
+/// A container's standard descriptors, opened by the launcher while it still sees the machine.
+pub(super) struct Streams {
+    input: OwnedFd,
+    /// Standard output and error; `None` keeps the launcher's.
+    files: Option<(OwnedFd, OwnedFd)>,
+}
+
+/// Longest: `/run/log/onshutdown/onshutdown.`, a name, `.out.log`.
+const LOG_PATH_BYTES: usize = 64 + crate::limits::NAME_BYTES_MAX;
+
+const OUT: &str = ".out.log";
+const ERR: &str = ".log";
+
+pub(super) fn open(request: &Request) -> Result<Streams> {
+    let input = file::open(CWD, c"/dev/null", Open::Read)?;
+    if request.output == Output::Inherit {
+        return Ok(Streams { input, files: None });
+    }
+    make_directories(request.identity.section)?;
+    let open = |suffix| {
+        let mut buffer = [0; LOG_PATH_BYTES];
+        file::open(CWD, log_path(&mut buffer, request.identity.section, request.identity.name, suffix)?, Open::Append)
+    };
+    Ok(Streams { input, files: Some((open(OUT)?, open(ERR)?)) })
+}
+
+impl Streams {
+    /// Makes them this process's standard descriptors.
+    pub(super) fn install(&self) -> Result<()> {
+        rustix::stdio::dup2_stdin(&self.input)?;
+        if let Some((out, err)) = &self.files {
+            rustix::stdio::dup2_stdout(out)?;
+            rustix::stdio::dup2_stderr(err)?;
+        }
+        Ok(())
+    }
+}
+
+/// The name LinuxKit gives a section's logs: `None` for services, whose logs are in /var/log itself.
+fn log_name(section: Section) -> Option<&'static str> {
+    match section {
+        Section::Onboot => Some("onboot"),
+        Section::Onshutdown => Some("shutdown"),
+        Section::Services | Section::Other => None,
+    }
+}
+
+fn log_path<'b>(buffer: &'b mut [u8], section: Section, name: &CStr, suffix: &str) -> Result<&'b CStr> {
+    let mut line = Line::new(buffer);
+    match log_name(section) {
+        Some(log) => line.text("/run/log/").text(log).byte(b'/').text(log).byte(b'.'),
+        None => line.text("/var/log/"),
+    };
+    line.raw(name.to_bytes()).text(suffix).byte(0);
+    if line.overflowed() {
+        return Err(Errno::NAMETOOLONG);
+    }
+    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::NAMETOOLONG)
+}
+
+/// /run/log/onboot, and the link to it in /var/log that images read.
+fn make_directories(section: Section) -> Result<()> {
+    let (directory, link) = match log_name(section) {
+        Some("onboot") => (c"/run/log/onboot", c"/var/log/onboot"),
+        Some(_) => (c"/run/log/shutdown", c"/var/log/shutdown"),
+        None => return Ok(()),
+    };
+    existing_is_fine(rustix::fs::mkdirat(CWD, c"/run/log", Mode::from_raw_mode(0o755)))?;
+    existing_is_fine(rustix::fs::mkdirat(CWD, directory, Mode::from_raw_mode(0o755)))?;
+    existing_is_fine(rustix::fs::symlinkat(directory, CWD, link))
+}
+
+fn existing_is_fine(result: Result<()>) -> Result<()> {
+    if result == Err(Errno::EXIST) { Ok(()) } else { result }
+}
+
+/// Shows what a one-shot container wrote, standard output first, in pieces handed to `write`.
+pub fn dump_log(section: Section, name: &CStr, mut write: impl FnMut(&[u8])) {
+    for suffix in [OUT, ERR] {
+        let mut path = [0; LOG_PATH_BYTES];
+        let Ok(log) = log_path(&mut path, section, name, suffix).and_then(|path| file::open(CWD, path, Open::Read))
+        else {
+            continue;
+        };
+        let mut buffer = [0; 4096];
+        while let Ok(piece) = file::read_all(log.as_fd(), &mut buffer) {
+            if piece.is_empty() {
+                break;
+            }
+            write(piece);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Who a process is and what it may do: setresuid(2), setgroups(2), capset(2), prctl(2), prlimit(2).
+
+use linux_raw_sys::general::{
+    __NR_capset, __NR_prctl, __NR_prlimit64, __NR_setgroups, __NR_setresgid, __NR_setresuid, __NR_umask,
+    _LINUX_CAPABILITY_VERSION_3,
+};
+use linux_raw_sys::prctl::{
+    PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_KEEPCAPS,
+    PR_SET_NO_NEW_PRIVS,
+};
+
+use super::{Result, raw};
+
+fn prctl(option: u32, argument: usize, value: usize) -> Result<()> {
+    // SAFETY: every option used in this file takes numbers only.
+    unsafe { raw::call(__NR_prctl, [option as usize, argument, value, 0, 0, 0]) }.map(drop)
+}
+
+/// Keeps the permitted capabilities when the user changes from root (until the next exec).
+pub fn keep_capabilities(keep: bool) -> Result<()> {
+    prctl(PR_SET_KEEPCAPS, usize::from(keep), 0)
+}
+
+/// Neither this process nor what it executes gains privileges by exec any more.
+pub fn set_no_new_privileges() -> Result<()> {
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+/// Drops one capability from the bounding set. EINVAL: the kernel does not know it.
+pub fn drop_bounding(capability: u32) -> Result<()> {
+    prctl(PR_CAPBSET_DROP, capability as usize, 0)
+}
+
+/// Empties the ambient set.
+pub fn clear_ambient() -> Result<()> {
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL as usize, 0)
+}
+
+/// Adds one capability, which must be permitted and inheritable, to the ambient set.
+pub fn raise_ambient(capability: u32) -> Result<()> {
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE as usize, capability as usize)
+}
+
+/// Sets the effective, permitted and inheritable sets.
+pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
+    // `struct __user_cap_header_struct` and two `struct __user_cap_data_struct`, low halves first.
+    let header = [_LINUX_CAPABILITY_VERSION_3, 0];
+    let data = [
+        effective as u32,
+        permitted as u32,
+        inheritable as u32,
+        (effective >> 32) as u32,
+        (permitted >> 32) as u32,
+        (inheritable >> 32) as u32,
+    ];
+    // SAFETY: version 3 reads one header and two data structures, which these arrays are.
+    unsafe { raw::call(__NR_capset, [header.as_ptr() as usize, data.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// Sets the real, effective and saved user id.
+pub fn set_user(uid: u32) -> Result<()> {
+    // SAFETY: takes three numbers.
+    unsafe { raw::call(__NR_setresuid, [uid as usize, uid as usize, uid as usize, 0, 0, 0]) }.map(drop)
+}
+
+/// Sets the real, effective and saved group id.
+pub fn set_group(gid: u32) -> Result<()> {
+    // SAFETY: takes three numbers.
+    unsafe { raw::call(__NR_setresgid, [gid as usize, gid as usize, gid as usize, 0, 0, 0]) }.map(drop)
+}
+
+/// Sets the additional groups.
+pub fn set_groups(groups: &[u32]) -> Result<()> {
+    // SAFETY: the kernel reads as many 32-bit ids as the slice has.
+    unsafe { raw::call(__NR_setgroups, [groups.len(), groups.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// Sets the file mode creation mask.
+pub fn set_umask(mask: u32) {
+    // SAFETY: takes a number; it cannot fail.
+    let _ = unsafe { raw::call(__NR_umask, [mask as usize, 0, 0, 0, 0, 0]) };
+}
+
+/// Sets a resource limit of this process; all ones is infinity.
+pub fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<()> {
+    // `struct rlimit64`.
+    let limit = [soft, hard];
+    // SAFETY: the kernel reads one `struct rlimit64`; the old one is not asked for.
+    unsafe { raw::call(__NR_prlimit64, [0, resource as usize, limit.as_ptr() as usize, 0, 0, 0]) }.map(drop)
+}

@@ -1,0 +1,48 @@
+# Recipes for people and for checks. `just --list` explains each.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Show the recipes.
+default:
+    @just --list --unsorted
+
+# Build the one static file: target/release/pidone.
+build:
+    cargo build --release
+
+# Boot a virtual machine with pidone and containers in it, on this terminal.
+demo: build
+    cargo run -q -p qemu-tests --bin demo
+
+# Run every test: pure ones, those against this machine's kernel, and those in virtual machines.
+test: check
+    cargo test -q -p pidone --lib
+    cargo test -q -p mini-netlink
+    cargo test -q -p qemu-tests
+
+# Format, lints, and the form of the binary.
+check: build
+    cargo fmt --all --check
+    cargo clippy -q --release -- -D warnings
+    cargo clippy -q -p pidone --lib --tests -- -D warnings
+    cargo clippy -q -p mini-netlink --all-targets -- -D warnings
+    cargo clippy -q -p qemu-tests --all-targets -- -D warnings
+    just form
+
+# Refuse a binary that is not freestanding: static, no interpreter, no dynamic section, W^X, no executable stack.
+form: build
+    #!/usr/bin/env bash
+    set -euo pipefail
+    headers=$(readelf -hlSW target/release/pidone)
+    fail() { echo "target/release/pidone: $1" >&2; exit 1; }
+    grep -q 'Type: *EXEC' <<<"$headers" || fail "not a static executable"
+    ! grep -qE 'INTERP|DYNAMIC' <<<"$headers" || fail "has an interpreter or a dynamic section"
+    ! grep -qE '(LOAD|GNU_STACK) .* R?WE ' <<<"$headers" || fail "a segment is writable and executable"
+    grep -qE 'GNU_STACK .* RW ' <<<"$headers" || fail "no stack header: the stack would be executable"
+    ! strings -n 8 target/release/pidone | grep -qE 'liballoc|libc-[0-9]' || fail "holds a heap or a C library"
+    echo "target/release/pidone: static, no interpreter, no dynamic section, W^X, no executable stack"
+
+# Size of the binary by section, in bytes.
+size: build
+    @size -A -d target/release/pidone | awk '$2 ~ /^[0-9]+$/ && $1 != "Total" { printf "%-10s %8d\n", $1, $2 }'
+    @stat -c 'file       %8s' target/release/pidone
