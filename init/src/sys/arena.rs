@@ -93,6 +93,20 @@ impl<'a> Arena<'a> {
         Ok(unsafe { core::slice::from_raw_parts(to, items.len()) })
     }
 
+    /// Lends `count` copies of an element for as long as the arena lives: for a list whose length is known.
+    ///
+    /// # Errors
+    /// The arena is full.
+    pub fn filled<T: Copy>(&mut self, count: usize, element: T) -> Result<&'a mut [T]> {
+        let to: *mut T = self.take(size_of::<T>().saturating_mul(count), align_of::<T>())?.cast();
+        for index in 0..count {
+            // SAFETY: aligned memory for `count` elements was just taken and belongs to nobody else.
+            unsafe { to.add(index).write(element) };
+        }
+        // SAFETY: as above, and all of them were just written.
+        Ok(unsafe { core::slice::from_raw_parts_mut(to, count) })
+    }
+
     /// Lends `length` zeroed bytes for as long as the arena lives: for text being decoded or files being read.
     ///
     /// # Errors
@@ -204,6 +218,9 @@ mod tests {
             }
             while arena.string(&[b"x"]).is_ok() {}
             while arena.slice(&[1_u32]).is_ok() {}
+            while let Ok(items) = arena.filled(2, 5_u16) {
+                assert_eq!(items, [5, 5]);
+            }
         }
     }
 }
