@@ -318,7 +318,7 @@ mod tests {
             assert_eq!(options.hostname.map(lossy).as_deref(), Some("my box"), "{text}");
             assert_eq!(options.problems.iter().count(), 0);
         }
-        assert_eq!(parse(br#"dyndbg="file a.c +p pidone.timing""#).timing, false);
+        assert!(!parse(br#"dyndbg="file a.c +p pidone.timing""#).timing);
         assert_eq!(parse(br#"pidone.hostname="open"#).hostname, Some(&b"open"[..]));
     }
 

@@ -44,15 +44,15 @@ pub fn parse_runtime<'a>(text: &[u8], arena: &mut Arena<'a>) -> Result<Runtime<'
     Ok(runtime)
 }
 
-/// What was odd in a text but does not keep it from being used.
+/// What was odd in a text but does not keep it from being used: names of capabilities that are unknown, and ignored.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Warnings {
-    first: [Warning; limits::WARNINGS_MAX],
+    first: [u32; limits::WARNINGS_MAX],
     count: usize,
 }
 
 /// One oddity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// Byte offset in the text: [`place`] tells where that is.
     pub at: u32,
@@ -62,8 +62,8 @@ pub struct Warning {
 
 impl Warnings {
     /// The first ones.
-    pub fn iter(&self) -> impl Iterator<Item = &Warning> {
-        self.first.iter().take(self.count)
+    pub fn iter(&self) -> impl Iterator<Item = Warning> + '_ {
+        self.first.iter().take(self.count).map(|at| Warning { at: *at, problem: "unknown capability, ignored" })
     }
 
     /// How many more there were.
@@ -71,9 +71,9 @@ impl Warnings {
         self.count.saturating_sub(self.first.len())
     }
 
-    fn add(&mut self, warning: Warning) {
+    fn add(&mut self, at: u32) {
         if let Some(free) = self.first.get_mut(self.count) {
-            *free = warning;
+            *free = at;
         }
         self.count += 1;
     }
@@ -213,5 +213,733 @@ mod tests {
             assert_eq!(runtime.namespace, Some(c"services.linuxkit"));
         })
         .unwrap();
+    }
+
+    const SAMPLES: [&[u8]; 6] = [
+        SERVICE,
+        include_bytes!("samples/linuxkit-sysctl.config.json"),
+        include_bytes!("samples/linuxkit-getty.config.json"),
+        include_bytes!("samples/runc-spec.config.json"),
+        include_bytes!("samples/docker-default.config.json"),
+        include_bytes!("samples/minimal.config.json"),
+    ];
+    const RUNTIMES: [&[u8]; 2] = [SERVICE_RUNTIME, include_bytes!("samples/linuxkit-sysctl.runtime.json")];
+
+    /// A config.json whose `linux` is this.
+    fn linux(linux: &str) -> String {
+        format!(r#"{{"root":{{"path":"r"}},"process":{{"args":["a"],"cwd":"/"}},"linux":{linux}}}"#)
+    }
+
+    /// A config.json with these members more.
+    fn top(members: &str) -> String {
+        format!(r#"{{"root":{{"path":"r"}},"process":{{"args":["a"],"cwd":"/"}},{members}}}"#)
+    }
+
+    /// A config.json whose `process` has these members more.
+    fn process(members: &str) -> String {
+        format!(r#"{{"root":{{"path":"r"}},"process":{{"args":["a"],"cwd":"/",{members}}}}}"#)
+    }
+
+    /// Where in which field, and what: the error of a config.json on one line, without line and column.
+    fn problem(text: &str) -> String {
+        let line = config(text.as_bytes(), |_, _| ()).expect_err(text);
+        let place = line.strip_prefix("config.json: line 1, column ").expect(&line);
+        place.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(": ").to_string()
+    }
+
+    fn is_fine(text: &str) {
+        config(text.as_bytes(), |_, _| ()).unwrap();
+    }
+
+    #[test]
+    fn files_of_linuxkit_runc_and_docker_are_read_without_a_warning() {
+        for text in SAMPLES {
+            config(text, |spec, warnings| {
+                assert!(spec.root.unwrap().path.is_some());
+                assert!(!spec.process.unwrap().args.is_empty());
+                assert_eq!(warnings.iter().count(), 0);
+            })
+            .unwrap();
+        }
+        for text in RUNTIMES {
+            assert_eq!(runtime(text, |runtime| runtime.mounts.is_empty()), Ok(false));
+        }
+        assert_eq!(runtime(b"{}", |runtime| runtime.mounts.len()), Ok(0));
+        config(SAMPLES[2], |spec, _| {
+            assert_eq!(spec.process.unwrap().capabilities.unwrap().permitted, (1 << 41) - 1);
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let mut region = vec![0; 1 << 16];
+        for text in SAMPLES {
+            let text = text.trim_ascii_end();
+            for end in 0..text.len() {
+                assert!(parse_config(&text[..end], &mut Arena::new(&mut region)).is_err());
+            }
+        }
+        for text in RUNTIMES {
+            let text = text.trim_ascii_end();
+            for end in 0..text.len() {
+                assert!(parse_runtime(&text[..end], &mut Arena::new(&mut region)).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn every_change_of_a_byte_is_survived_and_every_error_can_be_printed() {
+        let mut region = vec![0; 1 << 16];
+        let mut look = |text: &[u8], parse: fn(&[u8], &mut Arena) -> Result<()>| {
+            for at in 0..text.len() {
+                for byte in *b"\0\"\\,}1\xff" {
+                    let mut changed = text.to_vec();
+                    changed[at] = byte;
+                    if let Err(error) = parse(&changed, &mut Arena::new(&mut region)) {
+                        assert!(line_of("x.json", &changed, &error).len() > 20);
+                    }
+                }
+            }
+        };
+        look(SAMPLES[4], |text, arena| parse_config(text, arena).map(|_| ()));
+        look(SERVICE_RUNTIME, |text, arena| parse_runtime(text, arena).map(|_| ()));
+    }
+
+    #[test]
+    fn an_arena_of_any_size_is_survived() {
+        let mut region = vec![0; 1 << 16];
+        for size in (0..20000).step_by(7) {
+            match parse_config(SERVICE, &mut Arena::new(&mut region[..size])) {
+                Ok(_) => assert!(size > 2000),
+                Err(error) => assert!(matches!(error.cause, crate::error::Cause::Limit { .. })),
+            }
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_before_anything_recurses() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            for levels in [31, 32, 100_000] {
+                let value = format!("{}0{}", open.repeat(levels), close.repeat(levels));
+                let text = top(&format!("\"x\":{value}"));
+                match config(text.as_bytes(), |_, _| ()) {
+                    Ok(()) => assert_eq!(levels, 31),
+                    Err(line) => {
+                        assert!(levels > 31);
+                        assert!(line.ends_with("nested too deep, at most 32 levels"), "{line}");
+                    }
+                }
+            }
+        }
+        assert!(config("[".repeat(1_000_000).as_bytes(), |_, _| ()).is_err());
+    }
+
+    #[test]
+    fn an_error_names_line_column_and_field() {
+        let text = "{\n  \"root\": {\"path\": \"rootfs\"},\n  \"process\": {\n    \"args\": [\"a\"],\n    \"cwd\": \"/\"\n  },\n  \
+                    \"linux\": {\n    \"resources\": {\n      \"pids\": {\n        \"limit\": \"many\"\n      }\n    }\n  }\n}\n";
+        assert_eq!(
+            config(text.as_bytes(), |_, _| ()).unwrap_err(),
+            "config.json: line 10, column 18: linux.resources.pids.limit: expected an integer"
+        );
+        let text = SERVICE.to_vec();
+        let at = text.windows(10).position(|window| window == b"\"noexec\",\n").unwrap();
+        let mut broken = text.clone();
+        broken.splice(at..at + 8, *b"17");
+        assert_eq!(
+            config(&broken, |_, _| ()).unwrap_err(),
+            "config.json: line 88, column 17: mounts[1].options[1]: expected a string"
+        );
+        assert_eq!(
+            runtime(b"{\"interfaces\":[{},\n{\"name\":\"eth0\"}]}", |_| ()).unwrap_err(),
+            "runtime.json: line 1, column 16: interfaces[0]: missing name"
+        );
+        assert_eq!(config(b"", |_, _| ()).unwrap_err(), "config.json: line 1, column 1: unexpected end of the text");
+        // Columns are characters, not bytes.
+        assert_eq!(
+            config("{\"ü\": \"😀\", x}".as_bytes(), |_, _| ()).unwrap_err(),
+            "config.json: line 1, column 12: expected a key in quotes"
+        );
+    }
+
+    #[test]
+    fn hostile_keys_can_neither_forge_nor_flood_an_error() {
+        let text = top(r#""annotations":{"a.b\n\u001b[2J\"]: ":7}"#);
+        assert_eq!(problem(&text), r#"annotations["a.b\x0a\x1b[2J\x22]:\x20"]: expected a string"#);
+        let text = top(&format!(r#""annotations":{{"{}":7}}"#, "k".repeat(100_000)));
+        assert_eq!(problem(&text), format!("annotations.{}...: expected a string", "k".repeat(64)));
+        assert_eq!(problem(&top(r#""annotations":{"":7}"#)), r#"annotations[""]: expected a string"#);
+        assert_eq!(
+            runtime(b"{\"no such\":1}", |_| ()).unwrap_err(),
+            r#"runtime.json: line 1, column 2: ["no\x20such"]: unknown field"#
+        );
+    }
+
+    #[test]
+    fn malformed_json_is_refused_everywhere() {
+        for (text, expected) in [
+            ("", "unexpected end of the text"),
+            (" \n", "unexpected end of the text"),
+            ("null", "expected an object"),
+            ("[]", "expected an object"),
+            ("7", "expected an object"),
+            ("{}x", "more after the end"),
+            ("{} {}", "more after the end"),
+            ("{},", "more after the end"),
+            ("\u{feff}{}", "expected a value"),
+            ("{\"a\"}", "expected :"),
+            ("{\"a\":}", "expected a value"),
+            ("{\"a\":1,}", "expected a key in quotes"),
+            ("{,}", "expected a key in quotes"),
+            ("{a:1}", "expected a key in quotes"),
+            ("{\"a\":1 \"b\":2}", "expected , or }"),
+            ("{\"a\":[1,]}", "expected a value"),
+            ("{\"a\":[1 2]}", "expected , or ]"),
+            ("{\"a\":[1}", "expected , or ]"),
+            ("{\"a\":1]", "expected , or }"),
+            ("{\"a\":[,]}", "expected a value"),
+            ("{\"a\":nul}", "expected a value"),
+            ("{\"a\":True}", "expected a value"),
+            ("{\"a\":nullx}", "expected , or }"),
+            ("{\"a\":'x'}", "expected a value"),
+            ("{\"a\":01}", "malformed number"),
+            ("{\"a\":-}", "malformed number"),
+            ("{\"a\":1.}", "malformed number"),
+            ("{\"a\":1e}", "malformed number"),
+            ("{\"a\":1e+}", "malformed number"),
+            ("{\"a\":.5}", "expected a value"),
+            ("{\"a\":+1}", "expected a value"),
+            ("{\"a\":0x1}", "expected , or }"),
+            ("{\"a\":\"\\x\"}", "unknown escape in a string"),
+            ("{\"a\":\"\\u12g4\"}", "malformed \\u escape"),
+            ("{\"a\":\"\\u+041\"}", "malformed \\u escape"),
+            ("{\"a\":\"\\ud800\"}", "lone surrogate in a string"),
+            ("{\"a\":\"\\ud800x\"}", "lone surrogate in a string"),
+            ("{\"a\":\"\\ud800\\u0041\"}", "lone surrogate in a string"),
+            ("{\"a\":\"\\udc00\"}", "lone surrogate in a string"),
+            ("{\"a\":\"\\u0000\"}", "NUL in a string"),
+            ("{\"a\":\"\t\"}", "control character in a string"),
+            ("{\"a\":\"\0\"}", "control character in a string"),
+            ("{\"\\q\":1}", "unknown escape in a string"),
+            ("{\"a\":\"", "unexpected end of the text"),
+            ("{\"a\":\"\\", "unknown escape in a string"),
+        ] {
+            let line = config(text.as_bytes(), |_, _| ()).expect_err(text);
+            assert!(line.ends_with(&format!(": {expected}")), "{text}: {line}");
+        }
+        let line = config(b"{\"a\":\"\xff\"}", |_, _| ()).unwrap_err();
+        assert_eq!(line, "config.json: line 1, column 7: a: not UTF-8");
+        let line = config(b"{\"a\":{\"\xff\":1}}", |_, _| ()).unwrap_err();
+        assert_eq!(line, "config.json: line 1, column 8: a: not UTF-8");
+        assert_eq!(problem(&process(r#""env":["A=1","B=\u0000"]"#)), "process.env[1]: NUL in a string");
+        assert_eq!(problem(&process(r#""env":["A=1","B=\udead"]"#)), "process.env[1]: lone surrogate in a string");
+        // Well-formed, whatever it is, is skipped where it is unknown.
+        is_fine(&top(r#""x":{"y":[1.5e-7,-0,"]}\"\\",null,{"z":{}}],"y":0},"x":"\ud83d\ude00""#));
+    }
+
+    #[test]
+    fn escapes_are_decoded_in_values_and_in_keys() {
+        let text = process(
+            r#""env":["A=\"\\\/\b\f\n\r\t","\u00fc\u20ac\ud83d\ude00","\u0026\u003c\u003E","\\u0026","plain"]"#,
+        );
+        config(text.as_bytes(), |spec, _| {
+            let env = spec.process.unwrap().env;
+            assert_eq!(env, [c"A=\"\\/\x08\x0c\n\r\t", c"ü€😀", c"&<>", c"\\u0026", c"plain"]);
+        })
+        .unwrap();
+        let text = top(r#""\u0068ostname":"a","annotations":{"\u0061\/b":"c"}"#);
+        config(text.as_bytes(), |spec, _| {
+            assert_eq!(spec.hostname, Some(c"a"));
+            assert_eq!(spec.annotations[0].name, c"a/b");
+        })
+        .unwrap();
+        // An escape does not hide a field that is refused, nor one given twice.
+        assert_eq!(
+            problem(&linux(r#"{"\u0073eccomp":{"defaultAction":"SCMP_ACT_KILL"}}"#)),
+            "linux.seccomp: not supported yet"
+        );
+        assert_eq!(problem(&top(r#""hostname":"a","\u0068ostname":"b""#)), "hostname: given twice");
+    }
+
+    #[test]
+    fn what_is_given_twice_is_refused_by_name() {
+        for (text, expected) in [
+            (top(r#""hostname":"a","hostname":"a""#), "hostname: given twice"),
+            (top(r#""root":{"path":"x"}"#), "root: given twice"),
+            (top(r#""hostname":null,"hostname":"b""#), "hostname: given twice"),
+            (process(r#""cwd":"/""#), "process.cwd: given twice"),
+            (top(r#""annotations":{"a":"1","b":"2","a":"3"}"#), "annotations.a: given twice"),
+            (linux(r#"{"sysctl":{"net.x":"1","net.\u0078":"1"}}"#), r#"linux.sysctl["net.x"]: given twice"#),
+            (linux(r#"{"resources":{"unified":{"a":"","a":""}}}"#), "linux.resources.unified.a: given twice"),
+            (
+                linux(r#"{"namespaces":[{"type":"pid"},{"type":"ipc"},{"type":"pid"}]}"#),
+                "linux.namespaces[2].type: given twice",
+            ),
+            (
+                process(
+                    r#""rlimits":[{"type":"RLIMIT_CPU","soft":1,"hard":1},{"type":"RLIMIT_CPU","soft":1,"hard":1}]"#,
+                ),
+                "process.rlimits[1].type: given twice",
+            ),
+        ] {
+            assert_eq!(problem(&text), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (text, expected) in [
+            ("{}".to_string(), "missing root"),
+            (r#"{"root":{"path":"r"}}"#.to_string(), "missing process"),
+            (r#"{"root":null,"process":{}}"#.to_string(), "process: missing args"),
+            (r#"{"root":{},"process":{"args":["a"],"cwd":"/"}}"#.to_string(), "root: missing path"),
+            (r#"{"root":{"path":""},"process":{"args":["a"],"cwd":"/"}}"#.to_string(), "root: missing path"),
+            (r#"{"root":{"path":"r"},"process":{"cwd":"/"}}"#.to_string(), "process: missing args"),
+            (r#"{"root":{"path":"r"},"process":{"args":[],"cwd":"/"}}"#.to_string(), "process: missing args"),
+            (r#"{"root":{"path":"r"},"process":{"args":null,"cwd":"/"}}"#.to_string(), "process: missing args"),
+            (r#"{"root":{"path":"r"},"process":{"args":["a"]}}"#.to_string(), "process: missing cwd"),
+            (r#"{"root":{"path":"r"},"process":{"args":["a"],"cwd":""}}"#.to_string(), "process: missing cwd"),
+            (top(r#""mounts":[{"destination":"/a"},{"type":"proc"}]"#), "mounts[1]: missing destination"),
+            (process(r#""rlimits":[{"soft":1,"hard":1}]"#), "process.rlimits[0]: missing type"),
+            (process(r#""rlimits":[{"type":"RLIMIT_AS","hard":1}]"#), "process.rlimits[0]: missing soft"),
+            (process(r#""rlimits":[{"type":"RLIMIT_AS","soft":1}]"#), "process.rlimits[0]: missing hard"),
+            (linux(r#"{"namespaces":[{"path":"/x"}]}"#), "linux.namespaces[0]: missing type"),
+            (linux(r#"{"uidMappings":[{"hostID":1,"size":1}]}"#), "linux.uidMappings[0]: missing containerID"),
+            (linux(r#"{"gidMappings":[{"containerID":1,"hostID":1}]}"#), "linux.gidMappings[0]: missing size"),
+            (linux(r#"{"devices":[{"path":"/dev/x"}]}"#), "linux.devices[0]: missing type"),
+            (linux(r#"{"devices":[{"type":"p"}]}"#), "linux.devices[0]: missing path"),
+            (linux(r#"{"resources":{"devices":[{"access":"r"}]}}"#), "linux.resources.devices[0]: missing allow"),
+            (
+                linux(r#"{"resources":{"hugepageLimits":[{"limit":1}]}}"#),
+                "linux.resources.hugepageLimits[0]: missing pageSize",
+            ),
+            (
+                linux(r#"{"resources":{"hugepageLimits":[{"pageSize":"2MB"}]}}"#),
+                "linux.resources.hugepageLimits[0]: missing limit",
+            ),
+        ] {
+            assert_eq!(problem(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_refused_in_every_field() {
+        const ID: &str = "expected an integer from 0 to 4294967294";
+        const U32: &str = "expected an integer from 0 to 4294967295";
+        const U64: &str = "expected an integer from 0";
+        const I64: &str = "expected an integer";
+        const TEXT: &str = "expected a string";
+        const FLAG: &str = "expected true or false";
+        const LIST: &str = "expected an array";
+        const OBJECT: &str = "expected an object";
+        const PAIRS: &str = "expected an object of strings";
+        // Path of the field, and what it must be: every field that is read.
+        let fields = [
+            ("ociVersion", TEXT),
+            ("hostname", TEXT),
+            ("domainname", TEXT),
+            ("mounts", LIST),
+            ("mounts[]", OBJECT),
+            ("mounts[].destination", TEXT),
+            ("mounts[].type", TEXT),
+            ("mounts[].source", TEXT),
+            ("mounts[].options", LIST),
+            ("mounts[].options[]", TEXT),
+            ("annotations", PAIRS),
+            ("annotations.x", TEXT),
+            ("root", OBJECT),
+            ("root.path", TEXT),
+            ("root.readonly", FLAG),
+            ("process", OBJECT),
+            ("process.args", LIST),
+            ("process.args[]", TEXT),
+            ("process.env", LIST),
+            ("process.env[]", TEXT),
+            ("process.cwd", TEXT),
+            ("process.user", OBJECT),
+            ("process.user.uid", ID),
+            ("process.user.gid", ID),
+            ("process.user.umask", U32),
+            ("process.user.additionalGids", LIST),
+            ("process.user.additionalGids[]", ID),
+            ("process.capabilities", OBJECT),
+            ("process.capabilities.bounding", LIST),
+            ("process.capabilities.effective", LIST),
+            ("process.capabilities.inheritable", LIST),
+            ("process.capabilities.permitted", LIST),
+            ("process.capabilities.ambient", LIST),
+            ("process.capabilities.ambient[]", "expected the name of a capability"),
+            ("process.rlimits", LIST),
+            ("process.rlimits[]", OBJECT),
+            ("process.rlimits[].type", "expected the name of a resource limit, such as RLIMIT_NOFILE"),
+            ("process.rlimits[].soft", U64),
+            ("process.rlimits[].hard", U64),
+            ("process.noNewPrivileges", FLAG),
+            ("process.oomScoreAdj", I64),
+            ("linux", OBJECT),
+            ("linux.namespaces", LIST),
+            ("linux.namespaces[]", OBJECT),
+            ("linux.namespaces[].type", "expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
+            ("linux.namespaces[].path", TEXT),
+            ("linux.uidMappings", LIST),
+            ("linux.uidMappings[]", OBJECT),
+            ("linux.uidMappings[].containerID", ID),
+            ("linux.uidMappings[].hostID", ID),
+            ("linux.uidMappings[].size", U32),
+            ("linux.gidMappings", LIST),
+            ("linux.sysctl", PAIRS),
+            ("linux.sysctl.x", TEXT),
+            ("linux.devices", LIST),
+            ("linux.devices[]", OBJECT),
+            ("linux.devices[].type", "expected one of b, c, u, p"),
+            ("linux.devices[].path", TEXT),
+            ("linux.devices[].major", I64),
+            ("linux.devices[].minor", I64),
+            ("linux.devices[].fileMode", U32),
+            ("linux.devices[].uid", ID),
+            ("linux.devices[].gid", ID),
+            ("linux.maskedPaths", LIST),
+            ("linux.maskedPaths[]", TEXT),
+            ("linux.readonlyPaths", LIST),
+            ("linux.rootfsPropagation", TEXT),
+            ("linux.cgroupsPath", TEXT),
+            ("linux.resources", OBJECT),
+            ("linux.resources.devices", LIST),
+            ("linux.resources.devices[]", OBJECT),
+            ("linux.resources.devices[].allow", FLAG),
+            ("linux.resources.devices[].type", "expected one of a, b, c"),
+            ("linux.resources.devices[].major", I64),
+            ("linux.resources.devices[].minor", I64),
+            ("linux.resources.devices[].access", "expected a string of the letters r, w, m"),
+            ("linux.resources.memory", OBJECT),
+            ("linux.resources.memory.limit", I64),
+            ("linux.resources.memory.reservation", I64),
+            ("linux.resources.memory.swap", I64),
+            ("linux.resources.cpu", OBJECT),
+            ("linux.resources.cpu.shares", U64),
+            ("linux.resources.cpu.quota", I64),
+            ("linux.resources.cpu.burst", U64),
+            ("linux.resources.cpu.period", U64),
+            ("linux.resources.cpu.cpus", TEXT),
+            ("linux.resources.cpu.mems", TEXT),
+            ("linux.resources.cpu.idle", I64),
+            ("linux.resources.pids", OBJECT),
+            ("linux.resources.pids.limit", I64),
+            ("linux.resources.blockIO", OBJECT),
+            ("linux.resources.blockIO.weight", "expected an integer from 0 to 65535"),
+            ("linux.resources.hugepageLimits", LIST),
+            ("linux.resources.hugepageLimits[]", OBJECT),
+            ("linux.resources.hugepageLimits[].pageSize", TEXT),
+            ("linux.resources.hugepageLimits[].limit", U64),
+            ("linux.resources.unified", PAIRS),
+            ("linux.resources.unified.x", TEXT),
+        ];
+        for (path, expected) in fields {
+            for (kind, value) in [
+                (TEXT, r#""x y""#),
+                (FLAG, "true"),
+                (FLAG, "false"),
+                (I64, "-1"),
+                (U64, "4294967296"),
+                ("", "1.5"),
+                ("", "1e2"),
+                ("", "18446744073709551616"),
+                (LIST, r#"[]"#),
+                (OBJECT, "{}"),
+            ] {
+                let fits = match expected {
+                    TEXT | FLAG | LIST | OBJECT => kind == expected,
+                    I64 => kind == I64 || kind == U64,
+                    U64 => kind == U64,
+                    PAIRS => kind == OBJECT,
+                    "expected the name of a capability" => kind == TEXT,
+                    _ => false,
+                };
+                if fits {
+                    continue;
+                }
+                // The document that holds nothing but this field, from the inside out.
+                let mut text = value.to_string();
+                for part in path.rsplit('.') {
+                    let name = part.trim_end_matches("[]");
+                    text = if part.ends_with("[]") { format!("[{text}]") } else { text };
+                    text = format!("{{\"{name}\":{text}}}");
+                }
+                assert_eq!(problem(&text), format!("{}: {expected}", path.replace("[]", "[0]")), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_to_their_bounds() {
+        for (text, fine) in [
+            (linux(r#"{"resources":{"memory":{"limit":9223372036854775807,"swap":-9223372036854775808}}}"#), true),
+            (linux(r#"{"resources":{"memory":{"limit":9223372036854775808}}}"#), false),
+            (linux(r#"{"resources":{"memory":{"limit":-9223372036854775809}}}"#), false),
+            (linux(r#"{"resources":{"memory":{"limit":-0}}}"#), true),
+            (linux(r#"{"resources":{"cpu":{"shares":18446744073709551615}}}"#), true),
+            (linux(r#"{"resources":{"blockIO":{"weight":65535}}}"#), true),
+            (linux(r#"{"resources":{"blockIO":{"weight":65536}}}"#), false),
+            (linux(r#"{"uidMappings":[{"containerID":0,"hostID":0,"size":4294967295}]}"#), true),
+            (linux(r#"{"uidMappings":[{"containerID":0,"hostID":0,"size":4294967296}]}"#), false),
+            (process(r#""user":{"uid":4294967294,"gid":0,"umask":18,"additionalGids":[1,2,3]}"#), true),
+            // To setresuid(2) this means "stay root".
+            (process(r#""user":{"uid":4294967295}"#), false),
+            (process(r#""user":{"additionalGids":[1,4294967295]}"#), false),
+        ] {
+            assert_eq!(config(text.as_bytes(), |_, _| ()).is_ok(), fine, "{text}");
+        }
+        // The element that is no integer is named, although the parser stumbles only over what comes after it.
+        let list = |list: &str| problem(&process(&format!(r#""user":{{"additionalGids":{list}}}"#)));
+        for (text, element) in [("[1.5]", 0), ("[1,2.5,3]", 1), ("[1,2,3e1]", 2), ("[ 1 , \"2\" ]", 1)] {
+            assert_eq!(
+                list(text),
+                format!("process.user.additionalGids[{element}]: expected an integer from 0 to 4294967294")
+            );
+        }
+    }
+
+    #[test]
+    fn null_and_empty_are_absent() {
+        let text = r#"{"ociVersion":null,"root":{"path":"r","readonly":null},"hostname":null,"domainname":"","mounts":null,
+            "annotations":null,"hooks":null,"process":{"args":["a",""],"env":null,"cwd":"/","terminal":null,"user":null,
+            "capabilities":null,"rlimits":null,"noNewPrivileges":null,"oomScoreAdj":null},"linux":{"namespaces":null,
+            "uidMappings":null,"sysctl":null,"devices":null,"maskedPaths":null,"cgroupsPath":"","seccomp":null,
+            "resources":{"devices":[{"allow":true,"type":"","access":""}],"memory":null,"cpu":{"shares":null,"cpus":""},
+            "pids":null,"blockIO":null,"hugepageLimits":null,"unified":null}}}"#;
+        config(text.as_bytes(), |spec, _| {
+            assert_eq!((spec.oci_version, spec.hostname, spec.domainname), (None, None, None));
+            let process = spec.process.unwrap();
+            assert_eq!(process.args, [c"a", c""]);
+            assert!(process.capabilities.is_none() && process.oom_score_adj.is_none() && process.env.is_empty());
+            let resources = spec.linux.resources;
+            assert!(resources.pids_limit.is_none() && resources.cpu.shares.is_none() && resources.cpu.cpus.is_none());
+            assert_eq!((resources.devices[0].kind, resources.devices[0].access), (None, 0));
+            assert!(spec.linux.cgroups_path.is_none() && spec.mounts.is_empty());
+        })
+        .unwrap();
+        is_fine(&linux("null"));
+        // An element is never absent.
+        assert_eq!(problem(&top(r#""mounts":[null]"#)), "mounts[0]: expected an object");
+        assert_eq!(problem(&process(r#""env":["a",null]"#)), "process.env[1]: expected a string");
+        assert_eq!(problem(&top(r#""annotations":{"a":null}"#)), "annotations.a: expected a string");
+    }
+
+    #[test]
+    fn known_fields_that_are_not_honoured_are_refused_by_name_unless_neutral() {
+        // What surrounds the field; its name; neutral values; values that are refused.
+        type Case<'c> = (fn(&str) -> String, &'c str, &'c str, &'c [&'c str], &'c [&'c str]);
+        let fields: [Case; 40] = [
+            (top, "", "hooks", &["{}", r#"{"prestart":[],"poststop":null}"#], &[r#"{"poststop":[{"path":"/x"}]}"#]),
+            (top, "", "windows", &["{}"], &[r#"{"layerFolders":[]}"#]),
+            (top, "", "solaris", &["{}"], &[r#"{"milestone":""}"#]),
+            (top, "", "vm", &["{}"], &[r#"{"kernel":{}}"#]),
+            (top, "", "zos", &["{}"], &[r#"{"namespaces":[]}"#]),
+            (top, "", "freebsd", &["{}"], &[r#"{"jail":{}}"#]),
+            (process, "process.", "terminal", &["false"], &["true"]),
+            (process, "process.", "commandLine", &[r#""""#], &[r#""cmd""#]),
+            (process, "process.", "apparmorProfile", &[r#""""#], &[r#""docker-default""#]),
+            (process, "process.", "selinuxLabel", &[r#""""#], &[r#""system_u:x""#]),
+            (process, "process.", "scheduler", &["{}"], &[r#"{"policy":"SCHED_FIFO"}"#, r#"{"nice":0}"#]),
+            (process, "process.", "ioPriority", &["{}"], &[r#"{"class":"IOPRIO_CLASS_RT","priority":0}"#]),
+            (process, "process.", "execCPUAffinity", &["{}"], &[r#"{"initial":"0"}"#]),
+            (user, "process.user.", "username", &[r#""""#], &[r#""root""#]),
+            (mount, "mounts[0].", "uidMappings", &["[]"], &[r#"[{"containerID":0,"hostID":0,"size":1}]"#, "[{}]"]),
+            (mount, "mounts[0].", "gidMappings", &["[ ]"], &[r#"[0]"#]),
+            (linux_member, "linux.", "seccomp", &["{}"], &[r#"{"defaultAction":"SCMP_ACT_ERRNO"}"#, r#"{"flags":[]}"#]),
+            (linux_member, "linux.", "mountLabel", &[r#""""#], &[r#""x""#]),
+            (linux_member, "linux.", "intelRdt", &["{ }"], &[r#"{"closID":""}"#, r#"{"enableMonitoring":false}"#]),
+            (linux_member, "linux.", "personality", &["{}"], &[r#"{"domain":"LINUX32"}"#]),
+            (linux_member, "linux.", "netDevices", &["{}"], &[r#"{"eth0":{}}"#]),
+            (linux_member, "linux.", "memoryPolicy", &["{}"], &[r#"{"mode":"MPOL_BIND"}"#]),
+            (
+                linux_member,
+                "linux.",
+                "timeOffsets",
+                &["{}", r#"{"monotonic":{"secs":0,"nanosecs":0}}"#],
+                &[r#"{"monotonic":{"secs":0,"nanosecs":7}}"#, r#"{"boottime":{"secs":10}}"#],
+            ),
+            (resource, "linux.resources.", "rdma", &["{}"], &[r#"{"mlx5_1":{"hcaHandles":0}}"#]),
+            (
+                resource,
+                "linux.resources.",
+                "network",
+                &["{}", r#"{"classID":0,"priorities":[]}"#],
+                &[r#"{"classID":1048577}"#, r#"{"priorities":[{"name":"lo","priority":0}]}"#],
+            ),
+            (memory, "linux.resources.memory.", "kernel", &["0", "-1"], &["1", "-2", "1048576"]),
+            (memory, "linux.resources.memory.", "kernelTCP", &["0", "-1"], &["-1000"]),
+            (memory, "linux.resources.memory.", "swappiness", &[], &["0", "60"]),
+            (memory, "linux.resources.memory.", "disableOOMKiller", &["false"], &["true"]),
+            (memory, "linux.resources.memory.", "checkBeforeUpdate", &["false"], &["true"]),
+            (cpu, "linux.resources.cpu.", "realtimeRuntime", &["0"], &["950000"]),
+            (cpu, "linux.resources.cpu.", "realtimePeriod", &["0"], &["1000000"]),
+            (block, "linux.resources.blockIO.", "leafWeight", &["0"], &["10"]),
+            (block, "linux.resources.blockIO.", "weightDevice", &["[]"], &[r#"[{"major":8}]"#]),
+            (block, "linux.resources.blockIO.", "throttleReadBpsDevice", &["[]"], &["[{}]"]),
+            (block, "linux.resources.blockIO.", "throttleWriteBpsDevice", &["[]"], &["[{}]"]),
+            (block, "linux.resources.blockIO.", "throttleReadIOPSDevice", &["[]"], &["[{}]"]),
+            (block, "linux.resources.blockIO.", "throttleWriteIOPSDevice", &["[]"], &["[{}]"]),
+            (memory, "linux.resources.memory.", "disableOOMKiller", &[], &[r#""yes""#, "[1]"]),
+            (process, "process.", "terminal", &[], &["1", r#""true""#]),
+        ];
+        fn user(member: &str) -> String {
+            process(&format!(r#""user":{{{member}}}"#))
+        }
+        fn mount(member: &str) -> String {
+            top(&format!(r#""mounts":[{{"destination":"/a",{member}}}]"#))
+        }
+        fn linux_member(member: &str) -> String {
+            linux(&format!("{{{member}}}"))
+        }
+        fn resource(member: &str) -> String {
+            linux(&format!(r#"{{"resources":{{{member}}}}}"#))
+        }
+        fn memory(member: &str) -> String {
+            resource(&format!(r#""memory":{{{member}}}"#))
+        }
+        fn cpu(member: &str) -> String {
+            resource(&format!(r#""cpu":{{{member}}}"#))
+        }
+        fn block(member: &str) -> String {
+            resource(&format!(r#""blockIO":{{{member}}}"#))
+        }
+        for (around, path, name, neutral, refused) in fields {
+            for value in neutral.iter().chain(&["null"]) {
+                is_fine(&around(&format!(r#""{name}": {value} "#)));
+            }
+            for value in refused {
+                let text = around(&format!(r#""{name}": {value} "#));
+                assert_eq!(problem(&text), format!("{path}{name}: not supported yet"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_skipped_in_config_json_and_refused_in_runtime_json() {
+        is_fine(&top(r#""com.example":{"a":[{}]},"Hostname":7,"consoleSize":[]"#));
+        is_fine(&linux(r#"{"resources":{"pids":{"limit":1,"x":{}},"memory":{"useHierarchy":true}},"future":[1]}"#));
+        for (text, expected) in [
+            (r#"{"interface":[]}"#, "interface: unknown field"),
+            (r#"{"bindNS":{"time":"/x"}}"#, "bindNS.time: unknown field"),
+            (r#"{"interfaces":[{"name":"a","mtu":1500}]}"#, "interfaces[0].mtu: unknown field"),
+            (r#"{"bindNS":{"net":1}}"#, "bindNS.net: expected a string"),
+            (r#"{"cgroups":"a"}"#, "cgroups: expected an array"),
+            (r#"{"mounts":[{"source":"a"}]}"#, "mounts[0]: missing destination"),
+            (r#"{"mkdir":["a",{}]}"#, "mkdir[1]: expected a string"),
+            (r#"{"mkdir":[],"mkdir":[]}"#, "mkdir: given twice"),
+            (r#"{"interfaces":[{"name":"a","createInRoot":1}]}"#, "interfaces[0].createInRoot: expected true or false"),
+        ] {
+            let line = runtime(text.as_bytes(), |_| ()).unwrap_err();
+            assert!(line.ends_with(&format!(": {expected}")), "{line}");
+        }
+        runtime(
+            br#"{"bindNS":{"ipc":"","net":"/n"},"interfaces":[{"name":"a","add":"","peer":""}],"mounts":null}"#,
+            |runtime| {
+                assert_eq!(runtime.bind_namespaces, [None, None, None, Some(c"/n"), None, None, None]);
+                assert_eq!((runtime.interfaces[0].add, runtime.interfaces[0].peer), (None, None));
+            },
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn names_become_numbers_while_parsing() {
+        for kind in Namespace::ALL {
+            let text = linux(&format!(r#"{{"namespaces":[{{"type":"{}"}}]}}"#, kind.oci_name()));
+            config(text.as_bytes(), |spec, _| assert_eq!(spec.linux.namespaces[0].kind, kind)).unwrap();
+        }
+        for (text, expected) in [
+            (
+                linux(r#"{"namespaces":[{"type":"net"}]}"#),
+                "linux.namespaces[0].type: expected one of cgroup, ipc, mount, network, pid, user, uts, time",
+            ),
+            (
+                process(r#""rlimits":[{"type":"NOFILE","soft":1,"hard":1}]"#),
+                "process.rlimits[0].type: expected the name of a resource limit, such as RLIMIT_NOFILE",
+            ),
+            (
+                linux(r#"{"devices":[{"type":"cc","path":"/dev/x"}]}"#),
+                "linux.devices[0].type: expected one of b, c, u, p",
+            ),
+            (
+                linux(r#"{"devices":[{"type":"","path":"/dev/x"}]}"#),
+                "linux.devices[0].type: expected one of b, c, u, p",
+            ),
+            (
+                linux(r#"{"resources":{"devices":[{"allow":true,"type":"p"}]}}"#),
+                "linux.resources.devices[0].type: expected one of a, b, c",
+            ),
+            (
+                linux(r#"{"resources":{"devices":[{"allow":true,"access":"rx"}]}}"#),
+                "linux.resources.devices[0].access: expected a string of the letters r, w, m",
+            ),
+        ] {
+            assert_eq!(problem(&text), expected);
+        }
+    }
+
+    #[test]
+    fn an_unknown_capability_is_a_warning_with_its_place() {
+        let text = process(r#""capabilities":{"bounding":["CAP_FUTURE","CAP_CHOWN"],"ambient":["chown"]}"#);
+        config(text.as_bytes(), |spec, warnings| {
+            assert_eq!(spec.process.unwrap().capabilities.unwrap().bounding, 1);
+            let lines: Vec<_> = warnings
+                .iter()
+                .map(|warning| {
+                    let mut buffer = [0; 200];
+                    let mut line = Line::new(&mut buffer);
+                    place::print_problem(&mut line, "config.json", text.as_bytes(), warning.at, warning.problem);
+                    String::from_utf8(line.bytes().to_vec()).unwrap()
+                })
+                .collect();
+            assert!(lines[0].ends_with(": process.capabilities.bounding[0]: unknown capability, ignored"), "{lines:?}");
+            assert!(lines[1].ends_with(": process.capabilities.ambient[0]: unknown capability, ignored"), "{lines:?}");
+            assert_eq!((lines.len(), warnings.more()), (2, 0));
+        })
+        .unwrap();
+        let many = vec!["\"CAP_X\""; 100].join(",");
+        let text = process(&format!(r#""capabilities":{{"bounding":[{many}]}}"#));
+        config(text.as_bytes(), |_, warnings| assert_eq!((warnings.iter().count(), warnings.more()), (16, 84)))
+            .unwrap();
+    }
+
+    #[test]
+    fn lists_are_bounded_by_bytes_only() {
+        let variables = |count: usize, bytes: usize| {
+            let variable = format!("\"{}\"", "v".repeat(bytes - 3));
+            process(&format!("\"env\":[{}]", vec![variable; count].join(",")))
+        };
+        for (count, bytes) in [(2000, 40), (10_000, 80), (16_000, 63), (50_000, 20)] {
+            let text = variables(count, bytes);
+            assert_eq!(config(text.as_bytes(), |spec, _| spec.process.unwrap().env.len()), Ok(count));
+        }
+        // A MiB of environment, to the last byte.
+        let mut text = variables(10, 104_000).into_bytes();
+        text.resize(limits::CONFIG_BYTES_MAX, b' ');
+        assert_eq!(config(&text, |spec, _| spec.process.unwrap().env.len()), Ok(10));
+        text.push(b' ');
+        assert_eq!(config(&text, |_, _| ()).unwrap_err(), "read config.json: too many bytes: 1048577, at most 1048576");
+        // More records than the memory holds.
+        let text = process(&format!("\"env\":[{}\"\"]", "\"\",".repeat(340_000)));
+        let line = config(text.as_bytes(), |_, _| ()).unwrap_err();
+        assert!(line.starts_with("keep the configuration in memory: too many bytes: "), "{line}");
+        let mounts = vec![r#"{"destination":"/a","options":["ro","nosuid"]}"#; 5000].join(",");
+        assert_eq!(config(top(&format!("\"mounts\":[{mounts}]")).as_bytes(), |spec, _| spec.mounts.len()), Ok(5000));
+    }
+
+    #[test]
+    fn names_in_one_object_are_bounded() {
+        let annotations = |count: usize| {
+            let members: Vec<_> = (0..count).map(|index| format!("\"k{index}\":\"\"")).collect();
+            top(&format!("\"annotations\":{{{}}}", members.join(",")))
+        };
+        let most = limits::PAIRS_MAX;
+        assert_eq!(config(annotations(most).as_bytes(), |spec, _| spec.annotations.len()), Ok(most));
+        assert_eq!(
+            config(annotations(most + 1).as_bytes(), |_, _| ()).unwrap_err(),
+            "read config.json: too many names in one object: 4097, at most 4096"
+        );
     }
 }

@@ -9,10 +9,10 @@ use core::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::Warnings;
 use super::scan::{self, Decoded};
 use super::schema::{BlockIo, Pids};
 use super::spec::Pair;
-use super::{Warning, Warnings};
 use crate::abi::namespace::Namespace;
 use crate::abi::{capability, rlimit};
 use crate::arena::Arena;
@@ -24,33 +24,58 @@ pub(super) trait Object<'a> {
     /// What its fields are called.
     fn fields(&self) -> &'static Fields;
 
-    /// Where the value of field `index` of [`Fields::known`] goes.
+    /// Where the value of field `index` of [`Fields::names`] goes.
     fn slot(&mut self, index: usize) -> Slot<'_, 'a>;
 }
 
 /// The names of an object's fields.
 pub(super) struct Fields {
-    /// Fields that are read. The required ones come first.
-    pub known: &'static [&'static str],
-    /// What to say when a required field is missing, in the order of `known`.
-    pub missing: &'static [&'static str],
-    /// Fields of the specification that pidone does not honour. They are refused by name unless they ask for nothing.
-    pub refused: &'static [Refused],
-    /// Whether any other field is refused too.
+    /// All names in one string, each followed by `|`: a list of strings would be three times as large. First those that
+    /// are read, and of them the required ones, which begin with `missing `: so the problem is at hand when they are.
+    /// Then those of the specification that pidone does not honour, refused unless they ask for nothing: with `!` unless
+    /// empty, with `?` unless empty or zero.
+    pub names: &'static str,
+    /// Whether all other names are refused too.
     pub closed: bool,
 }
 
-/// A field that is not honoured.
-pub(super) struct Refused {
-    /// Its name.
-    pub name: &'static str,
-    /// Which values ask for nothing.
-    pub neutral: Neutral,
+impl Fields {
+    fn entries(&self) -> impl Iterator<Item = &'static [u8]> {
+        self.names.as_bytes().split(|byte| *byte == b'|').filter(|entry| !entry.is_empty())
+    }
+
+    /// What is to be done with the field of this name.
+    fn find(&self, key: &str) -> Field {
+        for (index, entry) in self.entries().enumerate() {
+            let (name, field) = match entry.split_first() {
+                Some((b'!', name)) => (name, Field::Refused(Neutral::Empty)),
+                Some((b'?', name)) => (name, Field::Refused(Neutral::Zero)),
+                _ => (entry.strip_prefix(MISSING).unwrap_or(entry), Field::Known(index)),
+            };
+            if Decoded::new(key.as_bytes()).eq(name.iter().copied()) {
+                return field;
+            }
+        }
+        Field::Unknown
+    }
+}
+
+const MISSING: &[u8] = b"missing ";
+
+/// What is to be done with a field.
+#[derive(Clone, Copy)]
+enum Field {
+    /// It is read into the slot of this index.
+    Known(usize),
+    /// It is refused unless it has such a value.
+    Refused(Neutral),
+    /// It is skipped, or refused if the object is closed.
+    Unknown,
 }
 
 /// Values that ask for nothing, beside `null`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Neutral {
+enum Neutral {
     /// `false`, `""`, `[]` and `{}`.
     Empty,
     /// Also 0 and -1, and objects that hold only such values.
@@ -69,22 +94,34 @@ pub(super) trait Record<'a>: Copy {
 /// A list.
 pub(super) trait Collection<'a> {
     /// Takes all elements. False if there are none.
-    ///
-    /// # Errors
-    /// What `elements` met.
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Result<bool>;
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool>;
 }
 
 /// The elements of a JSON array, one after the other.
 pub(super) trait Elements<'a> {
-    /// Reads the next element into `slot`. False at the end.
-    ///
-    /// # Errors
-    /// The element is not what the slot takes.
-    fn next(&mut self, slot: Slot<'_, 'a>) -> Result<bool>;
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Reads the next element into `slot`.
+    fn next(&mut self, slot: Slot<'_, 'a>) -> Read<()>;
 
     /// Where lists are made.
     fn arena(&mut self) -> &mut Arena<'a>;
+
+    /// Stops reading, because of the arena.
+    fn stop(&mut self, error: Error) -> Stopped;
+}
+
+/// Reading has stopped; the reason is kept beside, in the [`Reading`], because serde's errors cannot carry it.
+pub(super) struct Stopped;
+
+/// The result of a part of reading.
+pub(super) type Read<T> = core::result::Result<T, Stopped>;
+
+impl Stopped {
+    fn in_serde<E: serde::de::Error>(self) -> E {
+        E::custom("")
+    }
 }
 
 /// Where a value goes, and thereby what it must be.
@@ -214,7 +251,7 @@ struct Reading<'c, 'a> {
     spot: Spot,
     /// What it must be.
     expected: &'static str,
-    /// Why reading stopped, if not because the value at `spot` is of the wrong kind. serde's errors cannot carry it.
+    /// Why reading stopped, if not because the value at `spot` is of the wrong kind.
     failure: Option<Error>,
     warnings: Warnings,
     /// Resource limits met so far, as bits.
@@ -239,7 +276,7 @@ impl Spot {
             None => scan::skip_space(text, 0),
         };
         match self.element {
-            Some(element) => scan::child(text, value, element),
+            Some(element) => scan::children(text, value).nth(element).unwrap_or(value),
             None => value,
         }
     }
@@ -250,21 +287,24 @@ impl<'a> Reading<'_, 'a> {
         Error { doing: self.doing, cause: Cause::Text { at: u32::try_from(at).unwrap_or(u32::MAX), problem } }
     }
 
-    /// Stops reading because of what is at an offset.
-    fn stop<E: serde::de::Error>(&mut self, at: usize, problem: &'static str) -> E {
-        let error = self.error(at, problem);
-        self.stop_with(error)
+    /// Stops because of what is at an offset.
+    fn stop(&mut self, at: usize, problem: &'static str) -> Stopped {
+        self.failure = Some(self.error(at, problem));
+        Stopped
     }
 
-    fn stop_with<E: serde::de::Error>(&mut self, error: Error) -> E {
-        self.failure = Some(error);
-        E::custom("")
+    /// Stops because the current value is not what it must be.
+    fn stop_here(&mut self) -> Stopped {
+        self.failure = Some(self.unexpected());
+        Stopped
     }
 
-    /// Stops reading because the current value is not what it must be.
-    fn stop_here<E: serde::de::Error>(&mut self) -> E {
-        let error = self.unexpected();
-        self.stop_with(error)
+    /// Stops if something failed.
+    fn take<T>(&mut self, result: Result<T>) -> Read<T> {
+        result.map_err(|error| {
+            self.failure = Some(error);
+            Stopped
+        })
     }
 
     /// Why reading stopped.
@@ -283,16 +323,22 @@ impl<'a> Reading<'_, 'a> {
     }
 
     /// Keeps a string.
-    fn string(&mut self, raw: &str) -> Result<&'a CStr> {
-        if !raw.as_bytes().contains(&b'\\') {
-            return self.arena.string(&[raw.as_bytes()]);
+    fn string(&mut self, raw: &str) -> Read<&'a CStr> {
+        let raw = raw.as_bytes();
+        if !raw.contains(&b'\\') {
+            let string = self.arena.string(&[raw]);
+            return self.take(string);
         }
-        // What an escape stands for is shorter than the escape, so a NUL is left at the end.
-        let buffer = self.arena.bytes(raw.len())?;
-        for (free, byte) in buffer.iter_mut().zip(Decoded::new(raw.as_bytes())) {
+        // What an escape stands for is shorter than the escape.
+        let decoded = self.arena.bytes(raw.len());
+        let decoded = self.take(decoded)?;
+        let mut length = 0;
+        for (free, byte) in decoded.iter_mut().zip(Decoded::new(raw)) {
             *free = byte;
+            length += 1;
         }
-        Ok(CStr::from_bytes_until_nul(buffer).unwrap_or(c""))
+        let string = self.arena.string(&[decoded.get(..length).unwrap_or_default()]);
+        self.take(string)
     }
 
     fn object<'de, M: MapAccess<'de>>(
@@ -305,31 +351,33 @@ impl<'a> Reading<'_, 'a> {
         let (mut met, mut present) = (0_u32, 0_u32);
         while let Some(key) = members.next_key::<&str>()? {
             let at = self.offset(key);
-            let is = |name: &str| Decoded::new(key.as_bytes()).eq(name.bytes());
-            let spot = Spot { key: Some(at), element: None };
-            if let Some(index) = fields.known.iter().position(|name| is(name)) {
-                let bit = 1_u32.wrapping_shl(index as u32);
-                if met & bit != 0 {
-                    return Err(self.stop(at, "given twice"));
+            match fields.find(key) {
+                Field::Known(index) => {
+                    let bit = 1_u32.wrapping_shl(index as u32);
+                    if met & bit != 0 {
+                        return Err(self.stop(at, "given twice").in_serde());
+                    }
+                    met |= bit;
+                    let spot = Spot { key: Some(at), element: None };
+                    if members.next_value_seed(Reader { reading: self, slot: object.slot(index), spot })? {
+                        present |= bit;
+                    }
+                    continue;
                 }
-                met |= bit;
-                if members.next_value_seed(Reader { reading: self, slot: object.slot(index), spot })? {
-                    present |= bit;
+                Field::Refused(neutral) => {
+                    if !is_neutral(self.text, scan::member_value(self.text, at), neutral) {
+                        return Err(self.stop(at, "not supported yet").in_serde());
+                    }
                 }
-                continue;
-            }
-            if let Some(refused) = fields.refused.iter().find(|refused| is(refused.name)) {
-                if !is_neutral(self.text, scan::member_value(self.text, at), refused.neutral) {
-                    return Err(self.stop(at, "not supported yet"));
-                }
-            } else if fields.closed {
-                return Err(self.stop(at, "unknown field"));
+                Field::Unknown if fields.closed => return Err(self.stop(at, "unknown field").in_serde()),
+                Field::Unknown => {}
             }
             members.next_value::<IgnoredAny>()?;
         }
-        for (index, problem) in fields.missing.iter().enumerate() {
-            if present & 1_u32.wrapping_shl(index as u32) == 0 {
-                return Err(self.stop(start.offset(self.text), problem));
+        for (index, entry) in fields.entries().enumerate() {
+            if entry.starts_with(MISSING) && present & 1_u32.wrapping_shl(index as u32) == 0 {
+                let problem = core::str::from_utf8(entry).unwrap_or_default();
+                return Err(self.stop(start.offset(self.text), problem).in_serde());
             }
         }
         Ok(true)
@@ -340,30 +388,32 @@ impl<'a> Reading<'_, 'a> {
         pairs: &mut &'a [Pair<'a>],
         mut members: M,
     ) -> core::result::Result<bool, M::Error> {
-        let start = self.spot;
-        let mut list = self.arena.list();
-        let mut count = 0;
-        while let Some(key) = members.next_key::<&str>()? {
-            count += 1;
-            if count > limits::PAIRS_MAX {
-                return Err(self.stop_with(Error::limit(self.doing, "names in one object", count, limits::PAIRS_MAX)));
-            }
-            let spot = Spot { key: Some(self.offset(key)), element: None };
-            let mut pair = Pair { name: self.string(key).map_err(|error| self.stop_with(error))?, value: c"" };
-            members.next_value_seed(Reader { reading: self, slot: Slot::Word(&mut pair.value), spot })?;
-            self.arena.push(&mut list, pair).map_err(|error| self.stop_with(error))?;
+        let at = self.spot.offset(self.text);
+        let count = scan::children(self.text, at).count();
+        if count > limits::PAIRS_MAX {
+            self.failure = Some(Error::limit(self.doing, "names in one object", count, limits::PAIRS_MAX));
+            return Err(Stopped.in_serde());
         }
-        *pairs = self.arena.finish(list).map_err(|error| self.stop_with(error))?;
-        for (index, pair) in pairs.iter().enumerate() {
+        let blank = Pair { name: c"", value: c"" };
+        let filled = self.arena.filled(count, blank);
+        let filled = self.take(filled).map_err(Stopped::in_serde)?;
+        for pair in filled.iter_mut() {
+            let Some(key) = members.next_key::<&str>()? else { break };
+            pair.name = self.string(key).map_err(Stopped::in_serde)?;
+            let spot = Spot { key: Some(self.offset(key)), element: None };
+            members.next_value_seed(Reader { reading: self, slot: Slot::Word(&mut pair.value), spot })?;
+        }
+        *pairs = filled;
+        for (index, (pair, key)) in pairs.iter().zip(scan::children(self.text, at)).enumerate() {
             if pairs.iter().take(index).any(|earlier| earlier.name == pair.name) {
-                return Err(self.stop(scan::child(self.text, start.offset(self.text), index), "given twice"));
+                return Err(self.stop(key, "given twice").in_serde());
             }
         }
         Ok(count > 0)
     }
 
-    /// Takes a string into `slot`. None if it is not what the slot takes.
-    fn text(&mut self, slot: Slot<'_, 'a>, raw: &str) -> Result<Option<bool>> {
+    /// Takes a string into `slot`.
+    fn text(&mut self, slot: Slot<'_, 'a>, raw: &str) -> Read<bool> {
         let text = self.string(raw)?;
         let bytes = text.to_bytes();
         let one = |letters: &[u8]| match bytes {
@@ -375,52 +425,41 @@ impl<'a> Reading<'_, 'a> {
             Slot::Word(to) => *to = text,
             Slot::Capability(set) => match capability::number(bytes) {
                 Some(number) => *set |= 1_u64.wrapping_shl(u32::from(number)),
-                None => {
-                    let at = u32::try_from(self.offset(raw)).unwrap_or(u32::MAX);
-                    self.warnings.add(Warning { at, problem: "unknown capability, ignored" });
-                }
+                // The specification wants a warning: the container may ask for what only a newer kernel has.
+                None => self.warnings.add(u32::try_from(self.offset(raw)).unwrap_or(u32::MAX)),
             },
             Slot::Rlimit(to) => {
-                let Some(number) = rlimit::number(bytes) else { return Ok(None) };
-                self.once(number, |reading| &mut reading.rlimits)?;
-                *to = number;
+                *to = rlimit::number(bytes).ok_or_else(|| self.stop_here())?;
+                self.once(*to, |reading| &mut reading.rlimits)?;
             }
             Slot::Namespace(to) => {
-                let Some(kind) = Namespace::ALL.iter().find(|kind| kind.oci_name().as_bytes() == bytes) else {
-                    return Ok(None);
-                };
-                self.once(*kind as u8, |reading| &mut reading.namespaces)?;
-                *to = *kind;
+                let kind = Namespace::ALL.iter().find(|kind| kind.oci_name().as_bytes() == bytes);
+                *to = *kind.ok_or_else(|| self.stop_here())?;
+                self.once(*to as u8, |reading| &mut reading.namespaces)?;
             }
-            Slot::DeviceKind(to) => match one(b"bcup") {
-                Some(letter) => *to = letter,
-                None => return Ok(None),
-            },
-            Slot::RuleKind(to) => match one(b"abc") {
-                Some(letter) => *to = Some(letter),
-                None if bytes.is_empty() => {}
-                None => return Ok(None),
-            },
+            Slot::DeviceKind(to) => *to = one(b"bcup").ok_or_else(|| self.stop_here())?,
+            Slot::RuleKind(_) if bytes.is_empty() => {}
+            Slot::RuleKind(to) => *to = Some(one(b"abc").ok_or_else(|| self.stop_here())?),
             Slot::Access(to) => {
                 for letter in bytes {
                     *to |= match letter {
                         b'r' => 1,
                         b'w' => 2,
                         b'm' => 4,
-                        _ => return Ok(None),
+                        _ => return Err(self.stop_here()),
                     };
                 }
             }
-            _ => return Ok(None),
+            _ => return Err(self.stop_here()),
         }
-        Ok(Some(!bytes.is_empty()))
+        Ok(!bytes.is_empty())
     }
 
     /// Notes that `number` was met, which may happen only once.
-    fn once(&mut self, number: u8, set: impl Fn(&mut Self) -> &mut u32) -> Result<()> {
+    fn once(&mut self, number: u8, set: impl Fn(&mut Self) -> &mut u32) -> Read<()> {
         let bit = 1_u32.wrapping_shl(u32::from(number));
         if *set(self) & bit != 0 {
-            return Err(self.error(self.spot.offset(self.text), "given twice"));
+            return Err(self.stop(self.spot.offset(self.text), "given twice"));
         }
         *set(self) |= bit;
         Ok(())
@@ -489,7 +528,7 @@ impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
     /// `null`: what Go writes for an empty list or map. Only a member may be absent.
     fn visit_none<E: serde::de::Error>(self) -> core::result::Result<bool, E> {
         let required = self.spot.element.is_some() || matches!(self.slot, Slot::Word(_));
-        if required || self.spot.key.is_none() { Err(self.reading.stop_here()) } else { Ok(false) }
+        if required || self.spot.key.is_none() { Err(self.reading.stop_here().in_serde()) } else { Ok(false) }
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<bool, D::Error> {
@@ -504,11 +543,7 @@ impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, raw: &'de str) -> core::result::Result<bool, E> {
-        match self.reading.text(self.slot, raw) {
-            Ok(Some(present)) => Ok(present),
-            Ok(None) => Err(self.reading.stop_here()),
-            Err(error) => Err(self.reading.stop_with(error)),
-        }
+        self.reading.text(self.slot, raw).map_err(Stopped::in_serde)
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> core::result::Result<bool, E> {
@@ -537,7 +572,7 @@ impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
             }
             _ => None,
         };
-        if fits.is_some() { Ok(true) } else { Err(self.reading.stop_here()) }
+        if fits.is_some() { Ok(true) } else { Err(self.reading.stop_here().in_serde()) }
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> core::result::Result<bool, E> {
@@ -553,15 +588,15 @@ impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
             Slot::Pids(limit) => self.reading.object(&mut Pids { limit }, members),
             Slot::BlockIo(weight) => self.reading.object(&mut BlockIo { weight }, members),
             Slot::Pairs(pairs) => self.reading.pairs(pairs, members),
-            _ => Err(self.reading.stop_here()),
+            _ => Err(self.reading.stop_here().in_serde()),
         }
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, elements: S) -> core::result::Result<bool, S::Error> {
-        let Slot::List(list) = self.slot else { return Err(self.reading.stop_here()) };
-        let mut array = Array { reading: self.reading, elements, key: self.spot.key, index: 0 };
-        let collected = list.collect(&mut array);
-        collected.map_err(|error| array.reading.stop_with(error))
+        let Slot::List(list) = self.slot else { return Err(self.reading.stop_here().in_serde()) };
+        let count = scan::children(self.reading.text, self.spot.offset(self.reading.text)).count();
+        let mut array = Array { reading: self.reading, elements, key: self.spot.key, index: 0, count };
+        list.collect(&mut array).map_err(Stopped::in_serde)
     }
 }
 
@@ -571,40 +606,51 @@ struct Array<'r, 'c, 'a, S> {
     elements: S,
     key: Option<usize>,
     index: usize,
+    count: usize,
 }
 
 impl<'de, 'a, S: SeqAccess<'de>> Elements<'a> for Array<'_, '_, 'a, S> {
-    fn next(&mut self, slot: Slot<'_, 'a>) -> Result<bool> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn next(&mut self, slot: Slot<'_, 'a>) -> Read<()> {
         let spot = Spot { key: self.key, element: Some(self.index) };
         self.index += 1;
-        let next = self.elements.next_element_seed(Reader { reading: &mut *self.reading, slot, spot });
-        next.map(|value| value.is_some()).map_err(|_| self.reading.why())
+        match self.elements.next_element_seed(Reader { reading: &mut *self.reading, slot, spot }) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Stopped),
+        }
     }
 
     fn arena(&mut self) -> &mut Arena<'a> {
         self.reading.arena
     }
+
+    fn stop(&mut self, error: Error) -> Stopped {
+        self.reading.failure = Some(error);
+        Stopped
+    }
 }
 
 impl<'a, T: Record<'a>> Collection<'a> for &'a [T] {
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Result<bool> {
-        let mut list = elements.arena().list();
-        loop {
-            let mut item = T::BLANK;
-            if !elements.next(item.slot())? {
-                break;
-            }
-            elements.arena().push(&mut list, item)?;
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
+        let count = elements.count();
+        let items = elements.arena().filled(count, T::BLANK).map_err(|error| elements.stop(error))?;
+        for item in items.iter_mut() {
+            elements.next(item.slot())?;
         }
-        *self = elements.arena().finish(list)?;
-        Ok(!self.is_empty())
+        *self = items;
+        Ok(count > 0)
     }
 }
 
 /// A set of capabilities.
 impl<'a> Collection<'a> for u64 {
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Result<bool> {
-        while elements.next(Slot::Capability(self))? {}
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
+        for _ in 0..elements.count() {
+            elements.next(Slot::Capability(self))?;
+        }
         Ok(true)
     }
 }

@@ -73,8 +73,8 @@ pub(super) fn check(text: &[u8]) -> Result<(), Fault> {
     walk(text, usize::MAX, &mut Path::new())
 }
 
-/// Walks through the text up to the first key or value at or after `stop`, or up to the first fault; `path` then leads
-/// there.
+/// Walks through the text up to the key or value that begins at or holds `stop`, or up to the first fault; `path` then
+/// leads there.
 ///
 /// # Errors
 /// The first fault before `stop`.
@@ -112,6 +112,9 @@ pub(super) fn walk(text: &[u8], stop: usize, path: &mut Path) -> Result<(), Faul
         if empty {
             at += 1;
             path.leave();
+        }
+        if at > stop {
+            return Ok(());
         }
         // Whatever ends here, and the comma before what comes next.
         loop {
@@ -152,7 +155,11 @@ fn key(text: &[u8], at: usize, stop: usize, path: &mut Path) -> Result<usize, Fa
         *frame = Frame::Member(at);
         return Ok(at);
     }
-    let end = skip_space(text, string(text, at)?);
+    let end = string(text, at)?;
+    if end > stop {
+        return Ok(end);
+    }
+    let end = skip_space(text, end);
     if let Some(frame) = path.top() {
         *frame = Frame::Member(at);
     }
@@ -347,16 +354,18 @@ pub(super) fn member_value(text: &[u8], at: usize) -> usize {
     skip_space(text, skip_space(text, string_end(text, at)) + 1)
 }
 
-/// The offset of child `index` of the array or object at `at`, of a text that has been checked: an element, or the key of
-/// a member.
-pub(super) fn child(text: &[u8], at: usize, index: usize) -> usize {
-    let mut at = skip_space(text, at + 1);
-    for _ in 0..index {
-        at = skip_space(text, value_end(text, at));
-        if byte(text, at) == Some(b':') {
-            at = skip_space(text, value_end(text, skip_space(text, at + 1)));
+/// The offsets of what is in the array or object at an offset, of a text that has been checked: elements, or the keys of
+/// members.
+pub(super) fn children(text: &[u8], at: usize) -> impl Iterator<Item = usize> + '_ {
+    let first = skip_space(text, at + 1);
+    let mut next = Some(first).filter(|first| !matches!(byte(text, *first), Some(b']' | b'}') | None));
+    core::iter::from_fn(move || {
+        let child = next?;
+        let mut end = skip_space(text, value_end(text, child));
+        if byte(text, end) == Some(b':') {
+            end = skip_space(text, value_end(text, skip_space(text, end + 1)));
         }
-        at = skip_space(text, at + 1);
-    }
-    at
+        next = (byte(text, end) == Some(b',')).then(|| skip_space(text, end + 1));
+        Some(child)
+    })
 }

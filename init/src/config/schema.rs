@@ -7,7 +7,7 @@
 
 use core::ffi::CStr;
 
-use super::read::{Fields, Neutral, Object, Record, Refused, Slot};
+use super::read::{Fields, Object, Record, Slot};
 use super::spec::{
     Capabilities, Cpu, Device, DeviceRule, HugepageLimit, IdMapping, Interface, Linux, Memory, Mount, NamespaceEntry,
     Process, Resources, Rlimit, Root, Runtime, Spec, User,
@@ -27,16 +27,17 @@ macro_rules! object {
     ) => {
         impl<'a> Object<'a> for $object {
             fn fields(&self) -> &'static Fields {
+                const KNOWN: usize = [$($required,)* $($optional,)*].len();
+                const _: () = assert!(KNOWN <= 32, "the fields met are bits of a u32");
                 const FIELDS: Fields = Fields {
-                    known: &[$($required,)* $($optional,)*],
-                    missing: &[$(concat!("missing ", $required),)*],
-                    refused: &[
-                        $($(Refused { name: $empty, neutral: Neutral::Empty },)*)?
-                        $($(Refused { name: $zero, neutral: Neutral::Zero },)*)?
-                    ],
+                    names: concat!(
+                        $("missing ", $required, "|",)*
+                        $($optional, "|",)*
+                        $($("!", $empty, "|",)*)?
+                        $($("?", $zero, "|",)*)?
+                    ),
                     closed: object!(@closed $($closed)?),
                 };
-                const _: () = assert!(FIELDS.known.len() <= 32, "the fields met are bits of a u32");
                 &FIELDS
             }
 
@@ -309,12 +310,7 @@ record!(Interface<'a>, Interface { name: None, add: None, peer: None, create_in_
 /// `bindNS`: in the order of [`Namespace::ALL`], by the names of [`Namespace::proc_name`].
 impl<'a> Object<'a> for [Option<&'a CStr>; 7] {
     fn fields(&self) -> &'static Fields {
-        &Fields {
-            known: &["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"],
-            missing: &[],
-            refused: &[],
-            closed: true,
-        }
+        &Fields { names: "cgroup|ipc|mnt|net|pid|user|uts|", closed: true }
     }
 
     fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
