@@ -12,13 +12,16 @@ const NAME_BYTES: usize = 64;
 const PREFIX: &[u8] = b"linuxkit-";
 const DEFAULT_BYTES: usize = PREFIX.len() + 12;
 
-/// Sets the name: that of `/etc/hostname`; else the operator's; else, if nobody named the machine yet, one made of the
-/// first network interface's address.
+/// Sets the name: the operator's; else that of `/etc/hostname`; else, if nobody named the machine yet, one made of the
+/// first network interface's address. What is no name is reported, and the next one counts.
 pub fn set(option: Option<&[u8]>) {
     let mut buffer = [0; NAME_BYTES + 2];
     let written = file::read_file(c"/etc/hostname", &mut buffer).unwrap_or_default();
-    if let Some(name) = lines(written, b"#").next().and_then(valid).or_else(|| option.and_then(valid)) {
-        return report(name, machine::set_hostname(name));
+    for name in [option, lines(written, b"#").next()].into_iter().flatten() {
+        if is_name(name) {
+            return report(name, machine::set_hostname(name));
+        }
+        report(name, Err(Errno::INVAL));
     }
     let machine = machine::uname();
     let mut address = [0; 18];
@@ -30,15 +33,10 @@ pub fn set(option: Option<&[u8]>) {
     }
 }
 
-/// The name if it is one (hostname(7), and the underscore that people use); a report if not.
-fn valid(name: &[u8]) -> Option<&[u8]> {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
-    let begins = name.first().is_some_and(u8::is_ascii_alphanumeric);
-    if begins && name.len() <= NAME_BYTES && name.iter().all(allowed) {
-        return Some(name);
-    }
-    report(name, Err(Errno::INVAL));
-    None
+/// Whether it is one to hostname(7), with the underscore that people use.
+fn is_name(name: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    name.len() <= NAME_BYTES && name.first().is_some_and(u8::is_ascii_alphanumeric) && name.iter().all(allowed)
 }
 
 /// `linuxkit-525400123456` of `52:54:00:12:34:56`.
@@ -66,10 +64,9 @@ mod tests {
 
     #[test]
     fn names_that_break_other_programs_are_refused() {
-        assert_eq!(valid(b"web-1.example_net"), Some(&b"web-1.example_net"[..]));
-        assert_eq!(valid(&[b'x'; 64]), Some(&[b'x'; 64][..]));
+        assert!(is_name(b"web-1.example_net") && is_name(&[b'x'; 64]));
         for wrong in [&b""[..], b"-x", b"a b", b"a/b", "ä".as_bytes(), &[b'x'; 65]] {
-            assert_eq!(valid(wrong), None, "{wrong:?}");
+            assert!(!is_name(wrong), "{wrong:?}");
         }
     }
 

@@ -2,7 +2,8 @@
 //! kernel's command line. Pure: texts in, parts of them out.
 
 use super::pattern::{matches, same};
-use crate::boot::lines::{cut, lines, words};
+use crate::boot::lines::{Lines, cut, first_word, lines, words};
+use crate::error::Result;
 use crate::text::Line;
 
 /// The texts, all of them possibly empty.
@@ -55,60 +56,58 @@ impl<'a> Index<'a> {
 
     /// The modules that modprobe.d gives for an alias.
     pub fn chosen<'n>(&self, alias: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        aliases(self.settings).filter(move |(pattern, _)| matches(pattern, alias)).map(|(_, module)| module)
+        matching(self.settings, alias)
     }
 
     /// The modules that say of themselves that they answer to an alias.
     pub fn matching<'n>(&self, alias: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        aliases(self.aliases).filter(move |(pattern, _)| matches(pattern, alias)).map(|(_, module)| module)
+        matching(self.aliases, alias)
     }
 
     /// All aliases and their modules, modprobe.d's first.
     pub fn aliases(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        aliases(self.settings).chain(aliases(self.aliases))
+        Aliases(records(self.settings, b"alias")).chain(Aliases(records(self.aliases, b"alias")))
     }
 
-    /// What a module wants loaded before or after it, by name or alias, if it is there.
-    pub fn soft(&self, name: &'a [u8], when: When) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let records = records(self.settings, b"softdep").chain(records(self.soft, b"softdep"));
-        let own = records.filter_map(first_word).filter(move |(module, _)| same(module, name));
-        own.flat_map(move |(_, rest)| {
-            // Words before the first of the two say nothing: `softdep cifs gcm`.
-            let mut section = None;
-            words(rest).filter(move |word| {
-                match *word {
-                    b"pre:" => section = Some(When::Before),
-                    b"post:" => section = Some(When::After),
-                    _ => return section == Some(when),
+    /// Calls `each` with what a module wants loaded before or after it, by name or alias, if it is there.
+    pub fn for_each_soft(&self, name: &[u8], when: When, each: &mut dyn FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
+        for text in [self.settings, self.soft] {
+            for wishes in records_of(text, b"softdep", name) {
+                // Words before the first of the two say nothing: `softdep cifs gcm`.
+                let mut section = None;
+                for word in words(wishes) {
+                    match word {
+                        b"pre:" => section = Some(When::Before),
+                        b"post:" => section = Some(When::After),
+                        wish if section == Some(when) => each(wish)?,
+                        _ => {}
+                    }
                 }
-                false
-            })
-        })
+            }
+        }
+        Ok(())
     }
 
     /// Whether the operator does not want a module: `blacklist NAME`, `install NAME COMMAND` (commands are not run; the
     /// usual one is /bin/false), `modprobe.blacklist=` or `module_blacklist=`.
     pub fn is_denied(&self, name: &[u8]) -> bool {
-        let named = |(module, _): (&[u8], &[u8])| same(module, name);
-        records(self.settings, b"blacklist").filter_map(first_word).any(named)
-            || records(self.settings, b"install").filter_map(first_word).any(named)
+        let denying: [&[u8]; 2] = [b"blacklist", b"install"];
+        denying.iter().any(|keyword| records_of(self.settings, keyword, name).next().is_some())
             || options(self.command_line).any(|option| {
                 let list = option.value_of(b"modprobe.blacklist").or(option.value_of(b"module_blacklist"));
                 list.is_some_and(|list| list.split(|byte| *byte == b',').any(|module| same(module, name)))
             })
     }
 
-    /// Writes a module's parameters: modprobe.d's, then the kernel command line's, which so prevail.
+    /// Writes a module's parameters: modprobe.d's, then the kernel command line's, which so prevail. A blank follows
+    /// each.
     pub fn parameters(&self, name: &[u8], line: &mut Line) {
-        let mut gap: &[u8] = b"";
-        for (_, text) in records(self.settings, b"options").filter_map(first_word).filter(|(m, _)| same(m, name)) {
-            line.raw(gap).raw(text);
-            gap = b" ";
+        for text in records_of(self.settings, b"options", name) {
+            line.raw(text).byte(b' ');
         }
         for option in options(self.command_line) {
             if let Some(parameter) = option.parameter_of(name) {
-                line.raw(gap).raw(if option.quoted { b"\"" } else { b"" }).raw(parameter);
-                gap = b" ";
+                line.raw(if option.quoted { b"\"" } else { b"" }).raw(parameter).byte(b' ');
             }
         }
     }
@@ -121,23 +120,47 @@ pub fn name_of(path: &[u8]) -> &[u8] {
 }
 
 /// What stands behind a keyword, on each line that begins with it.
-fn records<'a>(text: &'a [u8], keyword: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let records = lines(text, b"#").filter_map(first_word);
-    records.filter(move |(word, _)| *word == keyword).map(|(_, rest)| rest)
+struct Records<'a> {
+    lines: Lines<'a>,
+    keyword: &'a [u8],
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.lines.by_ref().map(first_word).find(|(word, _)| *word == self.keyword).map(|(_, rest)| rest)
+    }
 }
 
 /// The aliases of a text: pattern and module. A pattern may hold blanks, a module's name does not.
-fn aliases(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    records(text, b"alias").filter_map(|record| {
-        let blank = record.iter().rposition(u8::is_ascii_whitespace)?;
-        Some((record.get(..blank)?.trim_ascii_end(), record.get(blank + 1..)?))
-    })
+struct Aliases<'a>(Records<'a>);
+
+impl<'a> Iterator for Aliases<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        self.0.find_map(|record| {
+            let blank = record.iter().rposition(u8::is_ascii_whitespace)?;
+            Some((record.get(..blank)?.trim_ascii_end(), record.get(blank + 1..)?))
+        })
+    }
 }
 
-/// A record's first word, and the rest.
-fn first_word(record: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = record.iter().position(u8::is_ascii_whitespace).unwrap_or(record.len());
-    Some((record.get(..end)?, record.get(end..)?.trim_ascii()))
+fn records<'a>(text: &'a [u8], keyword: &'a [u8]) -> Records<'a> {
+    Records { lines: lines(text, b"#"), keyword }
+}
+
+/// The rests of the records whose first word is a module's name.
+fn records_of<'a>(text: &'a [u8], keyword: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    records(text, keyword).map(first_word).filter(move |(module, _)| same(module, name)).map(|(_, rest)| rest)
+}
+
+fn matching<'a, 'n>(text: &'a [u8], alias: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+    let aliases = Aliases(records(text, b"alias"));
+    aliases.filter(move |(pattern, _)| matches(pattern, alias)).map(|(_, module)| module)
 }
 
 /// The options of the kernel's command line, up to the `--` behind which they are init's.
@@ -202,6 +225,17 @@ mod tests {
             \"dm_mod.create=x, y\" bonding.arp=\"1 2\" quiet -- dummy.numdummies=3\n",
     };
 
+    fn soft(index: &Index, name: &str, when: When) -> String {
+        let mut found = Vec::new();
+        index
+            .for_each_soft(name.as_bytes(), when, &mut |wish| {
+                found.push(wish);
+                Ok(())
+            })
+            .unwrap();
+        list(found.into_iter())
+    }
+
     fn list<'a>(found: impl Iterator<Item = &'a [u8]>) -> String {
         found.map(|word| std::str::from_utf8(word).unwrap()).collect::<Vec<_>>().join(" ")
     }
@@ -230,12 +264,12 @@ mod tests {
 
     #[test]
     fn soft_dependencies_are_told_apart_by_their_section() {
-        assert_eq!(list(DEBIAN.soft(b"nfsd", When::Before)), "crypto-md5");
-        assert_eq!(list(DEBIAN.soft(b"vfio", When::After)), "vfio_iommu_type1 vfio_iommu_spapr_tce");
-        assert_eq!(list(DEBIAN.soft(b"vfio", When::Before)), "");
-        assert_eq!(list(DEBIAN.soft(b"cifs", When::Before)), "");
-        assert_eq!(list(DEBIAN.soft(b"mix", When::Before)), "a b d");
-        assert_eq!(list(DEBIAN.soft(b"overlay", When::Before)), "loop");
+        assert_eq!(soft(&DEBIAN, "nfsd", When::Before), "crypto-md5");
+        assert_eq!(soft(&DEBIAN, "vfio", When::After), "vfio_iommu_type1 vfio_iommu_spapr_tce");
+        assert_eq!(soft(&DEBIAN, "vfio", When::Before), "");
+        assert_eq!(soft(&DEBIAN, "cifs", When::Before), "");
+        assert_eq!(soft(&DEBIAN, "mix", When::Before), "a b d");
+        assert_eq!(soft(&DEBIAN, "overlay", When::Before), "loop");
     }
 
     #[test]
@@ -247,6 +281,30 @@ mod tests {
     }
 
     #[test]
+    fn texts_cut_off_anywhere_are_read_as_far_as_they_go() {
+        let longest = DEBIAN.settings.len().max(DEBIAN.aliases.len()).max(DEBIAN.dependencies.len());
+        for length in 0..longest {
+            let cut = |text: &'static [u8]| text.get(..length).unwrap_or(text);
+            let index = Index {
+                dependencies: cut(DEBIAN.dependencies),
+                aliases: cut(DEBIAN.aliases),
+                soft: cut(DEBIAN.soft),
+                builtin: cut(DEBIAN.builtin),
+                settings: cut(DEBIAN.settings),
+                command_line: cut(DEBIAN.command_line),
+            };
+            for name in [&b"overlay"[..], b"dm_mod", b"bonding", b"x", b""] {
+                let _ = (index.find(name), index.is_built_in(name), index.is_denied(name));
+                let _ = (index.matching(name).count(), index.chosen(name).count());
+                let name_text = std::str::from_utf8(name).unwrap();
+                let _ = (soft(&index, name_text, When::Before), soft(&index, name_text, When::After));
+                let mut buffer = [0; 256];
+                index.parameters(name, &mut Line::new(&mut buffer));
+            }
+        }
+    }
+
+    #[test]
     fn parameters_come_from_modprobe_d_and_then_from_the_command_line() {
         let check = |name: &str, expected: &str| {
             let mut buffer = [0; 64];
@@ -254,9 +312,9 @@ mod tests {
             DEBIAN.parameters(name.as_bytes(), &mut line);
             assert_eq!(line.bytes(), expected.as_bytes());
         };
-        check("dummy", "numdummies=0 numdummies=2");
-        check("bonding", "max_bonds=0 mode=1 miimon=100 arp=\"1 2\"");
-        check("dm_mod", "\"create=x, y\"");
+        check("dummy", "numdummies=0 numdummies=2 ");
+        check("bonding", "max_bonds=0 mode=1 miimon=100 arp=\"1 2\" ");
+        check("dm_mod", "\"create=x, y\" ");
         check("overlay", "");
     }
 }

@@ -47,12 +47,12 @@ impl<'a> Order<'a> {
     /// name, an alias of a module.
     pub fn ask(&mut self, request: &[u8]) -> Result<Answer> {
         let index = self.index;
-        match self.ask_all(index.chosen(request))? {
+        match self.ask_all(&mut index.chosen(request))? {
             Answer::Unknown => {}
             answer => return Ok(answer),
         }
-        match self.ask_all(core::iter::once(request))? {
-            Answer::Unknown => self.ask_all(index.matching(request)),
+        match self.ask_module(request)? {
+            Answer::Unknown => self.ask_all(&mut index.matching(request)),
             answer => Ok(answer),
         }
     }
@@ -95,13 +95,9 @@ impl<'a> Order<'a> {
             return Ok(());
         }
         self.seen.push(name).map_err(|_| Error::limit("order modules", "modules", MODULES_MAX + 1, MODULES_MAX))?;
-        for request in index.soft(name, When::After) {
-            self.ask(request)?;
-        }
+        index.for_each_soft(name, When::After, &mut |wish| self.ask(wish).map(drop))?;
         self.push(Pending::File(entry.path))?;
-        for request in index.soft(name, When::Before) {
-            self.ask(request)?;
-        }
+        index.for_each_soft(name, When::Before, &mut |wish| self.ask(wish).map(drop))?;
         for path in words(entry.needs) {
             if same(name_of(path), name) {
                 let cause = Cause::Refused { field: "modules.dep", problem: "the module depends on itself" };
@@ -114,7 +110,7 @@ impl<'a> Order<'a> {
     }
 
     /// The best answer for any of several modules.
-    fn ask_all<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) -> Result<Answer> {
+    fn ask_all(&mut self, names: &mut dyn Iterator<Item = &'a [u8]>) -> Result<Answer> {
         let mut best = Answer::Unknown;
         for name in names {
             best = match (best, self.ask_module(name)?) {

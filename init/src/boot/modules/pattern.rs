@@ -6,6 +6,7 @@ pub fn plain(byte: u8) -> u8 {
 }
 
 /// Whether two names are the same module's.
+#[inline(never)]
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| plain(*one) == plain(*other))
 }

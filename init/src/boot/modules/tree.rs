@@ -8,7 +8,7 @@ use crate::error::{Context, Error, Result};
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::map::Map;
 use crate::sys::path::PathBuffer;
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, machine, module};
+use crate::sys::{AsFd, OwnedFd, machine, module};
 use crate::text::Line;
 use crate::{limits, log};
 
@@ -17,14 +17,15 @@ const PLACES: [&[u8]; 2] = [b"/lib/modules/", b"/usr/lib/modules/"];
 /// modprobe.d(5), the least important first.
 const SETTINGS: [&CStr; 2] = [c"/lib/modprobe.d", OPERATOR];
 const OPERATOR: &CStr = c"/etc/modprobe.d";
+const COMMAND_LINE: &CStr = c"/proc/cmdline";
+
+/// depmod's files.
+const INDEXES: [&CStr; 4] = [c"modules.dep", c"modules.alias", c"modules.softdep", c"modules.builtin"];
 
 /// See the module's documentation.
 pub(super) struct Tree {
     folder: OwnedFd,
-    dependencies: Map,
-    aliases: Map,
-    soft: Map,
-    builtin: Map,
+    indexes: [Map; INDEXES.len()],
     settings: Map,
     command_line: Map,
 }
@@ -33,11 +34,13 @@ impl Tree {
     /// That of the running kernel; `None` if there is none: a kernel without modules.
     pub(super) fn open() -> Option<Tree> {
         let folder = open_folder()?;
-        let text = |name| read_text(folder.as_fd(), name);
-        let [dependencies, aliases] = [c"modules.dep", c"modules.alias"].map(text);
-        let [soft, builtin] = [c"modules.softdep", c"modules.builtin"].map(text);
-        let (settings, command_line) = (report(settings()), report(command_line()));
-        Some(Tree { folder, dependencies, aliases, soft, builtin, settings, command_line })
+        let mut indexes = [const { Map::empty() }; INDEXES.len()];
+        for (index, name) in indexes.iter_mut().zip(INDEXES) {
+            // Without it less is found, which whoever asks for more will hear.
+            *index = reported(name, Map::read(folder.as_fd(), name).doing("read"));
+        }
+        let (settings, command_line) = (reported(c"modprobe.d", settings()), reported(COMMAND_LINE, command_line()));
+        Some(Tree { folder, indexes, settings, command_line })
     }
 
     /// Whether there is one.
@@ -47,14 +50,9 @@ impl Tree {
 
     /// The texts.
     pub(super) fn index(&self) -> Index<'_> {
-        Index {
-            dependencies: &self.dependencies,
-            aliases: &self.aliases,
-            soft: &self.soft,
-            builtin: &self.builtin,
-            settings: &self.settings,
-            command_line: &self.command_line,
-        }
+        let [dependencies, aliases, soft, builtin] = &self.indexes;
+        let (settings, command_line) = (&self.settings, &self.command_line);
+        Index { dependencies, aliases, soft, builtin, settings, command_line }
     }
 
     /// Loads one file, with its parameters; whether the kernel did not have it.
@@ -103,20 +101,10 @@ fn open_folder() -> Option<OwnedFd> {
     })
 }
 
-/// One of depmod's files. Without it less is found, which whoever asks for more will hear.
-fn read_text(folder: BorrowedFd, name: &'static CStr) -> Map {
-    Map::read(folder, name).unwrap_or_else(|errno| {
-        log::warning(|line| {
-            line.text("modules: read ").raw(name.to_bytes()).text(": ").print(&errno);
-        });
-        Map::empty()
-    })
-}
-
-fn report(text: Result<Map>) -> Map {
+fn reported(name: &'static CStr, text: Result<Map>) -> Map {
     text.unwrap_or_else(|error| {
         log::warning(|line| {
-            line.text("modules: ").print(&error);
+            line.text("modules: ").raw(name.to_bytes()).text(": ").print(&error);
         });
         Map::empty()
     })
@@ -124,7 +112,7 @@ fn report(text: Result<Map>) -> Map {
 
 /// All files of modprobe.d, in the order of their names. One in /etc replaces that of its name in /lib.
 fn settings() -> Result<Map> {
-    let mut all = Map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing("read modprobe.d")?;
+    let mut all = Map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing("read")?;
     let mut line = Line::new(&mut all);
     for path in SETTINGS {
         folder::for_each_text(path, b".conf", |name, text| {
@@ -139,7 +127,7 @@ fn settings() -> Result<Map> {
     let (length, overflowed) = (line.bytes().len(), line.overflowed());
     if overflowed {
         let most = limits::MODULE_SETTINGS_BYTES_MAX;
-        return Err(Error::limit("read modprobe.d", "bytes", most + 1, most));
+        return Err(Error::limit("read", "bytes", most + 1, most));
     }
     all.truncate(length);
     Ok(all)
@@ -159,12 +147,11 @@ fn append(line: &mut Line, text: &[u8]) {
 }
 
 fn command_line() -> Result<Map> {
-    let doing = "read /proc/cmdline";
     let most = limits::CMDLINE_BYTES_MAX;
-    let mut text = Map::zeroed(most + 1).doing(doing)?;
-    let length = file::read_file(c"/proc/cmdline", &mut text).doing(doing)?.len();
+    let mut text = Map::zeroed(most + 1).doing("read")?;
+    let length = file::read_file(COMMAND_LINE, &mut text).doing("read")?.len();
     if length > most {
-        return Err(Error::limit(doing, "bytes", length, most));
+        return Err(Error::limit("read", "bytes", length, most));
     }
     text.truncate(length);
     Ok(text)
