@@ -66,3 +66,31 @@ fn report(path: &CStr, name: &CStr, write: impl FnOnce(&mut crate::text::Line)) 
         write(line);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn scripts_run_in_the_order_of_their_names_and_folders_and_dead_links_are_passed_over() {
+        let folder = std::env::temp_dir().join(format!("pidone-scripts-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("00-folder")).unwrap();
+        let log = folder.with_extension("log");
+        for name in ["20-second", "10-first"] {
+            let text = format!("#!/bin/sh\necho $0 $HOME $PATH >> {}\n", log.display());
+            std::fs::write(folder.join(name), text).unwrap();
+            std::fs::set_permissions(folder.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        symlink("10-first", folder.join("30-again")).unwrap();
+        symlink("nowhere", folder.join("40-dead")).unwrap();
+        let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
+        run_all(&path);
+        let text = std::fs::read_to_string(&log).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::remove_file(&log).unwrap();
+        let line = |name: &str| format!("{}/{name} / /usr/sbin:/usr/bin:/sbin:/bin\n", folder.display());
+        assert_eq!(text, line("10-first") + &line("20-second") + &line("30-again"));
+    }
+}

@@ -81,3 +81,35 @@ impl Aliases {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_of_the_same_kind_are_listed_once_and_new_ones_behind_the_known() {
+        let mut devices = Aliases::new().unwrap();
+        devices.add(b"pci:v00001AF4\n").unwrap();
+        devices.add(b"acpi:PNP0C0C:\n").unwrap();
+        let known = devices.used();
+        devices.add(b"pci:v00001AF4\n").unwrap();
+        devices.add(b"\n").unwrap();
+        assert_eq!(devices.used(), known);
+        devices.add(b"virtio:d00000001v00001AF4\n").unwrap();
+        assert_eq!(devices.behind(known).collect::<Vec<_>>(), [b"virtio:d00000001v00001AF4"]);
+        assert_eq!(devices.behind(0).count(), 3);
+    }
+
+    #[test]
+    fn one_device_too_many_is_an_error() {
+        let mut devices = Aliases::new().unwrap();
+        let mut alias = [b'x'; MODALIAS_BYTES];
+        for number in 0..MODALIAS_BYTES_MAX / (MODALIAS_BYTES + 1) {
+            alias[..8].copy_from_slice(&number.to_be_bytes().map(|byte| b'a' + byte % 16));
+            alias[8] = b'a' + (number / 16 % 16) as u8;
+            devices.add(&alias).unwrap();
+        }
+        assert_eq!(devices.add(&[b'y'; MODALIAS_BYTES]), Err(FULL));
+        assert_eq!(devices.add(b"short"), Ok(()));
+    }
+}

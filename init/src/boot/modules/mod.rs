@@ -42,8 +42,16 @@ pub fn coldplug() {
 }
 
 /// Loads the modules named in `/etc/modules`, in `/etc/modules-load.d/*.conf`, and by the operator.
-pub fn load_list<'a>(names: impl Iterator<Item = &'a [u8]>) {
-    let Some(tree) = Tree::open() else { return };
+pub fn load_list<'a>(mut names: impl Iterator<Item = &'a [u8]>) {
+    let Some(tree) = Tree::open() else {
+        // With everything built in, images for other kernels may well have lists; the operator means this one.
+        if let Some(name) = names.next() {
+            log::warning(|line| {
+                line.text("module ").quoted(name).text(": /lib/modules has none for this kernel");
+            });
+        }
+        return;
+    };
     let mut loader = Loader::new(&tree);
     // Debian's old file; words behind the first were parameters once.
     if let Ok(text) = Map::read(CWD, c"/etc/modules") {
