@@ -32,3 +32,6 @@ pub mod sys;
 pub mod text;
 
 pub use sys::arena;
+
+#[cfg(test)]
+mod imports;
