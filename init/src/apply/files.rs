@@ -90,6 +90,18 @@ fn make_with_parents(path: &CStr) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn remove(path: &CStr) -> Result<()> {
+    absence_is_fine(rustix::fs::unlinkat(CWD, path, AtFlags::empty()))
+}
+
+/// A control group with processes or groups in it is busy rather than not empty.
+pub(super) fn remove_directory(path: &CStr) -> Result<()> {
+    match rustix::fs::unlinkat(CWD, path, AtFlags::REMOVEDIR) {
+        Err(Errno::NOTEMPTY | Errno::BUSY) => Ok(()),
+        result => absence_is_fine(result),
+    }
+}
+
 /// Removes all that a directory of the machine holds, staying on its file system.
 pub(super) fn empty(path: &CStr) -> Result<()> {
     match file::open(CWD, path, Open::Directory) {

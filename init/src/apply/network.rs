@@ -41,6 +41,17 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep) -> Result<()> {
     .map_err(errno)
 }
 
+/// Deletes a link of the machine. One that is not there, or is just going, is fine.
+pub(super) fn delete(name: &CStr) -> Result<()> {
+    let mut buffer = [0; BUFFER_BYTES];
+    let mut socket = Socket::open(&mut buffer).map_err(errno)?;
+    let name = link_name(name)?;
+    match socket.link_index(&name).and_then(|index| socket.delete_link(index)).map_err(errno) {
+        Err(Errno::NODEV) => Ok(()),
+        result => result,
+    }
+}
+
 /// Sets the loopback interface of this process's network namespace up. The kernel then gives it 127.0.0.1/8 and ::1/128.
 pub(super) fn loopback_up() -> Result<()> {
     let mut buffer = [0; BUFFER_BYTES];

@@ -21,6 +21,9 @@ impl Applier<'_, '_> {
     pub(super) fn open(&self, at: &Place, how: Open) -> Result<OwnedFd> {
         match at.base {
             Base::Machine => file::open(CWD, at.path, how),
+            Base::Below(directory) => {
+                file::open_in_root(file::open(CWD, directory, Open::Place)?.as_fd(), at.path, how)
+            }
             Base::Container => file::open_in_root(self.root()?.as_fd(), at.path, how),
         }
     }

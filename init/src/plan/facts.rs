@@ -82,6 +82,10 @@ impl Controllers {
     /// Number of processes.
     pub const PIDS: Controllers = Controllers(1 << 5);
 
+    /// All that pidone knows.
+    #[cfg(test)]
+    pub(super) const ALL: Controllers = Controllers((1 << NAMES.len()) - 1);
+
     /// The set that a `cgroup.controllers` file lists. Controllers unknown to pidone are left out.
     pub fn listed(text: &[u8]) -> Controllers {
         text.split(u8::is_ascii_whitespace).filter_map(Controllers::named).fold(Controllers(0), Controllers::and)

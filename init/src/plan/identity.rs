@@ -11,8 +11,8 @@ use crate::plan::{Request, Steps, path};
 /// umask(2) of a process that asks for none.
 const UMASK: u32 = 0o022;
 
-/// The first step inside. Once a user namespace is entered, the file belongs to somebody else and a lower score than the
-/// launcher's is out of reach.
+/// On the launcher, whose children inherit it: once a user namespace is entered, the file belongs to somebody else and a
+/// lower score is out of reach.
 pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
     let Some(score) = request.process.oom_score_adj else { return Ok(()) };
     if !(-1000..=1000).contains(&score) {
@@ -57,14 +57,9 @@ pub(super) fn directory<'a>(process: &Process<'a>) -> Result<&'a CStr> {
     if path::is_absolute(directory) { Ok(directory) } else { Err(Error::refused("process.cwd", "must be absolute")) }
 }
 
+/// That no type is listed twice is proven by the parser.
 fn rlimits<'a>(process: &Process, to: &mut Steps<'_, 'a>) -> Result<()> {
-    let mut seen = 0_u64;
     for (number, limit) in process.rlimits.iter().enumerate() {
-        let bit = 1 << (limit.resource & 63);
-        if seen & bit != 0 {
-            return Err(Error::refused_entry("process.rlimits", number, "this type is in the list already"));
-        }
-        seen |= bit;
         if limit.soft > limit.hard {
             return Err(Error::refused_entry("process.rlimits", number, "soft: must not be more than hard"));
         }

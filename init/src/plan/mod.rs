@@ -6,6 +6,8 @@
 mod cgroup;
 mod devices;
 pub mod facts;
+#[cfg(test)]
+mod golden;
 mod identity;
 mod mounts;
 mod namespaces;
@@ -76,13 +78,13 @@ fn before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
     // Limits are in force before there is anybody to limit.
     cgroup::limits(request, to)?;
     devices::filter(request, to)?;
+    identity::oom_score(request, to)?;
     namespaces::join_before(request, to)
 }
 
 /// Inside, by the container's process.
 fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
     let namespaces = &request.namespaces;
-    identity::oom_score(request, to)?;
     namespaces::join_inside(request, to)?;
     to.push(Step::NewSession)?;
     if namespaces.is_new(Namespace::Cgroup) {

@@ -1,15 +1,17 @@
 //! A plan as text: a line a step, as short as can be without hiding what the step does.
 //!
-//! Paths of the container and of the machine look alike: what stands between `open root` and `pivot` is the container's,
-//! binds' sources are the machine's. Values of the environment are not printed: they hold secrets.
+//! A path below a directory that it cannot leave has a colon between the two. Paths of the container and of the machine
+//! look alike: what stands between `open root` and `pivot` is the container's, binds' sources are the machine's. Values
+//! of the environment are not printed: they hold secrets.
 
 use core::ffi::CStr;
 
+use crate::abi::{capability, rlimit};
 use crate::config::spec::IdMapping;
 use crate::plan::options::Names;
 use crate::plan::step::{
-    Absent, Attributes, Bind, DeviceKind, DeviceNode, Existing, InterfaceStep, NewMount, Origin, Place, Plan, Program,
-    Step,
+    Absent, Attributes, Base, Bind, DeviceKind, DeviceNode, Existing, InterfaceStep, NewMount, Origin, Place, Plan,
+    Program, Step,
 };
 use crate::text::{Line, Print};
 
@@ -29,6 +31,8 @@ impl Print for Step<'_> {
             Step::Mask { at } => line.text("hide ").print(at).text(" if it exists"),
             Step::Unmount { path } => line.text("unmount ").quote(path),
             Step::Empty { path } => line.text("empty ").quote(path),
+            Step::RemoveFile { path } => line.text("remove file ").quote(path),
+            Step::RemoveDirectory { path } => line.text("remove directory ").quote(path).text(" if it is empty"),
             Step::MakeCgroup { path } => line.text("make control group ").quote(path),
             Step::WriteCgroup { path, file, text } => {
                 line.text("write ").quote(text).text(" to ").quote(file).text(" of control group ").quote(path)
@@ -46,6 +50,7 @@ impl Print for Step<'_> {
                 line.text("map user ids").mappings(uids).text(" and group ids").mappings(gids)
             }
             Step::Interface(interface) => line.print(interface),
+            Step::DeleteLink { name } => line.text("delete interface ").quote(name),
             Step::LoopbackUp => line.text("set the loopback interface up"),
             Step::BindNamespace { kind, path } => {
                 line.text("bind the ").text(kind.oci_name()).text(" namespace on ").quote(path)
@@ -62,7 +67,7 @@ impl Print for Step<'_> {
             Step::PivotRoot => line.text("pivot to the root and drop the machine's"),
             Step::ChangeRoot => line.text("change root"),
             Step::SetRlimit(limit) => {
-                line.text("limit resource ").number(u64::from(limit.resource)).text(" to ").amount(limit.soft);
+                line.text("limit ").raw(rlimit::name(limit.resource).unwrap_or(b"?")).text(" to ").amount(limit.soft);
                 line.text(", at most ").amount(limit.hard)
             }
             Step::SetNoNewPrivileges => line.text("forbid new privileges"),
@@ -73,9 +78,17 @@ impl Print for Step<'_> {
             }
             Step::SetCapabilities(sets) => {
                 line.text("keep capabilities: permitted").capabilities(sets.permitted);
-                line.text(", effective").capabilities(sets.effective);
-                line.text(", inheritable").capabilities(sets.inheritable);
-                line.text(", ambient").capabilities(sets.ambient)
+                for (name, set) in
+                    [(", effective", sets.effective), (", inheritable", sets.inheritable), (", ambient", sets.ambient)]
+                {
+                    line.text(name);
+                    if set == sets.permitted && set != 0 {
+                        line.text(" the same");
+                    } else {
+                        line.capabilities(set);
+                    }
+                }
+                line
             }
             Step::ChangeDirectory { path } => line.text("enter directory ").quote(path),
             Step::Execute(program) => line.print(program),
@@ -137,6 +150,9 @@ impl Print for Indented<'_> {
 
 impl Print for Place<'_> {
     fn print(&self, line: &mut Line) {
+        if let Base::Below(directory) = self.base {
+            line.quote(directory).byte(b':');
+        }
         line.quote(self.path);
     }
 }
@@ -267,11 +283,21 @@ impl Words for Line<'_> {
     }
 
     fn capabilities(&mut self, set: u64) -> &mut Self {
-        if set == 0 {
-            return self.text(" none");
-        }
-        for capability in (0..u64::BITS).filter(|capability| set >> capability & 1 == 1) {
-            self.byte(b' ').number(u64::from(capability));
+        let known = (0..64).take_while(|number| capability::name(*number).is_some()).count() as u32;
+        // Whichever is shorter.
+        let is_most = set.count_ones() > known / 2;
+        self.text(if is_most { " all" } else { "" });
+        self.text(match (is_most, set.count_ones()) {
+            (true, count) if count < known => " but",
+            (false, 0) => " none",
+            _ => "",
+        });
+        for number in 0..64 {
+            if (set >> number & 1 == 1) != is_most
+                && let Some(name) = capability::name(number)
+            {
+                self.byte(b' ').raw(name);
+            }
         }
         self
     }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::mounts::Where;
-use crate::plan::step::{Attributes, Bind, Existing, NewMount, Place, Step};
+use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, devices, identity, mounts, options, path};
 
 const RUNTIME_MOUNTS: &str = "runtime.json: mounts";
@@ -102,7 +102,8 @@ pub(super) fn runtime_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
         let target = machine_place(request, to, RUNTIME_MOUNTS, number, mount.destination)?;
         // Those outside the bundle stay when the container ends, for others. Mounting them again would hide what is
         // in them now.
-        if request.facts.again && !path::is_below(target.path, request.facts.bundle) {
+        let is_outside = target.base == Base::Machine && !path::is_below(target.path, request.facts.bundle);
+        if request.facts.again && is_outside {
             continue;
         }
         for option in mount.options {
@@ -141,13 +142,15 @@ fn machine_place<'a>(
     if path::goes_up(given) {
         return Err(Error::refused_entry(list, number, "a path must not contain `..`"));
     }
-    let base = if path::is_absolute(given) { c"/" } else { request.bundle_root };
-    Ok(Place::machine(path::join(to.arena, base, given)?))
+    let base = if path::is_absolute(given) { Base::Machine } else { Base::Below(request.bundle_root) };
+    Ok(Place { base, path: path::join(to.arena, c"/", given)? })
 }
 
 /// Whether runtime.json mounts something on the bundle's own `rootfs`.
 fn is_mounted_by_runtime(request: &Request) -> bool {
-    let is_root = |mount: &Mount| mount.destination.is_some_and(|target| path::same(target, request.bundle_root));
+    let is_root = |mount: &Mount| {
+        mount.destination.is_some_and(|target| path::is_absolute(target) && path::same(target, request.bundle_root))
+    };
     request.runtime.mounts.iter().any(is_root)
 }
 

@@ -12,9 +12,11 @@ use crate::config::spec::{Capabilities, IdMapping, Rlimit};
 
 /// Where a path starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Base {
-    /// The root of the process that applies the step: the machine's.
+pub enum Base<'a> {
+    /// The root of the process that applies the step: the machine's, and the container's after `PivotRoot`.
     Machine,
+    /// A directory of the machine that holds files of an image. Resolved as for a container.
+    Below(&'a CStr),
     /// The container's root. Resolved with openat2(2) and `RESOLVE_IN_ROOT` when the step is applied, so that no link
     /// in a hostile image leads out of it.
     Container,
@@ -24,7 +26,7 @@ pub enum Base {
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// Where it starts.
-    pub base: Base,
+    pub base: Base<'a>,
     /// The path, absolute from there.
     pub path: &'a CStr,
 }
@@ -227,6 +229,16 @@ pub enum Step<'a> {
         /// Which directory of the machine.
         path: &'a CStr,
     },
+    /// Removes a file of the machine. Absence is fine.
+    RemoveFile {
+        /// Which file.
+        path: &'a CStr,
+    },
+    /// Removes a directory of the machine, a control group among them, unless it holds something. Absence is fine.
+    RemoveDirectory {
+        /// Which directory.
+        path: &'a CStr,
+    },
     /// Makes a control group and its ancestors, and hands every controller that exists down to it.
     MakeCgroup {
         /// Absolute path from the cgroup root: `/services/web`.
@@ -262,6 +274,11 @@ pub enum Step<'a> {
     },
     /// Gives the container an interface.
     Interface(InterfaceStep<'a>),
+    /// Deletes a link of the machine, and with one end of a veth pair the other. Absence is fine.
+    DeleteLink {
+        /// Its name.
+        name: &'a CStr,
+    },
     /// Sets the loopback interface up; the kernel gives it 127.0.0.1/8 and ::1/128.
     LoopbackUp,
     /// Binds a namespace of the container's process on a file.

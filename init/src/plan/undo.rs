@@ -6,7 +6,7 @@ use crate::abi::mount::MS_REMOUNT;
 use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
 use crate::error::Result;
-use crate::plan::step::{Base, Place, Step, Undo};
+use crate::plan::step::{Base, InterfaceStep, Origin, Place, Step, Undo};
 use crate::plan::{Request, Steps, path};
 
 /// When the container has ended: its group, and in reverse the mounts in its bundle. What runtime.json mounted elsewhere
@@ -57,8 +57,20 @@ pub(super) fn undo<'a>(
         {
             arena.push(&mut list, Undo { of, step: Step::Unmount { path } })?;
         }
-        if let Step::BindNamespace { path, .. } = *step {
-            arena.push(&mut list, Undo { of, step: Step::Unmount { path } })?;
+        match *step {
+            Step::MakeCgroup { path } if path != request.cgroup => {
+                let path = path::join(arena, c"/sys/fs/cgroup", path)?;
+                arena.push(&mut list, Undo { of, step: Step::RemoveDirectory { path } })?;
+            }
+            // The other end goes with the container's network namespace, but the kernel takes its time.
+            Step::Interface(InterfaceStep { origin: Origin::Veth { peer }, .. }) => {
+                arena.push(&mut list, Undo { of, step: Step::DeleteLink { name: peer } })?;
+            }
+            Step::BindNamespace { path, .. } => {
+                arena.push(&mut list, Undo { of, step: Step::Unmount { path } })?;
+                arena.push(&mut list, Undo { of, step: Step::RemoveFile { path } })?;
+            }
+            _ => {}
         }
     }
     arena.finish(list)
