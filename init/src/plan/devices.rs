@@ -298,3 +298,137 @@ impl Program<'_, '_> {
         self.arena.push(&mut self.list, Instruction { code, registers, offset, immediate })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an instruction set of eight does: Documentation/bpf/standardization/instruction-set.rst.
+    fn run(program: &[Instruction], context: [u32; 3]) -> bool {
+        let mut registers = [0_u64; 11];
+        let mut next = 0;
+        // Jumps only go forward.
+        for _ in 0..program.len() {
+            let Instruction { code, registers: names, offset, immediate } = program[next];
+            let (to, from) = (usize::from(names & 15), usize::from(names >> 4));
+            let value = registers[to];
+            next += 1;
+            match code {
+                LOAD => {
+                    assert_eq!(from, usize::from(CONTEXT));
+                    registers[to] = u64::from(context[offset as usize / 4]);
+                }
+                MOVE_REGISTER => registers[to] = registers[from],
+                MOVE => registers[to] = immediate as u64,
+                AND => registers[to] = u64::from(value as u32 & immediate as u32),
+                SHIFT_RIGHT => registers[to] = u64::from(value as u32 >> immediate),
+                JUMP => next += offset as usize,
+                JUMP_UNEQUAL if value != immediate as u64 => next += offset as usize,
+                JUMP_SET if value & immediate as u64 != 0 => next += offset as usize,
+                JUMP_UNEQUAL | JUMP_SET => assert!(offset > 0),
+                EXIT => return registers[usize::from(RESULT)] == 1,
+                _ => panic!("unknown instruction {code:#x}"),
+            }
+        }
+        panic!("the program ran past its end");
+    }
+
+    /// The rules read as they are written: each access by itself, the last rule that speaks of it decides.
+    fn allowed(rules: &[DeviceRule], kind: u8, major: i64, minor: i64, access: u8) -> bool {
+        let is_any = |wanted: Option<i64>, found| wanted.is_none_or(|wanted| wanted == -1 || wanted == found);
+        [READ, WRITE, MAKE].into_iter().filter(|one| access & one != 0).all(|one| {
+            let speaks = |rule: &&DeviceRule| {
+                rule.kind.is_none_or(|wanted| wanted == b'a' || wanted == kind)
+                    && is_any(rule.major, major)
+                    && is_any(rule.minor, minor)
+                    && (rule.access == 0 || rule.access & one != 0)
+            };
+            rules.iter().chain(DEFAULT_RULES).rfind(speaks).is_some_and(|rule| rule.allow)
+        })
+    }
+
+    fn compare(rules: &[DeviceRule]) {
+        let mut region = vec![0; 1 << 20];
+        let program = compile(rules, &mut Arena::new(&mut region)).unwrap();
+        for kind in [b'b', b'c'] {
+            for major in [0, 1, 5, 7, 8, 136, 254, 4095] {
+                for minor in [0, 1, 2, 3, 5, 9, 1048575] {
+                    for access in 0..8 {
+                        let bits = u32::from(access & MAKE != 0) | u32::from(access & (READ | WRITE)) << 1;
+                        let context = [bits << 16 | if kind == b'b' { 1 } else { 2 }, major, minor];
+                        let found = program.is_none_or(|program| run(program, context));
+                        let (major, minor) = (i64::from(major), i64::from(minor));
+                        let expected = allowed(rules, kind, major, minor, access);
+                        assert_eq!(found, expected, "{rules:?} {kind} {major}:{minor} {access}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn made(allow: bool, kind: Option<u8>, major: Option<i64>, minor: Option<i64>, access: u8) -> DeviceRule {
+        DeviceRule { allow, kind, major, minor, access }
+    }
+
+    #[test]
+    fn the_program_decides_as_the_rules_read() {
+        compare(&[]);
+        compare(&[made(false, None, None, None, ALL)]);
+        compare(&[made(true, Some(b'a'), None, None, 0)]);
+        compare(&[made(true, None, None, None, ALL), made(false, Some(b'b'), Some(8), None, WRITE)]);
+        compare(&[made(false, None, None, None, WRITE), made(true, Some(b'c'), Some(-1), Some(5), READ)]);
+        compare(&[made(true, Some(b'b'), Some(8), Some(1), READ), made(true, Some(b'b'), Some(8), Some(1), WRITE)]);
+    }
+
+    #[test]
+    fn the_program_decides_as_any_rules_read() {
+        // xorshift64: any order of rules, the same in every run.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut pick = |count: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % count
+        };
+        for _ in 0..300 {
+            let rules: Vec<_> = (0..pick(7))
+                .map(|_| {
+                    let kind = [None, Some(b'a'), Some(b'b'), Some(b'c')][pick(4) as usize];
+                    let major = [None, Some(-1), Some(1), Some(8), Some(136)][pick(5) as usize];
+                    let minor = [None, Some(-1), Some(0), Some(1), Some(3)][pick(5) as usize];
+                    made(pick(2) == 0, kind, major, minor, pick(8) as u8)
+                })
+                .collect();
+            compare(&rules);
+        }
+    }
+
+    #[test]
+    fn a_filter_that_allows_everything_is_left_out() {
+        let mut region = vec![0; 1 << 16];
+        let mut arena = Arena::new(&mut region);
+        let all = made(true, None, None, None, ALL);
+        let deny = made(false, Some(b'b'), Some(8), None, ALL);
+        assert_eq!(compile(&[all], &mut arena), Ok(None));
+        assert_eq!(compile(&[deny, all], &mut arena), Ok(None));
+        assert_eq!(compile(&[deny, all, made(true, Some(b'c'), Some(1), None, READ)], &mut arena), Ok(None));
+        assert!(compile(&[all, deny], &mut arena).unwrap().is_some());
+        assert!(compile(&[], &mut arena).unwrap().is_some());
+        assert!(compile(&[made(true, None, None, None, READ | WRITE)], &mut arena).unwrap().is_some());
+    }
+
+    #[test]
+    fn rules_without_meaning_are_refused_even_if_they_decide_nothing() {
+        let mut region = vec![0; 1 << 16];
+        let mut arena = Arena::new(&mut region);
+        let all = made(true, None, None, None, ALL);
+        for wrong in [
+            made(true, Some(b'x'), None, None, ALL),
+            made(true, Some(b'c'), Some(-2), None, ALL),
+            made(true, Some(b'c'), None, Some(1 << 40), ALL),
+        ] {
+            assert!(compile(&[wrong], &mut arena).is_err());
+            assert!(compile(&[wrong, all], &mut arena).is_err());
+        }
+    }
+}
