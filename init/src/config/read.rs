@@ -7,7 +7,10 @@
 use core::ffi::CStr;
 use core::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use serde_json_core::str::EscapedStr;
 
 use super::Warnings;
 use super::scan::{self, Decoded};
@@ -109,7 +112,7 @@ pub(super) trait Elements<'a> {
     fn arena(&mut self) -> &mut Arena<'a>;
 
     /// Stops reading, because of the arena.
-    fn stop(&mut self, error: Error) -> Stopped;
+    fn stop(&mut self, error: &Error) -> Stopped;
 }
 
 /// Reading has stopped; the reason is kept beside, in the [`Reading`], because serde's errors cannot carry it.
@@ -288,12 +291,16 @@ impl<'a> Reading<'_, 'a> {
     }
 
     /// Stops because of what is at an offset.
+    #[cold]
+    #[inline(never)]
     fn stop(&mut self, at: usize, problem: &'static str) -> Stopped {
         self.failure = Some(self.error(at, problem));
         Stopped
     }
 
     /// Stops because the current value is not what it must be.
+    #[cold]
+    #[inline(never)]
     fn stop_here(&mut self) -> Stopped {
         self.failure = Some(self.unexpected());
         Stopped
@@ -533,17 +540,16 @@ impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<bool, D::Error> {
         match self.slot.expected().0 {
-            Shape::Text => deserializer.deserialize_str(self),
+            Shape::Text => {
+                let EscapedStr(raw) = EscapedStr::deserialize(deserializer)?;
+                self.reading.text(self.slot, raw).map_err(Stopped::in_serde)
+            }
             Shape::Flag => deserializer.deserialize_bool(self),
             Shape::Unsigned => deserializer.deserialize_u64(self),
             Shape::Signed => deserializer.deserialize_i64(self),
             Shape::Object => deserializer.deserialize_map(self),
             Shape::List => deserializer.deserialize_seq(self),
         }
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, raw: &'de str) -> core::result::Result<bool, E> {
-        self.reading.text(self.slot, raw).map_err(Stopped::in_serde)
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> core::result::Result<bool, E> {
@@ -627,8 +633,8 @@ impl<'de, 'a, S: SeqAccess<'de>> Elements<'a> for Array<'_, '_, 'a, S> {
         self.reading.arena
     }
 
-    fn stop(&mut self, error: Error) -> Stopped {
-        self.reading.failure = Some(error);
+    fn stop(&mut self, error: &Error) -> Stopped {
+        self.reading.failure = Some(*error);
         Stopped
     }
 }
@@ -636,7 +642,7 @@ impl<'de, 'a, S: SeqAccess<'de>> Elements<'a> for Array<'_, '_, 'a, S> {
 impl<'a, T: Record<'a>> Collection<'a> for &'a [T] {
     fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
         let count = elements.count();
-        let items = elements.arena().filled(count, T::BLANK).map_err(|error| elements.stop(error))?;
+        let items = elements.arena().filled(count, T::BLANK).map_err(|error| elements.stop(&error))?;
         for item in items.iter_mut() {
             elements.next(item.slot())?;
         }
