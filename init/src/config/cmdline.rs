@@ -134,62 +134,86 @@ impl<'a> Options<'a> {
 
     fn take(&mut self, token: Token<'a>) -> Result<(), &'static str> {
         let value = token.value.unwrap_or(b"");
-        match token.name {
-            b"pidone.timing" if token.value.is_none() => self.timing = true,
-            b"pidone.timing" => return Err("takes no value"),
-            b"pidone.modules" if value.is_empty() => return Err("expected names of modules"),
-            b"pidone.modules" => {}
-            b"pidone.fail" => {
-                self.fail = match value {
-                    b"continue" => Failure::Continue,
-                    b"halt" => Failure::Halt,
-                    b"reboot" => Failure::Reboot,
-                    b"poweroff" => Failure::Poweroff,
-                    b"panic" => Failure::Panic,
-                    _ => return Err("expected continue, halt, reboot, poweroff or panic"),
-                }
+        let Some(name) = choice(token.name, NAMES) else {
+            return if token.name.starts_with(b"pidone.") { Err("unknown option") } else { Ok(()) };
+        };
+        match name {
+            Name::Timing if token.value.is_some() => return Err("takes no value"),
+            Name::Timing => self.timing = true,
+            // The list is read from the text when it is needed.
+            Name::Modules if value.is_empty() => return Err("expected names of modules"),
+            Name::Modules => {}
+            Name::Fail => {
+                self.fail = choice(value, FAILURES).ok_or("expected continue, halt, reboot, poweroff or panic")?;
             }
-            b"pidone.output" => {
-                self.output = match value {
-                    b"log" => Output::Log,
-                    b"console" => Output::Console,
-                    _ => return Err("expected log or console"),
-                }
-            }
-            b"pidone.idle" => {
-                self.idle = match value {
-                    b"stay" => Idle::Stay,
-                    b"poweroff" => Idle::Poweroff,
-                    b"reboot" => Idle::Reboot,
-                    b"halt" => Idle::Halt,
-                    _ => return Err("expected stay, poweroff, reboot or halt"),
-                }
-            }
-            b"pidone.log" => {
-                self.log = match value {
-                    b"error" => LogLevel::Error,
-                    b"warn" => LogLevel::Warning,
-                    b"info" => LogLevel::Info,
-                    b"debug" => LogLevel::Debug,
-                    _ => return Err("expected error, warn, info or debug"),
-                }
-            }
-            b"pidone.grace" => self.grace_seconds = seconds(value)?,
-            b"pidone.onshutdown" => self.onshutdown_seconds = seconds(value)?,
-            b"pidone.hostname" if value.is_empty() || value.len() > limits::HOSTNAME_BYTES_MAX => {
+            Name::Output => self.output = choice(value, OUTPUTS).ok_or("expected log or console")?,
+            Name::Idle => self.idle = choice(value, IDLES).ok_or("expected stay, poweroff, reboot or halt")?,
+            Name::Log => self.log = choice(value, LEVELS).ok_or("expected error, warn, info or debug")?,
+            Name::Grace => self.grace_seconds = seconds(value)?,
+            Name::Onshutdown => self.onshutdown_seconds = seconds(value)?,
+            Name::Hostname if value.is_empty() || value.len() > limits::HOSTNAME_BYTES_MAX => {
                 return Err("expected a name of 1 to 64 bytes");
             }
-            b"pidone.hostname" => self.hostname = Some(value),
-            b"linuxkit.runc_debug" if value == b"1" => self.log = LogLevel::Debug,
-            b"linuxkit.runc_console" if value == b"1" => self.output = Output::Console,
-            b"linuxkit.unified_cgroup_hierarchy" if value == b"0" => {
-                return Err("control groups are version 2 only");
-            }
-            name if name.starts_with(b"pidone.") => return Err("unknown option"),
-            _ => {}
+            Name::Hostname => self.hostname = Some(value),
+            Name::RuncDebug if value == b"1" => self.log = LogLevel::Debug,
+            Name::RuncConsole if value == b"1" => self.output = Output::Console,
+            Name::UnifiedCgroupHierarchy if value == b"0" => return Err("control groups are version 2 only"),
+            Name::RuncDebug | Name::RuncConsole | Name::UnifiedCgroupHierarchy => {}
         }
         Ok(())
     }
+}
+
+#[derive(Clone, Copy)]
+enum Name {
+    Timing,
+    Modules,
+    Fail,
+    Output,
+    Idle,
+    Log,
+    Grace,
+    Onshutdown,
+    Hostname,
+    RuncDebug,
+    RuncConsole,
+    UnifiedCgroupHierarchy,
+}
+
+const NAMES: &[(&str, Name)] = &[
+    ("pidone.timing", Name::Timing),
+    ("pidone.modules", Name::Modules),
+    ("pidone.fail", Name::Fail),
+    ("pidone.output", Name::Output),
+    ("pidone.idle", Name::Idle),
+    ("pidone.log", Name::Log),
+    ("pidone.grace", Name::Grace),
+    ("pidone.onshutdown", Name::Onshutdown),
+    ("pidone.hostname", Name::Hostname),
+    ("linuxkit.runc_debug", Name::RuncDebug),
+    ("linuxkit.runc_console", Name::RuncConsole),
+    ("linuxkit.unified_cgroup_hierarchy", Name::UnifiedCgroupHierarchy),
+];
+
+const FAILURES: &[(&str, Failure)] = &[
+    ("continue", Failure::Continue),
+    ("halt", Failure::Halt),
+    ("reboot", Failure::Reboot),
+    ("poweroff", Failure::Poweroff),
+    ("panic", Failure::Panic),
+];
+
+const OUTPUTS: &[(&str, Output)] = &[("log", Output::Log), ("console", Output::Console)];
+
+const IDLES: &[(&str, Idle)] =
+    &[("stay", Idle::Stay), ("poweroff", Idle::Poweroff), ("reboot", Idle::Reboot), ("halt", Idle::Halt)];
+
+const LEVELS: &[(&str, LogLevel)] =
+    &[("error", LogLevel::Error), ("warn", LogLevel::Warning), ("info", LogLevel::Info), ("debug", LogLevel::Debug)];
+
+/// What a word stands for.
+fn choice<T: Copy>(word: &[u8], choices: &[(&str, T)]) -> Option<T> {
+    choices.iter().find(|(name, _)| name.as_bytes() == word).map(|(_, meaning)| *meaning)
 }
 
 impl<'a> Problems<'a> {
