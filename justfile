@@ -46,3 +46,15 @@ form: build
 size: build
     @size -A -d target/release/pidone | awk '$2 ~ /^[0-9]+$/ && $1 != "Total" { printf "%-10s %8d\n", $1, $2 }'
     @stat -c 'file       %8s' target/release/pidone
+
+# Memory of PID 1 with ten services, and its timeline up to the first container's exec, measured in a guest.
+mem: build
+    @cargo run -q -p qemu-tests --bin measure
+
+# What each link argument is for, and what the binary is without it: the table of linker/README.md.
+linker-flags:
+    @linker/flags
+
+# Build a small kernel that needs no modules (optional; a quarter of an hour and more). PIDONE_KERNEL=small then uses it.
+kernel:
+    qemu-tests/kernel/build
