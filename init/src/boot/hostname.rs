@@ -12,12 +12,12 @@ const NAME_BYTES: usize = 64;
 const PREFIX: &[u8] = b"linuxkit-";
 const DEFAULT_BYTES: usize = PREFIX.len() + 12;
 
-/// Sets the name: the operator's; else that of `/etc/hostname`; else, if nobody named the machine yet, one made of the
+/// Sets the name: that of `/etc/hostname`; else the operator's; else, if nobody named the machine yet, one made of the
 /// first network interface's address. What is no name is reported, and the next one counts.
 pub fn set(option: Option<&[u8]>) {
     let mut buffer = [0; NAME_BYTES + 2];
     let written = file::read_file(c"/etc/hostname", &mut buffer).unwrap_or_default();
-    for name in [option, lines(written, b"#").next()].into_iter().flatten() {
+    for name in [lines(written, b"#").next(), option].into_iter().flatten() {
         if is_name(name) {
             return report(name, machine::set_hostname(name));
         }

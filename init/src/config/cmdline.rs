@@ -20,7 +20,7 @@ pub struct Options<'a> {
     pub onshutdown_seconds: u32,
     /// `pidone.log=`: the least important records that are written. `linuxkit.runc_debug=1` is `debug`.
     pub log: LogLevel,
-    /// `pidone.hostname=`, before /etc/hostname.
+    /// `pidone.hostname=`, for when /etc/hostname has none.
     pub hostname: Option<&'a [u8]>,
     /// What was wrong.
     pub problems: Problems<'a>,
