@@ -7,7 +7,7 @@
 //! - Two guests run at a time, over all processes: see [`gate`].
 //!
 //! Reading order: `tree`, `initramfs`, `disk`, `kernel`, `modules`, `vm` (with `console`, `qmp`, `gate`, `acceleration`),
-//! then `container`, `image`, `debian`.
+//! then `container`, `image`, `observation`, `debian`.
 
 pub mod acceleration;
 pub mod artifacts;
@@ -23,6 +23,7 @@ pub mod image;
 pub mod initramfs;
 pub mod kernel;
 pub mod modules;
+pub mod observation;
 pub mod qmp;
 pub mod root;
 pub mod tree;
