@@ -3,12 +3,13 @@
 use core::ffi::CStr;
 
 use crate::abi::bpf::Instruction;
+use crate::abi::mount::{MS_NOSUID, MS_STRICTATIME};
 use crate::abi::namespace::Namespace;
 use crate::arena::{Arena, List};
 use crate::config::spec::{Device, DeviceRule, Mount};
 use crate::error::{Error, Result};
 use crate::plan::options::Options;
-use crate::plan::step::{Attributes, Bind, DeviceKind, DeviceNode, Place, Step};
+use crate::plan::step::{Attributes, Bind, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, path};
 
 const NODES: &str = "linux.devices";
@@ -45,6 +46,24 @@ pub(super) fn are_made(request: &Request) -> bool {
         .mounts
         .iter()
         .any(|mount| mount.destination.is_some_and(|target| path::same(target, c"/dev")) && is_bind(mount))
+}
+
+/// A /dev in memory where the configuration mounts none: every container has device nodes, and an image must neither be
+/// writable for them nor keep them.
+pub(super) fn file_system(request: &Request, to: &mut Steps) -> Result<()> {
+    let is_dev = |mount: &Mount| mount.destination.is_some_and(|target| path::same(target, c"/dev"));
+    if request.spec.mounts.iter().any(is_dev) {
+        return Ok(());
+    }
+    to.push(Step::Mount(NewMount {
+        kind: c"tmpfs",
+        source: c"tmpfs",
+        target: Place::container(c"/dev"),
+        flags: MS_NOSUID | MS_STRICTATIME,
+        data: c"mode=755,size=65536k",
+        existing: Existing::Cover,
+        attributes: Attributes::default(),
+    }))
 }
 
 /// The default nodes that the configuration does not have itself, its own, and the links.

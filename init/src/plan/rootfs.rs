@@ -166,6 +166,7 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Re
         isolate(propagation, to)?;
     }
     to.push(Step::OpenRoot { path: request.root })?;
+    devices::file_system(request, to)?;
     mounts::all(request, to)?;
     devices::nodes(request, to)?;
     let directory = identity::directory(request.process)?;
