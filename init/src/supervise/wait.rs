@@ -249,8 +249,21 @@ mod tests {
         }
     }
 
+    /// Set in the process that runs one of these tests alone.
+    const ALONE: &str = "PIDONE_TEST_ALONE";
+
     /// Runs `body` in a process of its own that adopts orphans, as PID 1 does; `true` means that it held.
+    ///
+    /// That process comes from one that runs nothing but this test: to fork thousands of times costs what is in memory,
+    /// and the other tests fill a lot of it.
     fn as_reaper(body: fn() -> bool) -> bool {
+        let thread = std::thread::current();
+        if let Some(test) = thread.name().filter(|name| name.contains("::"))
+            && std::env::var_os(ALONE).is_none()
+        {
+            let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+            return command.args(["--exact", test]).env(ALONE, "1").status().unwrap().success();
+        }
         let Fork::Parent(pid) = process::fork().unwrap() else {
             rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
             signal::block_all();
