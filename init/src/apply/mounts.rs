@@ -117,6 +117,12 @@ fn machine_null() -> Result<OwnedFd> {
 }
 
 pub(super) fn unmount(path: &CStr) -> Result<()> {
+    // What is mounted below goes along. A bind of a shared folder is of one group with that folder, which would lose its
+    // own mounts too.
+    if let Ok(place) = file::open(CWD, path, Open::PlaceItself) {
+        // Refused for what is no mount point; then there is nothing to unmount either.
+        let _ = calls::set_attributes(place.as_fd(), 0, 0, MS_PRIVATE, true);
+    }
     match calls::unmount(path, true) {
         // Not a mount point.
         Err(Errno::INVAL) => Ok(()),
