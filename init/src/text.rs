@@ -141,16 +141,21 @@ impl Print for Error {
     /// `what it was doing: why it failed`. The two causes that need more to be understood (a place in a text, a step of
     /// a plan) are printed by those who hold the text and the plan.
     fn print(&self, line: &mut Line) {
-        line.text(self.doing).text(": ");
-        match self.cause {
+        line.raw(self.doing().to_bytes()).text(": ");
+        match self.cause() {
             Cause::Kernel(errno) => line.print(&errno),
-            Cause::Limit { what, found, most } => {
-                line.text("too many ").text(what).text(": ").number(found).text(", at most ").number(most)
-            }
-            Cause::Text { at, problem } => line.text(problem).text(" at byte ").number(u64::from(at)),
-            Cause::Refused { field, problem } => line.text(field).text(": ").text(problem),
+            Cause::Limit { what, found, most } => line
+                .text("too many ")
+                .raw(what.to_bytes())
+                .text(": ")
+                .number(found.into())
+                .text(", at most ")
+                .number(most.into()),
+            Cause::Text { at, problem } => line.raw(problem.to_bytes()).text(" at byte ").number(at.into()),
+            Cause::Wrong { problem } => line.raw(problem.to_bytes()),
+            Cause::Refused { field, problem } => line.raw(field.to_bytes()).text(": ").raw(problem.to_bytes()),
             Cause::RefusedEntry { field, number, problem } => {
-                line.text(field).byte(b'[').number(u64::from(number)).text("]: ").text(problem)
+                line.raw(field.to_bytes()).byte(b'[').number(number.into()).text("]: ").raw(problem.to_bytes())
             }
             Cause::Step { number, errno } => line.text("step ").number(u64::from(number) + 1).text(": ").print(&errno),
         };

@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use crate::error::{Cause, Context, Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file;
 use crate::sys::machine::{self, HardwareTime};
@@ -33,13 +33,12 @@ fn set() -> Result<bool> {
         Ok(time) => time,
         // No such clock, or a node without a driver behind it.
         Err(Errno::NOENT | Errno::NXIO | Errno::NODEV) => return Ok(false),
-        Err(errno) => return Err(Error::kernel("read /dev/rtc0", errno)),
+        Err(errno) => return Err(Error::kernel(c"read /dev/rtc0", errno)),
     };
-    let cause = Cause::Refused { field: "/dev/rtc0", problem: "not a date" };
-    let hardware = seconds(&time).ok_or(Error { doing: "set from the hardware's", cause })?;
-    let behind = machine::clock_seconds().doing("read")? < hardware;
+    let hardware = seconds(&time).ok_or(Error::wrong(c"set from the hardware's", c"/dev/rtc0: not a date"))?;
+    let behind = machine::clock_seconds().doing(c"read")? < hardware;
     if behind {
-        machine::set_clock_seconds(hardware).doing("set")?;
+        machine::set_clock_seconds(hardware).doing(c"set")?;
     }
     Ok(behind)
 }

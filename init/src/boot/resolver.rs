@@ -25,21 +25,21 @@ fn make() -> Result<()> {
     let target = match file::read_link(c"/etc/resolv.conf", &mut buffer) {
         // A file, or nothing: the image wants nothing from us.
         Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
-        target => &*target.doing("read the link")?,
+        target => &*target.doing(c"read the link")?,
     };
     // A relative target begins where the link is.
     let start: &[u8] = if target.starts_with(b"/") { b"" } else { b"/etc/" };
     let mut path = PathBuffer::empty();
     for (at, _) in target.iter().enumerate().filter(|(at, byte)| *at > 0 && **byte == b'/') {
-        let folder = path.join(&[start, target.get(..at).unwrap_or_default()]).doing("make its folder")?;
-        file::make_directory(folder, FOLDER_MODE).doing("make its folder")?;
+        let folder = path.join(&[start, target.get(..at).unwrap_or_default()]).doing(c"make its folder")?;
+        file::make_directory(folder, FOLDER_MODE).doing(c"make its folder")?;
     }
-    create(path.join(&[start, target]).doing("make the file")?)
+    create(path.join(&[start, target]).doing(c"make the file")?)
 }
 
 fn create(path: &CStr) -> Result<()> {
     match file::open(CWD, path, Open::New) {
         Err(Errno::EXIST) => Ok(()),
-        result => result.map(drop).doing("make the file"),
+        result => result.map(drop).doing(c"make the file"),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::folder;
 use super::lines::{cut, lines};
-use crate::error::{Cause, Context, Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file::{self, CWD};
 use crate::sys::map::Map;
@@ -54,15 +54,15 @@ fn parse(line: &[u8]) -> Option<Setting<'_>> {
 fn write(setting: Setting) -> Result<()> {
     let mut buffer = PathBuffer::empty();
     let mut key = [0; 256];
-    let path = buffer.join(&[b"/proc/sys/", path(setting.key, &mut key)?]).doing("write")?;
-    file::write_file(path, setting.value).doing("write")
+    let path = buffer.join(&[b"/proc/sys/", path(setting.key, &mut key)?]).doing(c"write")?;
+    file::write_file(path, setting.value).doing(c"write")
 }
 
 /// The file of a key, below /proc/sys. The first separator counts, a dot or a slash; the other of the two then stands
 /// for itself, or rather for its counterpart: `net.ipv4.conf.eth0/1.forwarding` is `net/ipv4/conf/eth0.1/forwarding`.
 fn path<'a>(key: &[u8], buffer: &'a mut [u8; 256]) -> Result<&'a [u8]> {
-    let refused = |problem| Error { doing: "write", cause: Cause::Refused { field: "key", problem } };
-    let path = buffer.get_mut(..key.len()).ok_or(refused("longer than 256 bytes"))?;
+    let refused = |problem| Error::wrong(c"write", problem);
+    let path = buffer.get_mut(..key.len()).ok_or(refused(c"longer than 256 bytes"))?;
     let dotted = key.iter().find(|byte| matches!(byte, b'.' | b'/')) == Some(&b'.');
     for (to, from) in path.iter_mut().zip(key) {
         *to = match from {
@@ -72,7 +72,7 @@ fn path<'a>(key: &[u8], buffer: &'a mut [u8; 256]) -> Result<&'a [u8]> {
         };
     }
     if path.split(|byte| *byte == b'/').any(|part| matches!(part, b"" | b"." | b"..")) {
-        return Err(refused("not a path below /proc/sys"));
+        return Err(refused(c"not a path below /proc/sys"));
     }
     Ok(path)
 }

@@ -10,6 +10,8 @@ mod read;
 mod scan;
 mod schema;
 
+use core::ffi::CStr;
+
 use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
@@ -21,9 +23,9 @@ use spec::{Runtime, Spec};
 /// # Errors
 /// The text is too large, malformed, or asks for what pidone cannot do; or the arena is full, and then holds garbage.
 pub fn parse_config<'a>(text: &[u8], arena: &mut Arena<'a>) -> Result<(Spec<'a>, Warnings)> {
-    const DOING: &str = "read config.json";
+    const DOING: &CStr = c"read config.json";
     if text.len() > limits::CONFIG_BYTES_MAX {
-        return Err(Error::limit(DOING, "bytes", text.len(), limits::CONFIG_BYTES_MAX));
+        return Err(Error::limit(DOING, c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
     }
     let mut spec = Spec::default();
     let warnings = read::read(text, arena, DOING, &mut spec)?;
@@ -35,9 +37,9 @@ pub fn parse_config<'a>(text: &[u8], arena: &mut Arena<'a>) -> Result<(Spec<'a>,
 /// # Errors
 /// As [`parse_config`].
 pub fn parse_runtime<'a>(text: &[u8], arena: &mut Arena<'a>) -> Result<Runtime<'a>> {
-    const DOING: &str = "read runtime.json";
+    const DOING: &CStr = c"read runtime.json";
     if text.len() > limits::RUNTIME_BYTES_MAX {
-        return Err(Error::limit(DOING, "bytes", text.len(), limits::RUNTIME_BYTES_MAX));
+        return Err(Error::limit(DOING, c"bytes", text.len(), limits::RUNTIME_BYTES_MAX));
     }
     let mut runtime = Runtime::default();
     read::read(text, arena, DOING, &mut runtime)?;
@@ -57,13 +59,13 @@ pub struct Warning {
     /// Byte offset in the text: [`place`] tells where that is.
     pub at: u32,
     /// What is odd.
-    pub problem: &'static str,
+    pub problem: &'static CStr,
 }
 
 impl Warnings {
     /// The first ones.
     pub fn iter(&self) -> impl Iterator<Item = Warning> + '_ {
-        self.first.iter().take(self.count).map(|at| Warning { at: *at, problem: "unknown capability, ignored" })
+        self.first.iter().take(self.count).map(|at| Warning { at: *at, problem: c"unknown capability, ignored" })
     }
 
     /// How many more there were.
@@ -312,7 +314,7 @@ mod tests {
         for size in (0..20000).step_by(7) {
             match parse_config(SERVICE, &mut Arena::new(&mut region[..size])) {
                 Ok(_) => assert!(size > 2000),
-                Err(error) => assert!(matches!(error.cause, crate::error::Cause::Limit { .. })),
+                Err(error) => assert!(matches!(error.cause(), crate::error::Cause::Limit { .. })),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Where an offset of a text is, in the terms of whoever wrote the text.
 
+use core::ffi::CStr;
+
 use super::scan::{self, Decoded, Frame, Path};
 use crate::error::{Cause, Error};
 use crate::text::{Line, Print};
@@ -10,15 +12,15 @@ const KEY_BYTES_MAX: usize = 64;
 /// Prints a failure to read a text: `config.json: line 12, column 7: linux.resources.pids.limit: expected an integer`.
 /// `file` is the name of the text.
 pub fn print_error(line: &mut Line, file: &str, text: &[u8], error: &Error) {
-    match error.cause {
+    match error.cause() {
         Cause::Text { at, problem } => print_problem(line, file, text, at, problem),
         _ => error.print(line),
     }
 }
 
 /// Prints a problem with what is at an offset of a text, as [`print_error`] does.
-pub fn print_problem(line: &mut Line, file: &str, text: &[u8], at: u32, problem: &str) {
-    line.text(file).text(": ").print(&place(text, at)).text(": ").text(problem);
+pub fn print_problem(line: &mut Line, file: &str, text: &[u8], at: u32, problem: &CStr) {
+    line.text(file).text(": ").print(&place(text, at)).text(": ").raw(problem.to_bytes());
 }
 
 /// A place in a text.

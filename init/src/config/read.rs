@@ -19,7 +19,7 @@ use super::spec::Pair;
 use crate::abi::namespace::Namespace;
 use crate::abi::{capability, rlimit};
 use crate::arena::Arena;
-use crate::error::{Cause, Error, Result};
+use crate::error::{Error, Result};
 use crate::limits;
 
 /// A record that a JSON object is read into.
@@ -33,7 +33,7 @@ pub(super) trait Object<'a> {
 
 /// The names of an object's fields.
 pub(super) struct Fields {
-    /// All names in one string, each followed by `|`: a list of strings would be three times as large. First those that
+    /// All names in one string, each followed by a NUL: a list of strings would be three times as large. First those that
     /// are read, and of them the required ones, which begin with `missing `: so the problem is at hand when they are.
     /// Then those of the specification that pidone does not honour, refused unless they ask for nothing: with `!` unless
     /// empty, with `?` unless empty or zero.
@@ -43,13 +43,19 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    fn entries(&self) -> impl Iterator<Item = &'static [u8]> {
-        self.names.as_bytes().split(|byte| *byte == b'|').filter(|entry| !entry.is_empty())
+    fn entries(&self) -> impl Iterator<Item = &'static CStr> {
+        let mut rest = self.names.as_bytes();
+        core::iter::from_fn(move || {
+            let entry = CStr::from_bytes_until_nul(rest).ok()?;
+            rest = rest.get(entry.count_bytes() + 1..)?;
+            Some(entry)
+        })
     }
 
     /// What is to be done with the field of this name.
     fn find(&self, key: &str) -> Field {
         for (index, entry) in self.entries().enumerate() {
+            let entry = entry.to_bytes();
             let (name, field) = match entry.split_first() {
                 Some((b'!', name)) => (name, Field::Refused(Neutral::Empty)),
                 Some((b'?', name)) => (name, Field::Refused(Neutral::Zero)),
@@ -190,24 +196,26 @@ enum Shape {
 
 impl Slot<'_, '_> {
     /// What the value must be, in JSON's terms and in words.
-    fn expected(&self) -> (Shape, &'static str) {
+    fn expected(&self) -> (Shape, &'static CStr) {
         match self {
-            Slot::Text(_) | Slot::Word(_) => (Shape::Text, "expected a string"),
-            Slot::Flag(_) => (Shape::Flag, "expected true or false"),
-            Slot::Id(_) | Slot::OptionalId(_) => (Shape::Unsigned, "expected an integer from 0 to 4294967294"),
-            Slot::U32(_) | Slot::OptionalU32(_) => (Shape::Unsigned, "expected an integer from 0 to 4294967295"),
-            Slot::OptionalU16(_) => (Shape::Unsigned, "expected an integer from 0 to 65535"),
-            Slot::U64(_) | Slot::OptionalU64(_) => (Shape::Unsigned, "expected an integer from 0"),
-            Slot::OptionalI64(_) => (Shape::Signed, "expected an integer"),
-            Slot::Capability(_) => (Shape::Text, "expected the name of a capability"),
-            Slot::Rlimit(_) => (Shape::Text, "expected the name of a resource limit, such as RLIMIT_NOFILE"),
-            Slot::Namespace(_) => (Shape::Text, "expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
-            Slot::DeviceKind(_) => (Shape::Text, "expected one of b, c, u, p"),
-            Slot::RuleKind(_) => (Shape::Text, "expected one of a, b, c"),
-            Slot::Access(_) => (Shape::Text, "expected a string of the letters r, w, m"),
-            Slot::Object(_) | Slot::Pids(_) | Slot::BlockIo(_) | Slot::Nothing => (Shape::Object, "expected an object"),
-            Slot::List(_) => (Shape::List, "expected an array"),
-            Slot::Pairs(_) => (Shape::Object, "expected an object of strings"),
+            Slot::Text(_) | Slot::Word(_) => (Shape::Text, c"expected a string"),
+            Slot::Flag(_) => (Shape::Flag, c"expected true or false"),
+            Slot::Id(_) | Slot::OptionalId(_) => (Shape::Unsigned, c"expected an integer from 0 to 4294967294"),
+            Slot::U32(_) | Slot::OptionalU32(_) => (Shape::Unsigned, c"expected an integer from 0 to 4294967295"),
+            Slot::OptionalU16(_) => (Shape::Unsigned, c"expected an integer from 0 to 65535"),
+            Slot::U64(_) | Slot::OptionalU64(_) => (Shape::Unsigned, c"expected an integer from 0"),
+            Slot::OptionalI64(_) => (Shape::Signed, c"expected an integer"),
+            Slot::Capability(_) => (Shape::Text, c"expected the name of a capability"),
+            Slot::Rlimit(_) => (Shape::Text, c"expected the name of a resource limit, such as RLIMIT_NOFILE"),
+            Slot::Namespace(_) => (Shape::Text, c"expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
+            Slot::DeviceKind(_) => (Shape::Text, c"expected one of b, c, u, p"),
+            Slot::RuleKind(_) => (Shape::Text, c"expected one of a, b, c"),
+            Slot::Access(_) => (Shape::Text, c"expected a string of the letters r, w, m"),
+            Slot::Object(_) | Slot::Pids(_) | Slot::BlockIo(_) | Slot::Nothing => {
+                (Shape::Object, c"expected an object")
+            }
+            Slot::List(_) => (Shape::List, c"expected an array"),
+            Slot::Pairs(_) => (Shape::Object, c"expected an object of strings"),
         }
     }
 }
@@ -219,7 +227,7 @@ impl Slot<'_, '_> {
 pub(super) fn read<'a>(
     text: &[u8],
     arena: &mut Arena<'a>,
-    doing: &'static str,
+    doing: &'static CStr,
     object: &mut dyn Object<'a>,
 ) -> Result<Warnings> {
     let mut reading = Reading {
@@ -227,7 +235,7 @@ pub(super) fn read<'a>(
         arena,
         doing,
         spot: Spot { key: None, element: None },
-        expected: "",
+        expected: c"",
         failure: None,
         warnings: Warnings::default(),
         rlimits: 0,
@@ -249,11 +257,11 @@ pub(super) fn read<'a>(
 struct Reading<'c, 'a> {
     text: &'c [u8],
     arena: &'c mut Arena<'a>,
-    doing: &'static str,
+    doing: &'static CStr,
     /// The value that was begun last.
     spot: Spot,
     /// What it must be.
-    expected: &'static str,
+    expected: &'static CStr,
     /// Why reading stopped, if not because the value at `spot` is of the wrong kind.
     failure: Option<Error>,
     warnings: Warnings,
@@ -286,14 +294,14 @@ impl Spot {
 }
 
 impl<'a> Reading<'_, 'a> {
-    fn error(&self, at: usize, problem: &'static str) -> Error {
-        Error { doing: self.doing, cause: Cause::Text { at: u32::try_from(at).unwrap_or(u32::MAX), problem } }
+    fn error(&self, at: usize, problem: &'static CStr) -> Error {
+        Error::text(self.doing, at, problem)
     }
 
     /// Stops because of what is at an offset.
     #[cold]
     #[inline(never)]
-    fn stop(&mut self, at: usize, problem: &'static str) -> Stopped {
+    fn stop(&mut self, at: usize, problem: &'static CStr) -> Stopped {
         self.failure = Some(self.error(at, problem));
         Stopped
     }
@@ -362,7 +370,7 @@ impl<'a> Reading<'_, 'a> {
                 Field::Known(index) => {
                     let bit = 1_u32.wrapping_shl(index as u32);
                     if met & bit != 0 {
-                        return Err(self.stop(at, "given twice").in_serde());
+                        return Err(self.stop(at, c"given twice").in_serde());
                     }
                     met |= bit;
                     let spot = Spot { key: Some(at), element: None };
@@ -373,18 +381,17 @@ impl<'a> Reading<'_, 'a> {
                 }
                 Field::Refused(neutral) => {
                     if !is_neutral(self.text, scan::member_value(self.text, at), neutral) {
-                        return Err(self.stop(at, "not supported yet").in_serde());
+                        return Err(self.stop(at, c"not supported yet").in_serde());
                     }
                 }
-                Field::Unknown if fields.closed => return Err(self.stop(at, "unknown field").in_serde()),
+                Field::Unknown if fields.closed => return Err(self.stop(at, c"unknown field").in_serde()),
                 Field::Unknown => {}
             }
             members.next_value::<IgnoredAny>()?;
         }
         for (index, entry) in fields.entries().enumerate() {
-            if entry.starts_with(MISSING) && present & 1_u32.wrapping_shl(index as u32) == 0 {
-                let problem = core::str::from_utf8(entry).unwrap_or_default();
-                return Err(self.stop(start.offset(self.text), problem).in_serde());
+            if entry.to_bytes().starts_with(MISSING) && present & 1_u32.wrapping_shl(index as u32) == 0 {
+                return Err(self.stop(start.offset(self.text), entry).in_serde());
             }
         }
         Ok(true)
@@ -398,7 +405,7 @@ impl<'a> Reading<'_, 'a> {
         let at = self.spot.offset(self.text);
         let count = scan::children(self.text, at).count();
         if count > limits::PAIRS_MAX {
-            self.failure = Some(Error::limit(self.doing, "names in one object", count, limits::PAIRS_MAX));
+            self.failure = Some(Error::limit(self.doing, c"names in one object", count, limits::PAIRS_MAX));
             return Err(Stopped.in_serde());
         }
         let blank = Pair { name: c"", value: c"" };
@@ -413,7 +420,7 @@ impl<'a> Reading<'_, 'a> {
         *pairs = filled;
         for (index, (pair, key)) in pairs.iter().zip(scan::children(self.text, at)).enumerate() {
             if pairs.iter().take(index).any(|earlier| earlier.name == pair.name) {
-                return Err(self.stop(key, "given twice").in_serde());
+                return Err(self.stop(key, c"given twice").in_serde());
             }
         }
         Ok(count > 0)
@@ -466,7 +473,7 @@ impl<'a> Reading<'_, 'a> {
     fn once(&mut self, number: u8, set: impl Fn(&mut Self) -> &mut u32) -> Read<()> {
         let bit = 1_u32.wrapping_shl(u32::from(number));
         if *set(self) & bit != 0 {
-            return Err(self.stop(self.spot.offset(self.text), "given twice"));
+            return Err(self.stop(self.spot.offset(self.text), c"given twice"));
         }
         *set(self) |= bit;
         Ok(())

@@ -31,10 +31,10 @@ macro_rules! object {
                 const _: () = assert!(KNOWN <= 32, "the fields met are bits of a u32");
                 const FIELDS: Fields = Fields {
                     names: concat!(
-                        $("missing ", $required, "|",)*
-                        $($optional, "|",)*
-                        $($("!", $empty, "|",)*)?
-                        $($("?", $zero, "|",)*)?
+                        $("missing ", $required, "\0",)*
+                        $($optional, "\0",)*
+                        $($("!", $empty, "\0",)*)?
+                        $($("?", $zero, "\0",)*)?
                     ),
                     closed: object!(@closed $($closed)?),
                 };
@@ -310,7 +310,7 @@ record!(Interface<'a>, Interface { name: None, add: None, peer: None, create_in_
 /// `bindNS`: in the order of [`Namespace::ALL`], by the names of [`Namespace::proc_name`].
 impl<'a> Object<'a> for [Option<&'a CStr>; 7] {
     fn fields(&self) -> &'static Fields {
-        &Fields { names: "cgroup|ipc|mnt|net|pid|user|uts|", closed: true }
+        &Fields { names: "cgroup\0ipc\0mnt\0net\0pid\0user\0uts\0", closed: true }
     }
 
     fn slot(&mut self, index: usize) -> Slot<'_, 'a> {

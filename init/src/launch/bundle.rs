@@ -60,8 +60,8 @@ pub fn plan<'a, 't>(
 ) -> core::result::Result<Plan<'a>, Failure<'t>> {
     let plain = |error| Failure { error, text: None };
     let kernel = |doing| move |errno| plain(Error::kernel(doing, errno));
-    let bundle = file::open(CWD, identity.bundle, Open::Directory).map_err(kernel("open the bundle"))?;
-    let text = read(bundle.as_fd(), c"config.json", texts.config, limits::CONFIG_BYTES_MAX, "read config.json");
+    let bundle = file::open(CWD, identity.bundle, Open::Directory).map_err(kernel(c"open the bundle"))?;
+    let text = read(bundle.as_fd(), c"config.json", texts.config, limits::CONFIG_BYTES_MAX, c"read config.json");
     let text = text.map_err(plain)?;
     let blame = |error| Failure { error, text: Some((CONFIG, text)) };
     let (spec, warnings) = config::parse_config(text, arena).map_err(blame)?;
@@ -71,10 +71,10 @@ pub fn plan<'a, 't>(
             place::print_problem(line, CONFIG, text, warning.at, warning.problem);
         });
     }
-    let runtime = read(bundle.as_fd(), c"runtime.json", texts.runtime, limits::RUNTIME_BYTES_MAX, "read runtime.json");
+    let runtime = read(bundle.as_fd(), c"runtime.json", texts.runtime, limits::RUNTIME_BYTES_MAX, c"read runtime.json");
     let runtime = match runtime {
         // Most containers need nothing outside.
-        Err(Error { cause: Cause::Kernel(Errno::NOENT), .. }) => config::spec::Runtime::default(),
+        Err(error) if error.cause() == Cause::Kernel(Errno::NOENT) => config::spec::Runtime::default(),
         Err(error) => return Err(plain(error)),
         Ok(text) => {
             let blame = |error| Failure { error, text: Some((RUNTIME, text)) };
@@ -91,12 +91,12 @@ fn read<'t>(
     name: &CStr,
     buffer: &'t mut [u8],
     most: usize,
-    doing: &'static str,
+    doing: &'static CStr,
 ) -> crate::error::Result<&'t [u8]> {
     let text = file::open(bundle, name, Open::Read).and_then(|file| file::read_all(file.as_fd(), buffer));
     match text {
         Err(errno) => Err(Error::kernel(doing, errno)),
-        Ok(text) if text.len() > most => Err(Error::limit(doing, "bytes", text.len(), most)),
+        Ok(text) if text.len() > most => Err(Error::limit(doing, c"bytes", text.len(), most)),
         Ok(text) => Ok(text),
     }
 }

@@ -19,7 +19,7 @@ use rustix::fd::AsFd;
 use crate::abi::Errno;
 use crate::apply::{self, Applier};
 use crate::arena::Arena;
-use crate::error::{Cause, Error, Result};
+use crate::error::{Error, Result};
 use crate::launch::bundle::{Identity, Texts};
 use crate::launch::child::{Answer, Channel};
 use crate::log;
@@ -100,11 +100,11 @@ fn take_back<'p, 'a: 'p>(name: &CStr, arena: &mut Arena<'a>, steps: impl Iterato
 /// succeeded: those that may have to be taken back.
 fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut u16) -> Result<()> {
     perform(plan.before, 0, None, arena, done)?;
-    let output = output::open(request).map_err(|errno| Error::kernel("open the log files", errno))?;
-    let cgroup = apply::open_cgroup(plan.cgroup).map_err(|errno| Error::kernel("open the control group", errno))?;
-    let (ours, theirs) = child::channel().map_err(|errno| Error::kernel("make the launcher's channel", errno))?;
+    let output = output::open(request).map_err(|errno| Error::kernel(c"open the log files", errno))?;
+    let cgroup = apply::open_cgroup(plan.cgroup).map_err(|errno| Error::kernel(c"open the control group", errno))?;
+    let (ours, theirs) = child::channel().map_err(|errno| Error::kernel(c"make the launcher's channel", errno))?;
     let made = process::clone_container(plan.clone_flags, Some(cgroup.as_fd()), true);
-    match made.map_err(|errno| Error::kernel("make the container's process", errno))? {
+    match made.map_err(|errno| Error::kernel(c"make the container's process", errno))? {
         Fork::Child => {
             drop(ours);
             (request.announce)();
@@ -128,16 +128,16 @@ fn conduct<'a>(plan: &Plan<'a>, pid: Pid, channel: &Channel, arena: &mut Arena<'
     let mapping = plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count();
     let (maps, rest) = plan.after.split_at_checked(mapping).unwrap_or((&[], plan.after));
     perform(maps, first, Some(pid), arena, done)?;
-    channel.go().map_err(|errno| Error::kernel("start the container's process", errno))?;
+    channel.go().map_err(|errno| Error::kernel(c"start the container's process", errno))?;
     match channel.answer() {
         Answer::Ready => {}
-        Answer::Failed { number, errno } => return Err(step_failed(plan.before.len() + number, errno)),
-        Answer::Gone => return Err(Error::kernel("set the container up: its process was killed", Errno::CHILD)),
+        Answer::Failed { number, errno } => return Err(Error::step(plan.before.len() + number, errno)),
+        Answer::Gone => return Err(Error::kernel(c"set the container up: its process was killed", Errno::CHILD)),
     }
     perform(rest, first + mapping, Some(pid), arena, done)?;
-    channel.go().map_err(|errno| Error::kernel("start the container's program", errno))?;
+    channel.go().map_err(|errno| Error::kernel(c"start the container's program", errno))?;
     match channel.answer() {
-        Answer::Failed { number, errno } => Err(step_failed(plan.before.len() + number, errno)),
+        Answer::Failed { number, errno } => Err(Error::step(plan.before.len() + number, errno)),
         // The descriptor is close-on-exec: its end is the program's beginning.
         Answer::Ready | Answer::Gone => Ok(()),
     }
@@ -156,13 +156,8 @@ fn perform<'a>(
         applier.set_process(pid);
     }
     for (index, step) in steps.iter().enumerate() {
-        applier.apply(step).map_err(|errno| step_failed(first + index, errno))?;
+        applier.apply(step).map_err(|errno| Error::step(first + index, errno))?;
         *done = done.saturating_add(1);
     }
     Ok(())
-}
-
-/// Plans are bounded well below 65536 steps (`limits::STEPS_MAX`).
-fn step_failed(number: usize, errno: Errno) -> Error {
-    Error { doing: "launch", cause: Cause::Step { number: number as u16, errno } }
 }

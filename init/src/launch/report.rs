@@ -9,7 +9,7 @@ use crate::text::Line;
 /// `container web: step 14 of 31: mount proc on /proc (nosuid,nodev,noexec): EPERM (operation not permitted)`.
 pub fn write(line: &mut Line, name: &CStr, plan: &Plan, error: &Error) {
     line.text("container ").quoted(name.to_bytes()).text(": ");
-    let Cause::Step { number, errno } = error.cause else {
+    let Cause::Step { number, errno } = error.cause() else {
         line.print(error);
         return;
     };

@@ -15,19 +15,19 @@ const PERIOD_DEFAULT_US: u64 = 100_000;
 
 /// The container's own group, from the root of all groups.
 pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, arena: &mut Arena<'a>) -> Result<&'a CStr> {
-    let field = "linux.cgroupsPath";
+    let field = c"linux.cgroupsPath";
     let Some(given) = spec.linux.cgroups_path.filter(|path| !path.is_empty()) else {
         let path = arena.string(&[b"/", facts.section.group().as_bytes(), b"/", facts.name.to_bytes()])?;
         return path::join(arena, c"/", path);
     };
     if !path::is_absolute(given) && given.to_bytes().split(|byte| *byte == b':').count() == 3 {
-        return Err(Error::refused(field, "the form slice:prefix:name needs systemd, which is not there"));
+        return Err(Error::refused(field, c"the form slice:prefix:name needs systemd, which is not there"));
     }
     if path::goes_up(given) {
-        return Err(Error::refused(field, "must not contain `..`"));
+        return Err(Error::refused(field, c"must not contain `..`"));
     }
     if path::same(given, c"/") {
-        return Err(Error::refused(field, "must not be the root of all groups"));
+        return Err(Error::refused(field, c"must not be the root of all groups"));
     }
     path::join(arena, c"/", given)
 }
@@ -36,7 +36,7 @@ pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, arena: &mut Arena<'a
 pub(super) fn runtime_groups<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
     for (number, group) in request.runtime.cgroups.iter().enumerate() {
         if path::goes_up(group) || path::same(group, c"/") {
-            return Err(Error::refused_entry("runtime.json: cgroups", number, "must be a path without `..`"));
+            return Err(Error::refused_entry(c"runtime.json: cgroups", number, c"must be a path without `..`"));
         }
         let path = path::join(to.arena, c"/", group)?;
         to.push(Step::MakeCgroup { path })?;
@@ -74,9 +74,9 @@ enum Value {
 
 impl<'a> Files<'_, '_, 'a> {
     fn memory(&mut self, resources: &Resources) -> Result<()> {
-        let (limit_field, swap_field) = ("linux.resources.memory.limit", "linux.resources.memory.swap");
+        let (limit_field, swap_field) = (c"linux.resources.memory.limit", c"linux.resources.memory.swap");
         let limit = amount(limit_field, resources.memory.limit)?;
-        let reservation = amount("linux.resources.memory.reservation", resources.memory.reservation)?;
+        let reservation = amount(c"linux.resources.memory.reservation", resources.memory.reservation)?;
         // v1 counts memory and swap together, v2 swap alone.
         let swap = match (amount(swap_field, resources.memory.swap)?, limit) {
             (None, _) => None,
@@ -85,13 +85,13 @@ impl<'a> Files<'_, '_, 'a> {
                 Some(Value::Number(both - memory))
             }
             (Some(_), Some(Value::Number(_))) => {
-                return Err(Error::refused(swap_field, "must not be less than memory.limit, which it includes"));
+                return Err(Error::refused(swap_field, c"must not be less than memory.limit, which it includes"));
             }
-            (Some(_), _) => return Err(Error::refused(swap_field, "needs a memory.limit, which it includes")),
+            (Some(_), _) => return Err(Error::refused(swap_field, c"needs a memory.limit, which it includes")),
         };
         self.value(Controllers::MEMORY, swap_field, c"memory.swap.max", swap)?;
         self.value(Controllers::MEMORY, limit_field, c"memory.max", limit)?;
-        self.value(Controllers::MEMORY, "linux.resources.memory.reservation", c"memory.low", reservation)
+        self.value(Controllers::MEMORY, c"linux.resources.memory.reservation", c"memory.low", reservation)
     }
 
     fn cpu(&mut self, resources: &Resources<'a>) -> Result<()> {
@@ -99,21 +99,21 @@ impl<'a> Files<'_, '_, 'a> {
         // cpu-v1 itself brings shares into this range. 0 is unset.
         let shares = cpu.shares.filter(|shares| *shares != 0).map(|shares| shares.clamp(2, 262_144));
         let weight = shares.map(|shares| Value::Number(1 + (shares - 2) * 9999 / 262_142));
-        self.value(Controllers::CPU, "linux.resources.cpu.shares", c"cpu.weight", weight)?;
+        self.value(Controllers::CPU, c"linux.resources.cpu.shares", c"cpu.weight", weight)?;
         if let Some(idle) = cpu.idle {
             if !(0..=1).contains(&idle) {
-                return Err(Error::refused("linux.resources.cpu.idle", "must be 0 or 1"));
+                return Err(Error::refused(c"linux.resources.cpu.idle", c"must be 0 or 1"));
             }
             // After the weight, which an idle group refuses.
             let idle = Some(Value::Number(idle.unsigned_abs()));
-            self.value(Controllers::CPU, "linux.resources.cpu.idle", c"cpu.idle", idle)?;
+            self.value(Controllers::CPU, c"linux.resources.cpu.idle", c"cpu.idle", idle)?;
         }
         self.bandwidth(resources)?;
         // After the quota, which it must not exceed.
         let burst = cpu.burst.map(Value::Number);
-        self.value(Controllers::CPU, "linux.resources.cpu.burst", c"cpu.max.burst", burst)?;
-        self.list("linux.resources.cpu.cpus", c"cpuset.cpus", cpu.cpus)?;
-        self.list("linux.resources.cpu.mems", c"cpuset.mems", cpu.mems)
+        self.value(Controllers::CPU, c"linux.resources.cpu.burst", c"cpu.max.burst", burst)?;
+        self.list(c"linux.resources.cpu.cpus", c"cpuset.cpus", cpu.cpus)?;
+        self.list(c"linux.resources.cpu.mems", c"cpuset.mems", cpu.mems)
     }
 
     fn bandwidth(&mut self, resources: &Resources) -> Result<()> {
@@ -126,7 +126,7 @@ impl<'a> Files<'_, '_, 'a> {
         if !self.available.has(Controllers::CPU) && quota.is_none() {
             return Ok(());
         }
-        self.need(Controllers::CPU, "linux.resources.cpu.quota")?;
+        self.need(Controllers::CPU, c"linux.resources.cpu.quota")?;
         let period = period.unwrap_or(PERIOD_DEFAULT_US);
         let text = self.to.text(|line| {
             match quota {
@@ -138,7 +138,7 @@ impl<'a> Files<'_, '_, 'a> {
         self.write(c"cpu.max", text)
     }
 
-    fn list(&mut self, field: &'static str, file: &'static CStr, list: Option<&'a CStr>) -> Result<()> {
+    fn list(&mut self, field: &'static CStr, file: &'static CStr, list: Option<&'a CStr>) -> Result<()> {
         let Some(list) = list.filter(|list| !list.is_empty()) else { return Ok(()) };
         self.need(Controllers::CPUSET, field)?;
         self.write(file, list)
@@ -149,14 +149,14 @@ impl<'a> Files<'_, '_, 'a> {
             Ok(0) | Err(_) => Value::Max,
             Ok(limit) => Value::Number(limit),
         });
-        self.value(Controllers::PIDS, "linux.resources.pids.limit", c"pids.max", limit)
+        self.value(Controllers::PIDS, c"linux.resources.pids.limit", c"pids.max", limit)
     }
 
     fn block_io(&mut self, resources: &Resources, bfq: bool) -> Result<()> {
-        let field = "linux.resources.blockIO.weight";
+        let field = c"linux.resources.blockIO.weight";
         let Some(weight) = resources.block_io_weight.filter(|weight| *weight != 0) else { return Ok(()) };
         if !(10..=1000).contains(&weight) {
-            return Err(Error::refused(field, "must be from 10 to 1000"));
+            return Err(Error::refused(field, c"must be from 10 to 1000"));
         }
         let weight = u64::from(weight);
         // BFQ has kept the range of v1; io.weight goes from 1 to 10000.
@@ -166,10 +166,10 @@ impl<'a> Files<'_, '_, 'a> {
     }
 
     fn hugepages(&mut self, resources: &Resources<'a>) -> Result<()> {
-        let field = "linux.resources.hugepageLimits";
+        let field = c"linux.resources.hugepageLimits";
         for (number, limit) in resources.hugepage_limits.iter().enumerate() {
             if !is_page_size(limit.page_size.to_bytes()) {
-                return Err(Error::refused_entry(field, number, "pageSize: must be like 64KB, 2MB or 1GB"));
+                return Err(Error::refused_entry(field, number, c"pageSize: must be like 64KB, 2MB or 1GB"));
             }
             self.need(Controllers::HUGETLB, field)?;
             let file = self.to.arena.string(&[b"hugetlb.", limit.page_size.to_bytes(), b".max"])?;
@@ -183,21 +183,21 @@ impl<'a> Files<'_, '_, 'a> {
 
     /// Any file by its name, with a write for each line.
     fn unified(&mut self, resources: &Resources<'a>) -> Result<()> {
-        let field = "linux.resources.unified";
+        let field = c"linux.resources.unified";
         for (number, pair) in resources.unified.iter().enumerate() {
             let refused = |problem| Error::refused_entry(field, number, problem);
             let name = pair.name.to_bytes();
             if name.contains(&b'/') || name.windows(2).any(|pair| pair == b"..") {
-                return Err(refused("must be a file's name, without `/` and `..`"));
+                return Err(refused(c"must be a file's name, without `/` and `..`"));
             }
             let controller = name.split(|byte| *byte == b'.').next().unwrap_or(&[]);
             if controller == b"cgroup" {
                 // The others move, stop and kill processes, or change who has which controller.
                 if !name.starts_with(b"cgroup.max.") {
-                    return Err(refused("of cgroup's own files, only cgroup.max.depth and cgroup.max.descendants"));
+                    return Err(refused(c"of cgroup's own files, only cgroup.max.depth and cgroup.max.descendants"));
                 }
             } else {
-                let controller = Controllers::named(controller).ok_or(refused("names no controller known"))?;
+                let controller = Controllers::named(controller).ok_or(refused(c"names no controller known"))?;
                 if !self.available.has(controller) {
                     return Err(refused(controller.missing()));
                 }
@@ -214,7 +214,7 @@ impl<'a> Files<'_, '_, 'a> {
     fn value(
         &mut self,
         controller: Controllers,
-        field: &'static str,
+        field: &'static CStr,
         file: &'static CStr,
         value: Option<Value>,
     ) -> Result<()> {
@@ -232,7 +232,7 @@ impl<'a> Files<'_, '_, 'a> {
         }
     }
 
-    fn need(&self, controller: Controllers, field: &'static str) -> Result<()> {
+    fn need(&self, controller: Controllers, field: &'static CStr) -> Result<()> {
         if self.available.has(controller) { Ok(()) } else { Err(Error::refused(field, controller.missing())) }
     }
 
@@ -242,13 +242,13 @@ impl<'a> Files<'_, '_, 'a> {
 }
 
 /// An amount as v1 has it: 0 is unset, -1 is unlimited.
-fn amount(field: &'static str, amount: Option<i64>) -> Result<Option<Value>> {
+fn amount(field: &'static CStr, amount: Option<i64>) -> Result<Option<Value>> {
     match amount {
         None | Some(0) => Ok(None),
         Some(-1) => Ok(Some(Value::Max)),
         Some(amount) => match u64::try_from(amount) {
             Ok(amount) => Ok(Some(Value::Number(amount))),
-            Err(_) => Err(Error::refused(field, "must not be negative, but for -1, unlimited")),
+            Err(_) => Err(Error::refused(field, c"must not be negative, but for -1, unlimited")),
         },
     }
 }

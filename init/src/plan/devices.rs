@@ -12,7 +12,7 @@ use crate::plan::options::Options;
 use crate::plan::step::{Attributes, Bind, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, path};
 
-const NODES: &str = "linux.devices";
+const NODES: &CStr = c"linux.devices";
 
 /// runtime-spec `config-linux.md#default-devices`: path, major, minor. All are character devices for everybody.
 static DEFAULT_NODES: &[(&CStr, u32, u32)] = &[
@@ -99,16 +99,16 @@ fn node<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, node: DeviceNode<
     to.push(Step::MakeDevice(node))
 }
 
-fn wanted<'a>(device: &Device<'a>) -> core::result::Result<DeviceNode<'a>, &'static str> {
-    let path = device.path.filter(|path| path::is_absolute(path)).ok_or("path: required, and must be absolute")?;
+fn wanted<'a>(device: &Device<'a>) -> core::result::Result<DeviceNode<'a>, &'static CStr> {
+    let path = device.path.filter(|path| path::is_absolute(path)).ok_or(c"path: required, and must be absolute")?;
     if path::goes_up(path) || path.to_bytes().ends_with(b"/") {
-        return Err("path: must be the path of a file, without `..`");
+        return Err(c"path: must be the path of a file, without `..`");
     }
     let kind = match device.kind {
         b'c' | b'u' => DeviceKind::Character,
         b'b' => DeviceKind::Block,
         b'p' => DeviceKind::Fifo,
-        _ => return Err("type: must be b, c, u or p"),
+        _ => return Err(c"type: must be b, c, u or p"),
     };
     let (major, minor) = if kind == DeviceKind::Fifo {
         (0, 0)
@@ -116,7 +116,7 @@ fn wanted<'a>(device: &Device<'a>) -> core::result::Result<DeviceNode<'a>, &'sta
         // The kernel has 12 bits of major number and 20 of minor number: linux/kdev_t.h.
         let major = device.major.and_then(|number| u32::try_from(number).ok()).filter(|number| *number < 1 << 12);
         let minor = device.minor.and_then(|number| u32::try_from(number).ok()).filter(|number| *number < 1 << 20);
-        (major.ok_or("major: required, from 0 to 4095")?, minor.ok_or("minor: required, from 0 to 1048575")?)
+        (major.ok_or(c"major: required, from 0 to 4095")?, minor.ok_or(c"minor: required, from 0 to 1048575")?)
     };
     Ok(DeviceNode {
         at: Place::container(path),
@@ -175,15 +175,15 @@ struct Match {
 }
 
 impl Match {
-    fn read(rule: &DeviceRule) -> core::result::Result<Match, &'static str> {
+    fn read(rule: &DeviceRule) -> core::result::Result<Match, &'static CStr> {
         let kind = match rule.kind {
             None | Some(b'a') => None,
             Some(b'b') => Some(1),
             Some(b'c') => Some(2),
-            Some(_) => return Err("type: must be a, b or c"),
+            Some(_) => return Err(c"type: must be a, b or c"),
         };
-        let major = number(rule.major).ok_or("major: must be a device number, or -1 for any")?;
-        let minor = number(rule.minor).ok_or("minor: must be a device number, or -1 for any")?;
+        let major = number(rule.major).ok_or(c"major: must be a device number, or -1 for any")?;
+        let minor = number(rule.minor).ok_or(c"minor: must be a device number, or -1 for any")?;
         // Absent is all.
         let access = if rule.access == 0 { ALL } else { rule.access };
         let bit = |from: u8, to: i32| if access & from != 0 { to } else { 0 };
@@ -221,7 +221,7 @@ fn compile<'a>(rules: &[DeviceRule], arena: &mut Arena<'a>) -> Result<Option<&'a
     let defaults = DEFAULT_RULES.iter().rev().map(|rule| (None, rule));
     let mut last = false;
     for (number, rule) in defaults.chain(own) {
-        let refused = |problem| Error::refused_entry("linux.resources.devices", number.unwrap_or(0), problem);
+        let refused = |problem| Error::refused_entry(c"linux.resources.devices", number.unwrap_or(0), problem);
         let rule = Match::read(rule).map_err(refused)?;
         // Rules before one that decides everything are only checked.
         if last {

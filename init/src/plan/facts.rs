@@ -56,16 +56,16 @@ impl Section {
 pub struct Controllers(u16);
 
 /// A controller: its name, and what is said when it is missing.
-static NAMES: [(&[u8], &str); 9] = [
-    (b"cpuset", "the kernel has no cpuset controller"),
-    (b"cpu", "the kernel has no cpu controller"),
-    (b"io", "the kernel has no io controller"),
-    (b"memory", "the kernel has no memory controller"),
-    (b"hugetlb", "the kernel has no hugetlb controller"),
-    (b"pids", "the kernel has no pids controller"),
-    (b"rdma", "the kernel has no rdma controller"),
-    (b"misc", "the kernel has no misc controller"),
-    (b"dmem", "the kernel has no dmem controller"),
+static NAMES: [(&[u8], &CStr); 9] = [
+    (b"cpuset", c"the kernel has no cpuset controller"),
+    (b"cpu", c"the kernel has no cpu controller"),
+    (b"io", c"the kernel has no io controller"),
+    (b"memory", c"the kernel has no memory controller"),
+    (b"hugetlb", c"the kernel has no hugetlb controller"),
+    (b"pids", c"the kernel has no pids controller"),
+    (b"rdma", c"the kernel has no rdma controller"),
+    (b"misc", c"the kernel has no misc controller"),
+    (b"dmem", c"the kernel has no dmem controller"),
 ];
 
 impl Controllers {
@@ -107,8 +107,8 @@ impl Controllers {
     }
 
     /// What to say when this one controller is missing.
-    pub(super) fn missing(self) -> &'static str {
-        NAMES.get(self.0.trailing_zeros() as usize).map_or("the kernel has no such controller", |(_, problem)| problem)
+    pub(super) fn missing(self) -> &'static CStr {
+        NAMES.get(self.0.trailing_zeros() as usize).map_or(c"the kernel has no such controller", |(_, problem)| problem)
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
             assert!(all.has(one));
             assert!(!Controllers::listed(b"").has(one));
         }
-        assert_eq!(Controllers::MEMORY.missing(), "the kernel has no memory controller");
+        assert_eq!(Controllers::MEMORY.missing(), c"the kernel has no memory controller");
         assert_eq!(Controllers::listed(b"memory"), Controllers::MEMORY);
         assert_eq!(Controllers::listed(b"cpuset pids"), Controllers::CPUSET.and(Controllers::PIDS));
     }

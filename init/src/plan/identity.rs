@@ -16,7 +16,7 @@ const UMASK: u32 = 0o022;
 pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
     let Some(score) = request.process.oom_score_adj else { return Ok(()) };
     if !(-1000..=1000).contains(&score) {
-        return Err(Error::refused("process.oomScoreAdj", "must be from -1000 to 1000"));
+        return Err(Error::refused(c"process.oomScoreAdj", c"must be from -1000 to 1000"));
     }
     let text = to.text(|line| {
         line.signed(score);
@@ -53,15 +53,15 @@ pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_,
 
 /// The working directory.
 pub(super) fn directory<'a>(process: &Process<'a>) -> Result<&'a CStr> {
-    let directory = process.cwd.ok_or(Error::refused("process.cwd", "required"))?;
-    if path::is_absolute(directory) { Ok(directory) } else { Err(Error::refused("process.cwd", "must be absolute")) }
+    let directory = process.cwd.ok_or(Error::refused(c"process.cwd", c"required"))?;
+    if path::is_absolute(directory) { Ok(directory) } else { Err(Error::refused(c"process.cwd", c"must be absolute")) }
 }
 
 /// That no type is listed twice is proven by the parser.
 fn rlimits<'a>(process: &Process, to: &mut Steps<'_, 'a>) -> Result<()> {
     for (number, limit) in process.rlimits.iter().enumerate() {
         if limit.soft > limit.hard {
-            return Err(Error::refused_entry("process.rlimits", number, "soft: must not be more than hard"));
+            return Err(Error::refused_entry(c"process.rlimits", number, c"soft: must not be more than hard"));
         }
         to.push(Step::SetRlimit(*limit))?;
     }
@@ -80,20 +80,20 @@ fn capabilities(request: &Request) -> Result<Capabilities> {
         ambient: wanted.ambient & known,
     };
     if sets.effective & !sets.permitted != 0 {
-        return Err(Error::refused("process.capabilities.effective", "must all be in permitted, too"));
+        return Err(Error::refused(c"process.capabilities.effective", c"must all be in permitted, too"));
     }
     if sets.inheritable & !sets.bounding != 0 {
-        return Err(Error::refused("process.capabilities.inheritable", "must all be in bounding, too"));
+        return Err(Error::refused(c"process.capabilities.inheritable", c"must all be in bounding, too"));
     }
     if sets.ambient & !(sets.permitted & sets.inheritable) != 0 {
-        return Err(Error::refused("process.capabilities.ambient", "must all be in permitted and inheritable, too"));
+        return Err(Error::refused(c"process.capabilities.ambient", c"must all be in permitted and inheritable, too"));
     }
     Ok(sets)
 }
 
 fn program<'a>(process: &Process<'a>, arena: &mut Arena<'a>) -> Result<Program<'a>> {
     if process.args.first().is_none_or(|program| program.is_empty()) {
-        return Err(Error::refused("process.args", "required, and the first must not be empty"));
+        return Err(Error::refused(c"process.args", c"required, and the first must not be empty"));
     }
     Ok(Program { arguments: process.args, environment: environment(process.env, arena)? })
 }
@@ -105,7 +105,7 @@ fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> Result<&'a [&'a
     let slots = pairs.len().saturating_mul(2).next_power_of_two();
     let table = arena.bytes(slots.saturating_mul(SLOT))?;
     for (position, pair) in pairs.iter().enumerate() {
-        let name = name_of(pair).ok_or(Error::refused_entry("process.env", position, "must be NAME=value"))?;
+        let name = name_of(pair).ok_or(Error::refused_entry(c"process.env", position, c"must be NAME=value"))?;
         if let Some(slot) = slot_of(table, name, pairs) {
             // Zero is an empty slot.
             slot.copy_from_slice(&(position as u32 + 1).to_ne_bytes());
@@ -173,7 +173,7 @@ mod tests {
         for wrong in [c"PATH", c"", c"=x"] {
             let mut arena = Arena::new(&mut region);
             let error = environment(&[c"A=1", wrong], &mut arena).unwrap_err();
-            assert_eq!(error, Error::refused_entry("process.env", 1, "must be NAME=value"));
+            assert_eq!(error, Error::refused_entry(c"process.env", 1, c"must be NAME=value"));
         }
     }
 

@@ -40,7 +40,7 @@ pub use rootfs::volume;
 /// What is refused, by the name of its field; a bound that was passed.
 pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena: &mut Arena<'a>) -> Result<Plan<'a>> {
     check_version(spec.oci_version)?;
-    let process = spec.process.as_ref().ok_or(Error::refused("process", "required"))?;
+    let process = spec.process.as_ref().ok_or(Error::refused(c"process", c"required"))?;
     let root = rootfs::root_path(spec, facts, arena)?;
     let request = Request {
         spec,
@@ -158,7 +158,7 @@ impl<'s, 'a> Steps<'s, 'a> {
 
     fn push(&mut self, step: Step<'a>) -> Result<()> {
         let most = limits::STEPS_MAX;
-        self.room = self.room.checked_sub(1).ok_or(Error::limit("plan the container", "steps", most + 1, most))?;
+        self.room = self.room.checked_sub(1).ok_or(Error::limit(c"plan the container", c"steps", most + 1, most))?;
         self.arena.push(&mut self.list, step)
     }
 
@@ -194,16 +194,16 @@ fn collect<'a>(
 
 /// semver.org: anything that begins with a version 1 is compatible.
 fn check_version(version: Option<&CStr>) -> Result<()> {
-    let version = version.ok_or(Error::refused("ociVersion", "required"))?.to_bytes();
+    let version = version.ok_or(Error::refused(c"ociVersion", c"required"))?.to_bytes();
     let core = version.split(|byte| matches!(byte, b'-' | b'+')).next().unwrap_or(&[]);
     let mut numbers = core.split(|byte| *byte == b'.');
     let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
     let major = numbers.next();
     if !(major.is_some_and(is_number) && numbers.clone().all(is_number) && numbers.count() == 2) {
-        return Err(Error::refused("ociVersion", "not a version: MAJOR.MINOR.PATCH"));
+        return Err(Error::refused(c"ociVersion", c"not a version: MAJOR.MINOR.PATCH"));
     }
     if major != Some(b"1") {
-        return Err(Error::refused("ociVersion", "this version of the specification is not supported, but 1.x is"));
+        return Err(Error::refused(c"ociVersion", c"this version of the specification is not supported, but 1.x is"));
     }
     Ok(())
 }
@@ -220,6 +220,6 @@ mod tests {
         for version in [c"", c"1", c"1.0", c"1.0.0.0", c"0.6.0", c"2.0.0", c"11.0.0", c"1.x.0", c"v1.0.0", c"1..0"] {
             assert!(check_version(Some(version)).is_err(), "{version:?}");
         }
-        assert_eq!(check_version(None), Err(Error::refused("ociVersion", "required")));
+        assert_eq!(check_version(None), Err(Error::refused(c"ociVersion", c"required")));
     }
 }

@@ -20,10 +20,10 @@ pub(super) enum Where {
 }
 
 impl Where {
-    fn refused(self, number: usize, problem: &'static str) -> Error {
+    fn refused(self, number: usize, problem: &'static CStr) -> Error {
         let list = match self {
-            Where::Machine => "runtime.json: mounts",
-            Where::Container => "mounts",
+            Where::Machine => c"runtime.json: mounts",
+            Where::Container => c"mounts",
         };
         Error::refused_entry(list, number, problem)
     }
@@ -60,9 +60,9 @@ pub(super) fn make_readonly<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
 }
 
 fn container_place<'a>(to: &mut Steps<'_, 'a>, number: usize, mount: &Mount<'a>) -> Result<Place<'a>> {
-    let target = mount.destination.ok_or(Where::Container.refused(number, "destination: required"))?;
+    let target = mount.destination.ok_or(Where::Container.refused(number, c"destination: required"))?;
     if path::same(target, c"/") {
-        return Err(Where::Container.refused(number, "destination: must not be the root itself"));
+        return Err(Where::Container.refused(number, c"destination: must not be the root itself"));
     }
     Ok(Place::container(if path::is_absolute(target) { target } else { path::join(to.arena, c"/", target)? }))
 }
@@ -85,10 +85,10 @@ pub(super) fn one<'a>(
     }
     if let Some(recursive) = bind {
         if is_file_system_changed {
-            return Err(place.refused(number, "options: unknown for a bind mount"));
+            return Err(place.refused(number, c"options: unknown for a bind mount"));
         }
         let source = mount.source.filter(|source| !source.is_empty());
-        let source = source.ok_or(place.refused(number, "source: required for a bind mount"))?;
+        let source = source.ok_or(place.refused(number, c"source: required for a bind mount"))?;
         let base = if path::is_absolute(source) { c"/" } else { request.facts.bundle };
         let source = path::join(to.arena, base, source)?;
         return bind_with(to, source, target, recursive, &options);
@@ -97,7 +97,7 @@ pub(super) fn one<'a>(
         if options.attributes.propagation != 0 && !is_file_system_changed {
             return change(to, target, &options);
         }
-        return Err(place.refused(number, "type: required unless it is a bind mount"));
+        return Err(place.refused(number, c"type: required unless it is a bind mount"));
     };
     if place == Where::Container && !options.remount {
         let is_cgroup = kind == c"cgroup" || kind == c"cgroup2";

@@ -9,7 +9,7 @@ use crate::plan::facts::Facts;
 use crate::plan::step::Step;
 use crate::plan::{Request, Steps, path};
 
-const LIST: &str = "linux.namespaces";
+const LIST: &CStr = c"linux.namespaces";
 
 /// A container's namespaces. What is neither new nor joined is shared with the machine.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ impl<'a> Namespaces<'a> {
             match entry.path.filter(|path| !path.is_empty()) {
                 None => namespaces.new |= entry.kind.flag(),
                 Some(file) if !path::is_absolute(file) => {
-                    return Err(Error::refused_entry(LIST, number, "path: must be absolute"));
+                    return Err(Error::refused_entry(LIST, number, c"path: must be absolute"));
                 }
                 Some(_) if entry.kind == Namespace::User && facts.user_namespace_is_own => {}
                 Some(file) => {
@@ -47,7 +47,7 @@ impl<'a> Namespaces<'a> {
     fn add_user_namespace(&mut self, spec: &Spec) -> Result<()> {
         let (uids, gids) = (spec.linux.uid_mappings, spec.linux.gid_mappings);
         if self.joined(Namespace::User).is_some() && !(uids.is_empty() && gids.is_empty()) {
-            return Err(Error::refused("linux.uidMappings", "a joined user namespace has its mappings already"));
+            return Err(Error::refused(c"linux.uidMappings", c"a joined user namespace has its mappings already"));
         }
         if !(uids.is_empty() && gids.is_empty()) {
             self.new |= Namespace::User.flag();
@@ -56,31 +56,31 @@ impl<'a> Namespaces<'a> {
             return Ok(());
         }
         let user = spec.process.map(|process| process.user).unwrap_or_default();
-        check_mappings("linux.uidMappings", uids, &[user.uid])?;
-        check_mappings("linux.gidMappings", gids, &[user.gid])?;
-        check_mappings("linux.gidMappings", gids, user.additional_gids)
+        check_mappings(c"linux.uidMappings", uids, &[user.uid])?;
+        check_mappings(c"linux.gidMappings", gids, &[user.gid])?;
+        check_mappings(c"linux.gidMappings", gids, user.additional_gids)
     }
 
     fn check_together(&self, spec: &Spec) -> Result<()> {
-        let needed = "needed in a container with a user namespace of its own";
+        let needed = c"needed in a container with a user namespace of its own";
         if self.is_new(Namespace::User) && !self.is_new(Namespace::Mount) {
-            return Err(Error::refused("linux.namespaces: mount", needed));
+            return Err(Error::refused(c"linux.namespaces: mount", needed));
         }
         if self.joined(Namespace::User).is_some() {
             // They would belong to the machine's user namespace, and the container could not even mount in them.
             if self.new & !Namespace::Cgroup.flag() != 0 {
-                return Err(Error::refused(LIST, "new namespaces in a joined user namespace are not supported yet"));
+                return Err(Error::refused(LIST, c"new namespaces in a joined user namespace are not supported yet"));
             }
             if self.joined(Namespace::Mount).is_none() {
                 return Err(Error::refused(
-                    "linux.namespaces: mount",
-                    "must be joined together with the user namespace",
+                    c"linux.namespaces: mount",
+                    c"must be joined together with the user namespace",
                 ));
             }
         }
         if !self.is_own(Namespace::Uts) {
-            let problem = "the container has no uts namespace of its own";
-            for (field, name) in [("hostname", spec.hostname), ("domainname", spec.domainname)] {
+            let problem = c"the container has no uts namespace of its own";
+            for (field, name) in [(c"hostname", spec.hostname), (c"domainname", spec.domainname)] {
                 if name.is_some_and(|name| !name.is_empty()) {
                     return Err(Error::refused(field, problem));
                 }
@@ -128,8 +128,8 @@ pub(super) fn join_before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>)
         && namespaces.joined(Namespace::Network).is_some()
         && !request.runtime.interfaces.is_empty();
     if network_moves {
-        let problem = "not supported with a new user namespace in a joined network namespace";
-        return Err(Error::refused("runtime.json: interfaces", problem));
+        let problem = c"not supported with a new user namespace in a joined network namespace";
+        return Err(Error::refused(c"runtime.json: interfaces", problem));
     }
     join(request, to, true)
 }
@@ -169,7 +169,7 @@ pub(super) fn bind<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Res
     for (kind, file) in Namespace::ALL.into_iter().zip(request.runtime.bind_namespaces) {
         let Some(file) = file.filter(|file| !file.is_empty()) else { continue };
         if path::goes_up(file) {
-            return Err(Error::refused("runtime.json: bindNS", "a path must not contain `..`"));
+            return Err(Error::refused(c"runtime.json: bindNS", c"a path must not contain `..`"));
         }
         let path = path::join(to.arena, c"/", file)?;
         if request.facts.again {
@@ -181,18 +181,18 @@ pub(super) fn bind<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Res
     Ok(())
 }
 
-fn check_mappings(field: &'static str, mappings: &[IdMapping], ids: &[u32]) -> Result<()> {
+fn check_mappings(field: &'static CStr, mappings: &[IdMapping], ids: &[u32]) -> Result<()> {
     let is_mapped = |id: u32| {
         mappings.iter().any(|mapping| id.checked_sub(mapping.container_id).is_some_and(|offset| offset < mapping.size))
     };
     if mappings.is_empty() {
-        return Err(Error::refused(field, "required with a user namespace"));
+        return Err(Error::refused(field, c"required with a user namespace"));
     }
     if !is_mapped(0) {
-        return Err(Error::refused(field, "the container's id 0 must be mapped: it sets the container up"));
+        return Err(Error::refused(field, c"the container's id 0 must be mapped: it sets the container up"));
     }
     if !ids.iter().all(|id| is_mapped(*id)) {
-        return Err(Error::refused(field, "an id of process.user is not mapped"));
+        return Err(Error::refused(field, c"an id of process.user is not mapped"));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::step::{InterfaceStep, Origin, Step};
 use crate::plan::{Request, Steps};
 
-const LIST: &str = "runtime.json: interfaces";
+const LIST: &CStr = c"runtime.json: interfaces";
 
 /// netdevice(7): IFNAMSIZ, without the final NUL.
 const NAME_BYTES_MAX: usize = 15;
@@ -17,17 +17,17 @@ const NAME_BYTES_MAX: usize = 15;
 pub(super) fn interfaces<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
     let interfaces = request.runtime.interfaces;
     if !interfaces.is_empty() && !request.namespaces.is_own(Namespace::Network) {
-        return Err(Error::refused(LIST, "the container has no network namespace of its own"));
+        return Err(Error::refused(LIST, c"the container has no network namespace of its own"));
     }
     for (number, interface) in interfaces.iter().enumerate() {
         let refused = |problem| Error::refused_entry(LIST, number, problem);
-        let name = interface.name.ok_or(refused("name: required"))?;
+        let name = interface.name.ok_or(refused(c"name: required"))?;
         if !is_name(name) {
-            return Err(refused("name: must be 1 to 15 bytes without slash, colon, percent sign and space"));
+            return Err(refused(c"name: must be 1 to 15 bytes without slash, colon, percent sign and space"));
         }
         let is_repeated = |other: &Interface| other.name == Some(name);
         if interfaces.iter().take(number).any(is_repeated) {
-            return Err(refused("name: another interface has it already"));
+            return Err(refused(c"name: another interface has it already"));
         }
         let origin = origin(interface).map_err(refused)?;
         to.push(Step::Interface(InterfaceStep { name, origin }))?;
@@ -35,25 +35,25 @@ pub(super) fn interfaces<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) 
     Ok(())
 }
 
-fn origin<'a>(interface: &Interface<'a>) -> core::result::Result<Origin<'a>, &'static str> {
+fn origin<'a>(interface: &Interface<'a>) -> core::result::Result<Origin<'a>, &'static CStr> {
     let kind = interface.add.filter(|kind| !kind.is_empty());
     let peer = interface.peer.filter(|peer| !peer.is_empty());
     match (kind, peer) {
         (None, Some(peer)) => veth(peer),
         (Some(kind), Some(peer)) if kind == c"veth" => veth(peer),
-        (Some(kind), None) if kind == c"veth" => Err("peer: required for a veth"),
-        (Some(_), Some(_)) => Err("peer: only a veth has one"),
+        (Some(kind), None) if kind == c"veth" => Err(c"peer: required for a veth"),
+        (Some(_), Some(_)) => Err(c"peer: only a veth has one"),
         (Some(kind), None) if interface.create_in_root => Ok(Origin::MadeOutside { kind }),
         (Some(kind), None) => Ok(Origin::MadeInside { kind }),
         (None, None) => Ok(Origin::Existing),
     }
 }
 
-fn veth(peer: &CStr) -> core::result::Result<Origin<'_>, &'static str> {
+fn veth(peer: &CStr) -> core::result::Result<Origin<'_>, &'static CStr> {
     if is_name(peer) {
         Ok(Origin::Veth { peer })
     } else {
-        Err("peer: must be 1 to 15 bytes without slash, colon, percent sign and space")
+        Err(c"peer: must be 1 to 15 bytes without slash, colon, percent sign and space")
     }
 }
 

@@ -29,7 +29,7 @@ enum Effect {
     /// The default, or a thing of other tools.
     Nothing,
     /// Known and not honoured.
-    Refused(&'static str),
+    Refused(&'static CStr),
 }
 
 use Effect::*;
@@ -83,9 +83,9 @@ static TABLE: &[(&str, Effect)] = &[
     ("rbind", Bind { recursive: true }),
     ("remount", Remount),
     ("defaults", Nothing),
-    ("idmap", Refused("options: idmap is not supported")),
-    ("ridmap", Refused("options: ridmap is not supported")),
-    ("tmpcopyup", Refused("options: tmpcopyup is not supported")),
+    ("idmap", Refused(c"options: idmap is not supported")),
+    ("ridmap", Refused(c"options: ridmap is not supported")),
+    ("tmpcopyup", Refused(c"options: tmpcopyup is not supported")),
 ];
 
 /// Options that the table knows, in sum.
@@ -112,7 +112,7 @@ impl Options {
     ///
     /// # Errors
     /// What is wrong with an option.
-    pub(super) fn read(options: &[&CStr]) -> core::result::Result<Options, &'static str> {
+    pub(super) fn read(options: &[&CStr]) -> core::result::Result<Options, &'static CStr> {
         let mut sum = Options::default();
         for option in options {
             match find(option) {
@@ -123,7 +123,7 @@ impl Options {
         Ok(sum)
     }
 
-    fn add(&mut self, effect: Effect, below: bool) -> core::result::Result<(), &'static str> {
+    fn add(&mut self, effect: Effect, below: bool) -> core::result::Result<(), &'static CStr> {
         match effect {
             Attribute { flag, attribute, set } if !below => {
                 self.flags = with(self.flags, flag, set);
@@ -145,7 +145,7 @@ impl Options {
                 self.file_system = with(self.file_system, flag, set);
             }
             Propagation { kind, .. } if self.attributes.propagation & !kind != 0 => {
-                return Err("options: more than one kind of propagation");
+                return Err(c"options: more than one kind of propagation");
             }
             Propagation { kind, recursive } => {
                 self.attributes.propagation = kind;

@@ -13,15 +13,15 @@ use crate::plan::mounts::Where;
 use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, devices, identity, mounts, options, path};
 
-const RUNTIME_MOUNTS: &str = "runtime.json: mounts";
-const RUNTIME_MKDIR: &str = "runtime.json: mkdir";
+const RUNTIME_MOUNTS: &CStr = c"runtime.json: mounts";
+const RUNTIME_MKDIR: &CStr = c"runtime.json: mkdir";
 
 /// The root's directory on the machine.
 pub(super) fn root_path<'a>(spec: &Spec<'a>, facts: &Facts<'a>, arena: &mut Arena<'a>) -> Result<&'a CStr> {
     let given = spec.root.and_then(|root| root.path).filter(|path| !path.is_empty());
-    let given = given.ok_or(Error::refused("root.path", "required"))?;
+    let given = given.ok_or(Error::refused(c"root.path", c"required"))?;
     if path::goes_up(given) {
-        return Err(Error::refused("root.path", "must not contain `..`"));
+        return Err(Error::refused(c"root.path", c"must not contain `..`"));
     }
     path::join(arena, if path::is_absolute(given) { c"/" } else { facts.bundle }, given)
 }
@@ -66,7 +66,7 @@ fn overlay<'a>(
 ) -> Result<()> {
     // overlayfs separates directories by colons and options by commas, and takes a backslash for an escape.
     if directory.to_bytes().iter().any(|byte| matches!(byte, b':' | b',' | b'\\')) {
-        return Err(Error::refused("bundle", "its path must not contain a colon, comma or backslash"));
+        return Err(Error::refused(c"bundle", c"its path must not contain a colon, comma or backslash"));
     }
     let memory = path::join(to.arena, directory, c"tmp")?;
     let upper = path::join(to.arena, memory, c"upper")?;
@@ -133,14 +133,14 @@ pub(super) fn runtime_directories<'a>(request: &Request<'_, 'a>, to: &mut Steps<
 fn machine_place<'a>(
     request: &Request<'_, 'a>,
     to: &mut Steps<'_, 'a>,
-    list: &'static str,
+    list: &'static CStr,
     number: usize,
     given: Option<&'a CStr>,
 ) -> Result<Place<'a>> {
     let given = given.filter(|path| !path.is_empty());
-    let given = given.ok_or(Error::refused_entry(list, number, "a path is required"))?;
+    let given = given.ok_or(Error::refused_entry(list, number, c"a path is required"))?;
     if path::goes_up(given) {
-        return Err(Error::refused_entry(list, number, "a path must not contain `..`"));
+        return Err(Error::refused_entry(list, number, c"a path must not contain `..`"));
     }
     let base = if path::is_absolute(given) { Base::Machine } else { Base::Below(request.bundle_root) };
     Ok(Place { base, path: path::join(to.arena, c"/", given)? })
@@ -204,25 +204,25 @@ fn set_propagation(kind: u64, recursive: bool, to: &mut Steps) -> Result<()> {
 fn root_propagation(spec: &Spec) -> Result<Option<(u64, bool)>> {
     let Some(name) = spec.linux.rootfs_propagation.filter(|name| !name.is_empty()) else { return Ok(None) };
     let known = options::propagation(name);
-    known.map(Some).ok_or(Error::refused("linux.rootfsPropagation", "not a kind of propagation"))
+    known.map(Some).ok_or(Error::refused(c"linux.rootfsPropagation", c"not a kind of propagation"))
 }
 
 /// `maskedPaths` and `readonlyPaths`, after all mounts: they are mostly in /proc and /sys.
 fn hide<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
     let linux = &request.spec.linux;
     for (number, path) in linux.masked_paths.iter().enumerate() {
-        to.push(Step::Mask { at: absolute("linux.maskedPaths", number, path)? })?;
+        to.push(Step::Mask { at: absolute(c"linux.maskedPaths", number, path)? })?;
     }
     for (number, path) in linux.readonly_paths.iter().enumerate() {
-        to.push(Step::MakeReadonly { at: absolute("linux.readonlyPaths", number, path)? })?;
+        to.push(Step::MakeReadonly { at: absolute(c"linux.readonlyPaths", number, path)? })?;
     }
     Ok(())
 }
 
-fn absolute<'a>(list: &'static str, number: usize, path: &'a CStr) -> Result<Place<'a>> {
+fn absolute<'a>(list: &'static CStr, number: usize, path: &'a CStr) -> Result<Place<'a>> {
     if path::is_absolute(path) {
         Ok(Place::container(path))
     } else {
-        Err(Error::refused_entry(list, number, "must be absolute"))
+        Err(Error::refused_entry(list, number, c"must be absolute"))
     }
 }

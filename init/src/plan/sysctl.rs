@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::plan::step::{Absent, Place, Step};
 use crate::plan::{Request, Steps, path};
 
-const MAP: &str = "linux.sysctl";
+const MAP: &CStr = c"linux.sysctl";
 const ROOT: &CStr = c"/proc/sys";
 
 /// Names, as paths below /proc/sys, and the namespace that they belong to. A final `*` stands for any rest.
@@ -30,22 +30,22 @@ pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Re
         place_of(pair.name.to_bytes(), place);
         let place = CStr::from_bytes_until_nul(place).unwrap_or(c"");
         if path::goes_up(place) || place.to_bytes().split(|byte| *byte == b'/').any(is_nothing) {
-            return Err(refused("not a name below /proc/sys"));
+            return Err(refused(c"not a name below /proc/sys"));
         }
         let namespace = namespace_of(place.to_bytes());
-        let namespace = namespace.ok_or(refused("belongs to no namespace: it would change the whole machine"))?;
+        let namespace = namespace.ok_or(refused(c"belongs to no namespace: it would change the whole machine"))?;
         if !request.namespaces.is_own(namespace) {
             return Err(refused(match namespace {
-                Namespace::Network => "the container has no network namespace of its own",
-                Namespace::Ipc => "the container has no ipc namespace of its own",
-                _ => "the container has no uts namespace of its own",
+                Namespace::Network => c"the container has no network namespace of its own",
+                Namespace::Ipc => c"the container has no ipc namespace of its own",
+                _ => c"the container has no uts namespace of its own",
             }));
         }
         let is_named = |name: Option<&CStr>| name.is_some_and(|name| !name.is_empty());
         if place == c"kernel/hostname" && is_named(request.spec.hostname)
             || place == c"kernel/domainname" && is_named(request.spec.domainname)
         {
-            return Err(refused("contradicts hostname or domainname"));
+            return Err(refused(c"contradicts hostname or domainname"));
         }
         let at = Place::machine(path::join(to.arena, ROOT, place)?);
         to.push(Step::Write { at, text: pair.value, absent: Absent::Error })?;

@@ -54,7 +54,7 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
     let (slots, (events, announcements)) = match (SLOTS.take(), opened) {
         (Some(slots), Ok(opened)) => (slots, opened),
         (_, Err(error)) => cannot_run(&error),
-        (None, _) => cannot_run(&Error::kernel("run twice", Errno::BUSY)),
+        (None, _) => cannot_run(&Error::kernel(c"run twice", Errno::BUSY)),
     };
     let table = Table::new(slots, policy, time::monotonic_us());
     Supervisor { table, events, announcements, work, started_us }.run()

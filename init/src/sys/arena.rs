@@ -48,7 +48,7 @@ impl<'a> Arena<'a> {
     }
 
     fn full(&self, bytes: usize) -> Error {
-        Error::limit("keep the configuration in memory", "bytes", self.used().saturating_add(bytes), self.size)
+        Error::limit(c"keep the configuration in memory", c"bytes", self.used().saturating_add(bytes), self.size)
     }
 
     /// Takes `bytes` at the low end, aligned.

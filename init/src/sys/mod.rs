@@ -20,6 +20,7 @@ pub mod process;
 mod raw;
 pub mod region;
 pub mod signal;
+pub mod texts;
 pub mod time;
 pub mod wait;
 

@@ -56,7 +56,7 @@ impl<'a> Loader<'a> {
             result?;
         }
         let most = COLDPLUG_ROUNDS_MAX;
-        Err(Error::limit("list the devices", "rounds with new devices", most, most))
+        Err(Error::limit(c"list the devices", c"rounds with new devices", most, most))
     }
 
     /// One walk over all aliases, however many devices there are: that file is the long one.
@@ -90,7 +90,7 @@ impl<'a> Loader<'a> {
                 true
             }
             Err(error) => {
-                let absent = self.quiet && error.cause == Cause::Kernel(Errno::NODEV);
+                let absent = self.quiet && error.cause() == Cause::Kernel(Errno::NODEV);
                 self.fail(if absent { Level::Debug } else { Level::Warning }, name_of(path), &error)
             }
         }

@@ -98,14 +98,14 @@ fn load_lines(loader: &mut Loader, text: &[u8]) {
 
 fn name_program() -> Result<()> {
     let mut buffer = [0; PROGRAM_BYTES];
-    let program = file::read_link(c"/proc/self/exe", &mut buffer).doing("find this program")?;
+    let program = file::read_link(c"/proc/self/exe", &mut buffer).doing(c"find this program")?;
     if program.len() == PROGRAM_BYTES {
-        return Err(Error::limit("find this program", "bytes in its path", PROGRAM_BYTES, PROGRAM_BYTES - 1));
+        return Err(Error::limit(c"find this program", c"bytes in its path", PROGRAM_BYTES, PROGRAM_BYTES - 1));
     }
     match file::write_file(c"/proc/sys/kernel/modprobe", program) {
         // A kernel without modules, or with CONFIG_STATIC_USERMODEHELPER, which always runs a program of its own choice.
         Err(Errno::NOENT) => Ok(()),
-        result => result.doing("write /proc/sys/kernel/modprobe"),
+        result => result.doing(c"write /proc/sys/kernel/modprobe"),
     }
 }
 

@@ -37,7 +37,7 @@ impl Tree {
         let mut indexes = [const { Map::empty() }; INDEXES.len()];
         for (index, name) in indexes.iter_mut().zip(INDEXES) {
             // Without it less is found, which whoever asks for more will hear.
-            *index = reported(name, Map::read(folder.as_fd(), name).doing("read"));
+            *index = reported(name, Map::read(folder.as_fd(), name).doing(c"read"));
         }
         let (settings, command_line) = (reported(c"modprobe.d", settings()), reported(COMMAND_LINE, command_line()));
         Some(Tree { folder, indexes, settings, command_line })
@@ -62,8 +62,8 @@ impl Tree {
             return Ok(false);
         }
         let mut buffer = PathBuffer::empty();
-        let path_string = buffer.join(&[path]).doing("open its file")?;
-        let file = file::open(self.folder.as_fd(), path_string, Open::Read).doing("open its file")?;
+        let path_string = buffer.join(&[path]).doing(c"open its file")?;
+        let file = file::open(self.folder.as_fd(), path_string, Open::Read).doing(c"open its file")?;
 
         let mut buffer = [0; limits::MODULE_PARAMETERS_BYTES_MAX + 1];
         let mut line = Line::new(&mut buffer);
@@ -71,10 +71,10 @@ impl Tree {
         line.byte(0);
         if line.overflowed() {
             let most = limits::MODULE_PARAMETERS_BYTES_MAX;
-            return Err(Error::limit("load", "bytes of parameters", most + 1, most));
+            return Err(Error::limit(c"load", c"bytes of parameters", most + 1, most));
         }
         let parameters = CStr::from_bytes_until_nul(line.bytes()).unwrap_or_default();
-        module::load(file.as_fd(), parameters, !path.ends_with(b".ko")).doing("load")?;
+        module::load(file.as_fd(), parameters, !path.ends_with(b".ko")).doing(c"load")?;
         Ok(true)
     }
 }
@@ -112,7 +112,7 @@ fn reported(name: &'static CStr, text: Result<Map>) -> Map {
 
 /// All files of modprobe.d, in the order of their names. One in /etc replaces that of its name in /lib.
 fn settings() -> Result<Map> {
-    let mut all = Map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing("read")?;
+    let mut all = Map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing(c"read")?;
     let mut line = Line::new(&mut all);
     for path in SETTINGS {
         folder::for_each_text(path, b".conf", |name, text| {
@@ -127,7 +127,7 @@ fn settings() -> Result<Map> {
     let (length, overflowed) = (line.bytes().len(), line.overflowed());
     if overflowed {
         let most = limits::MODULE_SETTINGS_BYTES_MAX;
-        return Err(Error::limit("read", "bytes", most + 1, most));
+        return Err(Error::limit(c"read", c"bytes", most + 1, most));
     }
     all.truncate(length);
     Ok(all)
@@ -148,10 +148,10 @@ fn append(line: &mut Line, text: &[u8]) {
 
 fn command_line() -> Result<Map> {
     let most = limits::CMDLINE_BYTES_MAX;
-    let mut text = Map::zeroed(most + 1).doing("read")?;
-    let length = file::read_file(COMMAND_LINE, &mut text).doing("read")?.len();
+    let mut text = Map::zeroed(most + 1).doing(c"read")?;
+    let length = file::read_file(COMMAND_LINE, &mut text).doing(c"read")?.len();
     if length > most {
-        return Err(Error::limit("read", "bytes", length, most));
+        return Err(Error::limit(c"read", c"bytes", length, most));
     }
     text.truncate(length);
     Ok(text)

@@ -1,0 +1,58 @@
+//! Two static texts in the space of one pointer, for errors that fit into two registers.
+//!
+//! All statics of a program lie within 2 GiB of each other: the code model that programs are compiled for says so. So the
+//! low half of an address tells which one is meant, and any other static tells the high half.
+
+use core::ffi::{CStr, c_char};
+use core::num::NonZero;
+
+/// See the module's documentation. Never all zeroes, so that a `Result` of it needs no further word.
+#[derive(Clone, Copy)]
+pub struct Texts(NonZero<u64>);
+
+impl Texts {
+    /// Both texts.
+    pub fn new(first: &'static CStr, second: &'static CStr) -> Texts {
+        let both = low_half(second) << 32 | low_half(first);
+        // Two different texts do not both begin at a multiple of 4 GiB, and one that does ends at once.
+        Texts(NonZero::new(both).unwrap_or(NonZero::<u64>::MIN))
+    }
+
+    /// The first text.
+    pub fn first(self) -> &'static CStr {
+        // SAFETY: the half that `new` put there.
+        unsafe { text(self.0.get() as u32) }
+    }
+
+    /// The second text.
+    pub fn second(self) -> &'static CStr {
+        // SAFETY: the half that `new` put there.
+        unsafe { text((self.0.get() >> 32) as u32) }
+    }
+}
+
+fn low_half(text: &'static CStr) -> u64 {
+    text.as_ptr().expose_provenance() as u32 as u64
+}
+
+/// # Safety
+/// `low` is the low half of the address of a static C string whose provenance was exposed.
+unsafe fn text(low: u32) -> &'static CStr {
+    static ANY: u8 = 0;
+    let any = (&raw const ANY).addr();
+    let distance = low.wrapping_sub(any as u32) as i32;
+    let address = any.wrapping_add_signed(distance as isize);
+    // SAFETY: within 2 GiB of any static there is one address with this low half, that of the C string.
+    unsafe { CStr::from_ptr(core::ptr::with_exposed_provenance::<c_char>(address)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back_as_they_were() {
+        let texts = Texts::new(c"first", c"");
+        assert_eq!((texts.first(), texts.second()), (c"first", c""));
+    }
+}
