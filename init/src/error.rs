@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::abi::Errno;
-use crate::sys::texts::Texts;
+use crate::texts::Texts;
 
 /// The result of anything that can fail for a reason outside pidone.
 pub type Result<T> = core::result::Result<T, Error>;

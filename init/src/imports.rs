@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("log", "limits sys text"),
     ("sys", "abi error limits"),
     ("text", "error"),
-    ("error", "abi"),
+    ("error", "abi texts"),
     ("abi", "text"),
     ("limits", ""),
 ];

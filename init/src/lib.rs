@@ -31,7 +31,7 @@ pub mod log;
 pub mod sys;
 pub mod text;
 
-pub use sys::arena;
+pub use sys::{arena, texts};
 
 #[cfg(test)]
 mod imports;
