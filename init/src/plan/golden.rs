@@ -90,20 +90,34 @@ fn leaked(text: &str) -> &'static CStr {
     Box::leak(CString::new(text).unwrap().into_boxed_c_str())
 }
 
-fn arena() -> Arena<'static> {
-    Arena::new(Box::leak(vec![0; limits::ARENA_BYTES].into_boxed_slice()))
+/// Memory for one plan, lent by the test to one after the other.
+fn region() -> Vec<u8> {
+    vec![0; limits::ARENA_BYTES]
 }
 
-fn plan_of(config: &str, runtime: Option<&str>, facts: &Facts<'static>) -> Result<Plan<'static>, Error> {
-    let mut arena = arena();
+fn plan_of<'a>(
+    config: &str,
+    runtime: Option<&str>,
+    facts: &Facts<'a>,
+    region: &'a mut [u8],
+) -> Result<Plan<'a>, Error> {
+    let mut arena = Arena::new(region);
     let (spec, _) = parse_config(config.as_bytes(), &mut arena)?;
     let runtime = runtime.map(|text| parse_runtime(text.as_bytes(), &mut arena)).transpose()?.unwrap_or_default();
     plan(&spec, &runtime, facts, &mut arena)
 }
 
-fn plan_of_case(case: &Case) -> Result<Plan<'static>, Error> {
+fn plan_of_case<'a>(case: &Case, region: &'a mut [u8]) -> Result<Plan<'a>, Error> {
     let facts = facts(&case.facts, leaked(&case.name), leaked(&format!("/containers/services/{}", case.name)));
-    plan_of(&case.config, case.runtime.as_deref(), &facts)
+    plan_of(&case.config, case.runtime.as_deref(), &facts, region)
+}
+
+/// What is said of a configuration that there is no plan for.
+fn refusal(config: &str, runtime: Option<&str>, facts: &Facts<'static>) -> String {
+    match plan_of(config, runtime, facts, &mut region()) {
+        Ok(plan) => panic!("{config}\n{runtime:?}\nis planned: {}", printed(&plan)),
+        Err(error) => printed(&error),
+    }
 }
 
 fn printed(value: &dyn Print) -> String {
@@ -123,8 +137,9 @@ fn flags(plan: &Plan) -> String {
 #[test]
 fn plans_are_as_written_down() {
     let mut different = Vec::new();
+    let mut region = region();
     for case in cases() {
-        let text = match plan_of_case(&case) {
+        let text = match plan_of_case(&case, &mut region) {
             Ok(plan) => flags(&plan) + &printed(&plan),
             Err(error) => printed(&error) + "\n",
         };
@@ -141,8 +156,17 @@ fn plans_are_as_written_down() {
     assert!(different.is_empty(), "{}", different.join("\n"));
 }
 
-fn plans() -> impl Iterator<Item = (String, Plan<'static>)> {
-    cases().into_iter().filter_map(|case| Some((case.name.clone(), plan_of_case(&case).ok()?)))
+/// Looks at every plan of every case.
+fn each_plan(look: impl Fn(&str, &Plan)) {
+    let mut region = region();
+    let mut count = 0;
+    for case in cases() {
+        if let Ok(plan) = plan_of_case(&case, &mut region) {
+            look(&case.name, &plan);
+            count += 1;
+        }
+    }
+    assert!(count > 25, "{count} plans");
 }
 
 fn position(steps: &[Step], is: impl Fn(&Step) -> bool) -> Option<usize> {
@@ -171,17 +195,17 @@ fn is_container_place(step: &Step) -> bool {
 
 #[test]
 fn the_program_is_executed_last_and_once() {
-    for (name, plan) in plans() {
+    each_plan(|name, plan| {
         let executes = |steps: &[Step]| steps.iter().filter(|step| matches!(step, Step::Execute(_))).count();
         assert!(matches!(plan.inside.last(), Some(Step::Execute(_))), "{name}");
         assert_eq!(executes(plan.inside), 1, "{name}");
         assert_eq!(executes(plan.before) + executes(plan.after) + executes(plan.clean), 0, "{name}");
-    }
+    });
 }
 
 #[test]
 fn a_containers_paths_are_used_only_while_its_root_is_open() {
-    for (name, plan) in plans() {
+    each_plan(|name, plan| {
         for outside in [plan.before, plan.after, plan.clean] {
             assert!(!outside.iter().any(is_container_place), "{name}");
         }
@@ -192,24 +216,24 @@ fn a_containers_paths_are_used_only_while_its_root_is_open() {
         for (number, _) in plan.inside.iter().enumerate().filter(|(_, step)| is_container_place(step)) {
             assert!(opened < Some(number) && Some(number) < left, "{name}: step {number}");
         }
-    }
+    });
 }
 
 #[test]
 fn nothing_is_mounted_once_the_machines_root_is_gone() {
-    for (name, plan) in plans() {
+    each_plan(|name, plan| {
         let mut left = false;
         for step in plan.inside {
             let mounts = matches!(step, Step::Mount(_) | Step::Bind(_) | Step::Mask { .. } | Step::MakeReadonly { .. });
             assert!(!(left && mounts), "{name}: {}", printed(step));
             left |= matches!(step, Step::PivotRoot | Step::ChangeRoot);
         }
-    }
+    });
 }
 
 #[test]
 fn privileges_go_in_the_one_order_that_works() {
-    for (name, plan) in plans() {
+    each_plan(|name, plan| {
         let order = [
             position(plan.inside, |step| matches!(step, Step::BecomeRoot)),
             position(plan.inside, |step| matches!(step, Step::PivotRoot | Step::ChangeRoot)),
@@ -222,12 +246,12 @@ fn privileges_go_in_the_one_order_that_works() {
         ];
         assert!(order.iter().flatten().is_sorted(), "{name}: {order:?}");
         assert!(order.iter().skip(3).all(Option::is_some), "{name}");
-    }
+    });
 }
 
 #[test]
 fn a_user_namespace_is_mapped_before_anybody_becomes_its_root() {
-    for (name, plan) in plans() {
+    each_plan(|name, plan| {
         let is_new = plan.clone_flags & Namespace::User.flag() != 0;
         assert_eq!(matches!(plan.after.first(), Some(Step::MapIds { .. })), is_new, "{name}");
         let joins = position(plan.inside, |step| matches!(step, Step::JoinNamespace { kind: Namespace::User, .. }));
@@ -242,12 +266,12 @@ fn a_user_namespace_is_mapped_before_anybody_becomes_its_root() {
         );
         let another = |step: &Step| matches!(step, Step::JoinNamespace { kind, .. } if *kind != Namespace::User);
         assert!(joins < position(plan.inside, another).or(Some(usize::MAX)), "{name}");
-    }
+    });
 }
 
 #[test]
 fn every_mount_in_the_bundle_is_unmounted_and_every_other_taken_back_on_failure() {
-    for (name, plan) in plans() {
+    each_plan(|name, plan| {
         let outside: Vec<_> = plan.before.iter().chain(plan.after).collect();
         for undo in plan.undo {
             assert!(usize::from(undo.of) < outside.len(), "{name}");
@@ -260,18 +284,18 @@ fn every_mount_in_the_bundle_is_unmounted_and_every_other_taken_back_on_failure(
             let undone = plan.undo.iter().any(|undo| usize::from(undo.of) == number && unmounts(&undo.step));
             assert!(undone != plan.clean.iter().any(unmounts), "{name}: {}", printed(*step));
         }
-    }
+    });
 }
 
 /// Every path of a bundle's files is the image's, and may be a link to anywhere.
 #[test]
 fn an_images_paths_are_never_used_as_the_machines() {
-    for (name, plan) in plans() {
+    each_plan(|name, plan| {
         for step in plan.before {
             let Some(Place { base: Base::Machine, path }) = place(step) else { continue };
             assert!(!path.to_str().unwrap().contains("/rootfs/"), "{name}: {}", printed(step));
         }
-    }
+    });
 }
 
 /// The smallest configuration, with parts added or replaced.
@@ -445,8 +469,7 @@ fn what_cannot_work_is_refused_by_name() {
     ];
     let mut wrong = Vec::new();
     for (config, expected) in cases {
-        let error = plan_of(&config, None, &MACHINE).map(|plan| printed(&plan)).map_err(|error| printed(&error));
-        let error = error.expect_err(&config);
+        let error = refusal(&config, None, &MACHINE);
         if !error.contains(expected) {
             wrong.push(format!("{config}\n{error}\nwanted: {expected}"));
         }
@@ -486,13 +509,11 @@ fn a_runtime_json_that_cannot_work_is_refused_by_name() {
             "mounts[0]: a path must not contain `..`",
         ),
         (&shared, r#"{"mounts": [{"destination": "/x"}]}"#, "mounts[0]: type: required"),
-        (&shared, r#"{"cgroups": ["a/../b"]}"#, "cgroups[0]: must be a path without `..`"),
-        (&shared, r#"{"cgroups": ["/"]}"#, "cgroups[0]: must be a path without `..`"),
+        (&shared, r#"{"cgroups": ["a/../b"]}"#, "cgroups[0]: must be a path"),
+        (&shared, r#"{"cgroups": ["/"]}"#, "cgroups[0]: must be a path"),
         (&shared, r#"{"bindNS": {"net": "/run/../x"}}"#, "bindNS: a path must not contain `..`"),
     ] {
-        let error =
-            plan_of(config, Some(runtime), &MACHINE).map(|plan| printed(&plan)).map_err(|error| printed(&error));
-        let error = error.expect_err(runtime);
+        let error = refusal(config, Some(runtime), &MACHINE);
         assert!(error.contains("runtime.json: ") && error.contains(expected), "{runtime}\n{error}\nwanted: {expected}");
     }
 }
@@ -512,8 +533,8 @@ fn a_limit_whose_controller_is_missing_is_refused_by_name() {
         (r#""unified": {"misc.max": "x 1"}"#, "linux.resources.unified[0]: the kernel has no misc controller"),
     ] {
         let config = config("", &format!(r#""resources": {{{resources}}}"#), "");
-        assert!(plan_of(&config, None, &MACHINE).is_ok(), "{config}");
-        let error = printed(&plan_of(&config, None, &facts).unwrap_err());
+        assert!(plan_of(&config, None, &MACHINE, &mut region()).is_ok(), "{config}");
+        let error = refusal(&config, None, &facts);
         assert!(error.contains(expected), "{error}\nwanted: {expected}");
     }
 }
@@ -522,25 +543,27 @@ fn a_limit_whose_controller_is_missing_is_refused_by_name() {
 fn shares_and_weights_keep_their_ends() {
     let written = |resources: &str| {
         let config = config("", &format!(r#""resources": {{{resources}}}"#), "");
-        let plan = plan_of(&config, None, &MACHINE).unwrap();
+        let mut region = region();
+        let plan = plan_of(&config, None, &MACHINE, &mut region).unwrap();
         plan.before.iter().find_map(|step| match step {
-            Step::WriteCgroup { text, .. } => Some(text.to_str().unwrap()),
+            Step::WriteCgroup { text, .. } => Some(text.to_str().unwrap().to_owned()),
             _ => None,
         })
     };
     assert_eq!(written(r#""cpu": {"shares": 0}"#), None);
-    assert_eq!(written(r#""cpu": {"shares": 1}"#), Some("1"));
-    assert_eq!(written(r#""cpu": {"shares": 1024}"#), Some("39"));
-    assert_eq!(written(r#""cpu": {"shares": 262144}"#), Some("10000"));
-    assert_eq!(written(r#""cpu": {"shares": 9999999}"#), Some("10000"));
-    assert_eq!(written(r#""blockIO": {"weight": 10}"#), Some("1"));
-    assert_eq!(written(r#""blockIO": {"weight": 1000}"#), Some("10000"));
-    assert_eq!(written(r#""memory": {"limit": 5, "swap": 5}"#), Some("0"));
+    assert_eq!(written(r#""cpu": {"shares": 1}"#).as_deref(), Some("1"));
+    assert_eq!(written(r#""cpu": {"shares": 1024}"#).as_deref(), Some("39"));
+    assert_eq!(written(r#""cpu": {"shares": 262144}"#).as_deref(), Some("10000"));
+    assert_eq!(written(r#""cpu": {"shares": 9999999}"#).as_deref(), Some("10000"));
+    assert_eq!(written(r#""blockIO": {"weight": 10}"#).as_deref(), Some("1"));
+    assert_eq!(written(r#""blockIO": {"weight": 1000}"#).as_deref(), Some("10000"));
+    assert_eq!(written(r#""memory": {"limit": 5, "swap": 5}"#).as_deref(), Some("0"));
 }
 
 #[test]
 fn a_volume_is_an_overlay_in_memory() {
-    let steps: Vec<_> = crate::plan::volume(c"/containers/volumes/data", &mut arena())
+    let mut region = region();
+    let steps: Vec<_> = crate::plan::volume(c"/containers/volumes/data", &mut Arena::new(&mut region))
         .unwrap()
         .iter()
         .map(|step| printed(step))
@@ -555,7 +578,7 @@ fn a_volume_is_an_overlay_in_memory() {
              upperdir=/containers/volumes/data/tmp/upper,workdir=/containers/volumes/data/tmp/work)",
         ]
     );
-    assert!(crate::plan::volume(c"/containers/volumes/a:b", &mut arena()).is_err());
+    assert!(crate::plan::volume(c"/containers/volumes/a:b", &mut Arena::new(&mut region)).is_err());
 }
 
 /// A megabyte of one kind of entry.
@@ -587,8 +610,8 @@ fn a_megabyte_of_anything_is_planned() {
         config("", ISOLATED, &format!(r#""mounts": [{mounts}],"#)),
         config("", &format!(r#""resources": {{"devices": [{rules}]}}"#), ""),
     ] {
-        let plan = plan_of(&text, None, &MACHINE).map_err(|error| printed(&error));
-        assert!(plan.is_ok(), "{:.200}: {plan:?}", text);
+        let error = plan_of(&text, None, &MACHINE, &mut region()).err().map(|error| printed(&error));
+        assert_eq!(error, None, "{text:.200}");
     }
 }
 
@@ -596,7 +619,8 @@ fn a_megabyte_of_anything_is_planned() {
 fn too_many_steps_are_counted() {
     let masked = vec![r#""/x""#; limits::STEPS_MAX].join(",");
     let config = config("", &format!(r#""maskedPaths": [{masked}]"#), "");
-    let mut arena = Arena::new(Box::leak(vec![0; 32 << 20].into_boxed_slice()));
+    let mut region = vec![0; 8 * limits::ARENA_BYTES];
+    let mut arena = Arena::new(&mut region);
     let (spec, _) = parse_config(config.as_bytes(), &mut arena).unwrap();
     let error = plan(&spec, &Default::default(), &MACHINE, &mut arena).unwrap_err();
     assert_eq!(printed(&error), "plan the container: too many steps: 16385, at most 16384");
@@ -605,15 +629,14 @@ fn too_many_steps_are_counted() {
 #[test]
 fn a_plan_that_does_not_fit_is_an_error() {
     for case in cases().iter().filter(|case| case.name.starts_with("r")) {
-        let mut whole = arena();
+        let mut whole = region();
+        let mut whole = Arena::new(&mut whole);
         let (spec, _) = parse_config(case.config.as_bytes(), &mut whole).unwrap();
         let runtime = case.runtime.as_ref().map(|text| parse_runtime(text.as_bytes(), &mut whole).unwrap());
         let runtime = runtime.unwrap_or_default();
         let facts = facts(&case.facts, c"web", c"/containers/services/web");
-        let mut sizes = (0..64 << 10).step_by(37);
-        let fits = |size: &usize| {
-            plan(&spec, &runtime, &facts, &mut Arena::new(Box::leak(vec![0; *size].into_boxed_slice()))).is_ok()
-        };
+        let fits = |size: &usize| plan(&spec, &runtime, &facts, &mut Arena::new(&mut vec![0; *size])).is_ok();
+        let mut sizes = (0..64 << 10).step_by(97);
         let smallest = sizes.find(fits);
         assert!(smallest.is_some_and(|size| size > 0) && sizes.all(|size| fits(&size)), "{}", case.name);
     }

@@ -102,43 +102,37 @@ fn program<'a>(process: &Process<'a>, arena: &mut Arena<'a>) -> Result<Program<'
 ///
 /// Names are found again through a hash table of positions, since a text of a megabyte holds tens of thousands.
 fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> Result<&'a [&'a CStr]> {
-    let slots = pairs.len().saturating_mul(2).next_power_of_two();
-    let table = arena.bytes(slots.saturating_mul(SLOT))?;
+    // At most half of the slots are ever taken.
+    let table = arena.filled(pairs.len().saturating_mul(2).next_power_of_two(), EMPTY)?;
     for (position, pair) in pairs.iter().enumerate() {
-        let name = name_of(pair).ok_or(Error::refused_entry(c"process.env", position, c"must be NAME=value"))?;
+        let Some(name) = name_of(pair) else {
+            return Err(Error::refused_entry(c"process.env", position, c"must be NAME=value"));
+        };
         if let Some(slot) = slot_of(table, name, pairs) {
-            // Zero is an empty slot.
-            slot.copy_from_slice(&(position as u32 + 1).to_ne_bytes());
+            *slot = position as u32;
         }
     }
     let mut last = arena.list();
     for (position, pair) in pairs.iter().enumerate() {
         let slot = name_of(pair).and_then(|name| slot_of(table, name, pairs));
-        if slot.is_some_and(|slot| *slot == (position as u32 + 1).to_ne_bytes()) {
+        if slot.is_some_and(|slot| *slot == position as u32) {
             arena.push(&mut last, *pair)?;
         }
     }
     arena.finish(last)
 }
 
-/// Bytes of a position in the table.
-const SLOT: usize = 4;
+/// A slot of the table without a position.
+const EMPTY: u32 = u32::MAX;
 
 /// The slot that holds a pair of that name, or the empty one where it belongs.
-fn slot_of<'t>(table: &'t mut [u8], name: &[u8], pairs: &[&CStr]) -> Option<&'t mut [u8]> {
-    let slots = table.len() / SLOT;
-    let first = hash(name) & slots.wrapping_sub(1);
-    let is_place = |slot: usize| {
-        let held = table.get(slot * SLOT..).and_then(|rest| rest.first_chunk()).map(|bytes| u32::from_ne_bytes(*bytes));
-        match held {
-            Some(0) => true,
-            Some(held) => pairs.get(held as usize - 1).and_then(|pair| name_of(pair)) == Some(name),
-            None => false,
-        }
+fn slot_of<'t>(table: &'t mut [u32], name: &[u8], pairs: &[&CStr]) -> Option<&'t mut u32> {
+    let first = hash(name) & table.len().wrapping_sub(1);
+    let (before, after) = table.split_at_mut_checked(first)?;
+    let is_place = |held: u32| {
+        held == EMPTY || pairs.get(held as usize).and_then(|pair| name_of(pair)).is_some_and(|other| other == name)
     };
-    // At most half of the slots are ever taken.
-    let slot = (first..slots).chain(0..first).find(|slot| is_place(*slot))?;
-    table.get_mut(slot * SLOT..(slot + 1) * SLOT)
+    after.iter_mut().chain(before).find(|slot| is_place(**slot))
 }
 
 /// FNV-1a.
