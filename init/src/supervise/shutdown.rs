@@ -64,7 +64,7 @@ impl Processes {
     fn iter(&self) -> impl Iterator<Item = Pid> {
         // A number that the end of the buffer cut in two has no newline.
         let whole = self.text.get(..self.length).unwrap_or(&[]).split_inclusive(|byte| *byte == b'\n');
-        whole.filter_map(|line| line.strip_suffix(b"\n")).filter_map(|line| decimal(line)).filter(|pid| *pid > 0)
+        whole.filter_map(|line| line.strip_suffix(b"\n")).filter_map(decimal).filter(|pid| *pid > 0)
     }
 }
 

@@ -33,6 +33,7 @@ impl<T> Lent<T> {
     }
 
     /// Lends it: to the first caller, for good.
+    #[allow(clippy::mut_from_ref, reason = "the flag makes sure that there is only one")]
     pub fn take(&'static self) -> Option<&'static mut T> {
         if self.taken.swap(true, Ordering::Relaxed) {
             return None;
