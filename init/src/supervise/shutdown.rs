@@ -25,7 +25,7 @@ const PATH_BYTES: usize = 4096;
 /// when there are none, it is killed at once.
 pub(super) fn ask(main: Pid) {
     if hears(main, true) {
-        let _ = process::kill(main, signal::TERM);
+        terminate(main);
         return;
     }
     let mut buffer = [0; PATH_BYTES];
@@ -36,12 +36,19 @@ pub(super) fn ask(main: Pid) {
     for pid in processes.iter() {
         if pid != main && hears(pid, false) {
             // It may have ended meanwhile and its pid be another process's: all are told to end soon anyway.
-            asked |= process::kill(pid, signal::TERM).is_ok();
+            asked |= terminate(pid);
         }
     }
     if !asked {
         kill_container(main);
     }
+}
+
+/// A process that is stopped could not act on it, so it is continued.
+fn terminate(pid: Pid) -> bool {
+    let sent = process::kill(pid, signal::TERM).is_ok();
+    let _ = process::kill(pid, signal::CONT);
+    sent
 }
 
 /// Kills everything in a container's control group; without one of its own, its first process.
