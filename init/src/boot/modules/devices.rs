@@ -1,4 +1,4 @@
-//! What the devices of the machine say of themselves: `/sys/bus/*/devices/*/modalias`.
+//! What the devices of the machine say of themselves: `/sys/bus/*/devices/*/modalias`, and `/sys/class/input/*/modalias`.
 
 use rustix::io::Errno;
 
@@ -52,7 +52,10 @@ impl Aliases {
             let path = path.join(&[bus.to_bytes(), b"/devices"])?;
             let Ok(devices) = file::open(buses.as_fd(), path, Open::Directory) else { return Ok(()) };
             self.collect_bus(devices.as_fd())
-        })
+        })?;
+        // Input devices are on no bus, and only they ask for evdev, without which a power button is not heard.
+        let Ok(inputs) = file::open(CWD, c"/sys/class/input", Open::Directory) else { return Ok(()) };
+        self.collect_bus(inputs.as_fd())
     }
 
     fn collect_bus(&mut self, devices: BorrowedFd) -> sys::Result<()> {
