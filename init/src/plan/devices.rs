@@ -215,7 +215,9 @@ const ACCESS_ALL: i32 = 7;
 /// the accesses that are still undecided.
 fn compile<'a>(rules: &[DeviceRule], arena: &mut Arena<'a>) -> Result<Option<&'a [Instruction]>> {
     let mut program = Program { list: arena.list(), arena };
-    program.begin()?;
+    for instruction in PROLOGUE {
+        program.arena.push(&mut program.list, *instruction)?;
+    }
     let mut denies = false;
     let own = rules.iter().enumerate().rev().map(|(number, rule)| (Some(number), rule));
     let defaults = DEFAULT_RULES.iter().rev().map(|rule| (None, rule));
@@ -274,20 +276,25 @@ const KIND: u8 = 3;
 const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
 
-impl Program<'_, '_> {
-    /// Takes `struct bpf_cgroup_dev_ctx` apart: `access_type` (kind, and access in the high half), `major`, `minor`. Who
-    /// wants no access at all (access(2) with F_OK) is let through.
-    fn begin(&mut self) -> Result<()> {
-        self.put(LOAD, UNDECIDED | CONTEXT << 4, 0, 0)?;
-        self.put(MOVE_REGISTER, KIND | UNDECIDED << 4, 0, 0)?;
-        self.put(AND, KIND, 0, 0xffff)?;
-        self.put(SHIFT_RIGHT, UNDECIDED, 0, 16)?;
-        self.put(LOAD, MAJOR | CONTEXT << 4, 4, 0)?;
-        self.put(LOAD, MINOR | CONTEXT << 4, 8, 0)?;
-        self.put(JUMP_UNEQUAL, UNDECIDED, 2, 0)?;
-        self.verdict(true)
-    }
+/// Takes `struct bpf_cgroup_dev_ctx` apart: `access_type` (kind, and access in the high half), `major`, `minor`. Who wants
+/// no access at all (access(2) with F_OK) is let through.
+static PROLOGUE: &[Instruction] = &[
+    instruction(LOAD, UNDECIDED | CONTEXT << 4, 0, 0),
+    instruction(MOVE_REGISTER, KIND | UNDECIDED << 4, 0, 0),
+    instruction(AND, KIND, 0, 0xffff),
+    instruction(SHIFT_RIGHT, UNDECIDED, 0, 16),
+    instruction(LOAD, MAJOR | CONTEXT << 4, 4, 0),
+    instruction(LOAD, MINOR | CONTEXT << 4, 8, 0),
+    instruction(JUMP_UNEQUAL, UNDECIDED, 2, 0),
+    instruction(MOVE, RESULT, 0, 1),
+    instruction(EXIT, 0, 0, 0),
+];
 
+const fn instruction(code: u8, registers: u8, offset: i16, immediate: i32) -> Instruction {
+    Instruction { code, registers, offset, immediate }
+}
+
+impl Program<'_, '_> {
     fn rule(&mut self, rule: &Match) -> Result<()> {
         let body = if rule.access == ACCESS_ALL { 2 } else { 4 };
         let tests = [(KIND, rule.kind), (MAJOR, rule.major), (MINOR, rule.minor)];
@@ -314,7 +321,7 @@ impl Program<'_, '_> {
     }
 
     fn put(&mut self, code: u8, registers: u8, offset: i16, immediate: i32) -> Result<()> {
-        self.arena.push(&mut self.list, Instruction { code, registers, offset, immediate })
+        self.arena.push(&mut self.list, instruction(code, registers, offset, immediate))
     }
 }
 
