@@ -3,6 +3,8 @@
 //! They are string instructions on purpose: a plain loop would be recognised and compiled into a call to itself, and
 //! `rep movsb` is both the shortest and, since Ivy Bridge (ERMSB), a fast way.
 //!
+//! None is inlined, or link time optimisation would put its body into all its callers.
+//!
 //! Each follows its C namesake (C11 7.24): the caller vouches for the pointers, ranges may overlap only in `memmove`.
 
 use core::arch::asm;
@@ -11,6 +13,7 @@ use core::ffi::{c_char, c_int};
 /// # Safety
 /// C11 7.24.2.1: both ranges are `count` bytes and do not overlap.
 #[unsafe(no_mangle)]
+#[inline(never)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     // SAFETY: reads and writes exactly the caller's ranges; the direction flag is clear at every call (ABI).
     unsafe {
@@ -22,6 +25,7 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
 /// # Safety
 /// C11 7.24.2.2: both ranges are `count` bytes; they may overlap.
 #[unsafe(no_mangle)]
+#[inline(never)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     if (to as usize).wrapping_sub(from as usize) >= count {
         // SAFETY: `to` does not start inside `from`, so a forward copy never reads a byte it has written.
@@ -38,6 +42,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut
 /// # Safety
 /// C11 7.24.6.1: the range is `count` bytes.
 #[unsafe(no_mangle)]
+#[inline(never)]
 unsafe extern "C" fn memset(to: *mut u8, byte: c_int, count: usize) -> *mut u8 {
     // SAFETY: writes exactly the caller's range; the direction flag is clear at every call (ABI).
     unsafe {
@@ -49,6 +54,7 @@ unsafe extern "C" fn memset(to: *mut u8, byte: c_int, count: usize) -> *mut u8 {
 /// # Safety
 /// C11 7.24.4.1: both ranges are `count` bytes.
 #[unsafe(no_mangle)]
+#[inline(never)]
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> c_int {
     let difference: c_int;
     // SAFETY: reads at most the caller's ranges; with `count` 0 the comparison of `eax` with itself leaves "equal".
@@ -62,6 +68,7 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> 
 /// # Safety
 /// Both ranges are `count` bytes.
 #[unsafe(no_mangle)]
+#[inline(never)]
 unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> c_int {
     // SAFETY: the same contract.
     unsafe { memcmp(left, right, count) }
@@ -70,6 +77,7 @@ unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> c_
 /// # Safety
 /// C11 7.24.6.3: `string` ends in a NUL.
 #[unsafe(no_mangle)]
+#[inline(never)]
 unsafe extern "C" fn strlen(string: *const c_char) -> usize {
     let rest: usize;
     // SAFETY: reads up to the NUL that the caller vouches for.
