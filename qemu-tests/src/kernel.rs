@@ -77,8 +77,7 @@ fn small() -> Result<Kernel> {
     });
     let newest = current.max_by_key(|entry| fs::metadata(entry.join("vmlinux")).and_then(|file| file.modified()).ok());
     let entry = newest.context("no small kernel of this configuration in the cache: run `just kernel`")?;
-    let modules = modules_folder(&entry)?;
-    Ok(Kernel { release: name_of(&modules), vmlinux: entry.join("vmlinux"), modules: Some(modules) })
+    own(&entry.join("vmlinux"), None)
 }
 
 fn of_debian(lane: Option<&str>) -> Result<Kernel> {
