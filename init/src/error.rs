@@ -131,10 +131,11 @@ impl Error {
         Error { texts: Texts::new(c"launch", c""), numbers }
     }
 
-    /// What was being done: a verb phrase that reads well after the container's name, `read config.json`.
+    /// What was being done: a verb phrase that reads well after the container's name, `read config.json`. Of a refused
+    /// field, the file that has it.
     pub fn doing(&self) -> &'static CStr {
         match self.numbers & ((1 << KIND_BITS) - 1) {
-            REFUSED | REFUSED_ENTRY => c"plan the container",
+            REFUSED | REFUSED_ENTRY => c"config.json",
             _ => self.texts.first(),
         }
     }

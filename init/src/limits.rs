@@ -51,6 +51,9 @@ pub const EMPTY_DEPTH_MAX: usize = 32;
 
 /// One line of the kernel log; the kernel refuses records of more than 1024 bytes, its own prefix included.
 pub const LOG_LINE_BYTES: usize = 896;
+/// A step or the name of a field in such a line, which are as long as a bundle makes them: the name of the container and
+/// the reason have room beside it.
+pub const LOG_PART_BYTES: usize = 448;
 
 /// The kernel's own command line is at most 2048 bytes on x86 and 4096 elsewhere.
 pub const CMDLINE_BYTES_MAX: usize = 4096;

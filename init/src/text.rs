@@ -113,6 +113,17 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// Appends anything that prints, cut after `most` bytes: what comes behind it has room whatever a hostile bundle says.
+    pub fn print_part(&mut self, value: &dyn Print, most: usize) -> &mut Self {
+        let end = self.used.saturating_add(most).min(self.buffer.len());
+        if let Some(buffer) = self.buffer.get_mut(self.used..end) {
+            let mut part = Line::new(buffer);
+            let length = part.print(value).bytes().len();
+            self.used += length;
+        }
+        self
+    }
+
     fn hexadecimal_digit(&mut self, digit: u8) -> &mut Self {
         self.byte(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
     }
@@ -141,8 +152,11 @@ impl Print for Error {
     /// `what it was doing: why it failed`. The two causes that need more to be understood (a place in a text, a step of
     /// a plan) are printed by those who hold the text and the plan.
     fn print(&self, line: &mut Line) {
-        line.raw(self.doing().to_bytes()).text(": ");
-        match self.cause() {
+        let cause = self.cause();
+        if !names_its_file(&cause) {
+            line.raw(self.doing().to_bytes()).text(": ");
+        }
+        match cause {
             Cause::Kernel(errno) => line.print(&errno),
             Cause::Limit { what, found, most } => line
                 .text("too many ")
@@ -159,6 +173,16 @@ impl Print for Error {
             }
             Cause::Step { number, errno } => line.text("step ").number(u64::from(number) + 1).text(": ").print(&errno),
         };
+    }
+}
+
+/// Fields of runtime.json say so themselves: most are config.json's.
+fn names_its_file(cause: &Cause) -> bool {
+    match cause {
+        Cause::Refused { field, .. } | Cause::RefusedEntry { field, .. } => {
+            field.to_bytes().starts_with(b"runtime.json")
+        }
+        _ => false,
     }
 }
 
@@ -212,5 +236,15 @@ mod tests {
         line.text("0123456789");
         assert!(line.overflowed());
         assert_eq!(line.bytes(), b"01234...");
+    }
+
+    #[test]
+    fn what_stands_behind_a_long_part_is_not_lost() {
+        assert_eq!(
+            written(|l| {
+                l.text("a: ").print_part(&"0123456789", 6).text(": why ").print_part(&"short", 6);
+            }),
+            "a: 012...: why short"
+        );
     }
 }

@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use super::scan::{self, Decoded, Frame, Path};
 use crate::error::{Cause, Error};
+use crate::limits;
 use crate::text::{Line, Print};
 
 /// Bytes of a key that are printed; no key of the specification is longer.
@@ -20,7 +21,8 @@ pub fn print_error(line: &mut Line, file: &str, text: &[u8], error: &Error) {
 
 /// Prints a problem with what is at an offset of a text, as [`print_error`] does.
 pub fn print_problem(line: &mut Line, file: &str, text: &[u8], at: u32, problem: &CStr) {
-    line.text(file).text(": ").print(&place(text, at)).text(": ").raw(problem.to_bytes());
+    let place = place(text, at);
+    line.text(file).text(": ").print_part(&place, limits::LOG_PART_BYTES).text(": ").raw(problem.to_bytes());
 }
 
 /// A place in a text.

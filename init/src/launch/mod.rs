@@ -22,6 +22,7 @@ use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::launch::bundle::{Identity, Texts};
 use crate::launch::child::{Answer, Channel};
+use crate::limits;
 use crate::log;
 use crate::plan::step::{Plan, Step};
 use crate::sys::process::{self, Fork, Pid};
@@ -89,7 +90,10 @@ fn take_back<'p, 'a: 'p>(name: &CStr, arena: &mut Arena<'a>, steps: impl Iterato
     for step in steps {
         if let Err(errno) = applier.apply(step) {
             log::warning(|line| {
-                line.text("container ").quoted(name.to_bytes()).text(": clean up: ").print(step);
+                line.text("container ")
+                    .quoted(name.to_bytes())
+                    .text(": clean up: ")
+                    .print_part(step, limits::LOG_PART_BYTES);
                 line.text(": ").print(&errno);
             });
         }

@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 
 use crate::error::{Cause, Error};
+use crate::limits;
 use crate::plan::step::{Plan, Step};
 use crate::text::Line;
 
@@ -16,7 +17,7 @@ pub fn write(line: &mut Line, name: &CStr, plan: &Plan, error: &Error) {
     let total = plan.before.len() + plan.inside.len() + plan.after.len();
     line.text("step ").number(u64::from(number) + 1).text(" of ").number(total as u64).text(": ");
     if let Some(step) = step(plan, usize::from(number)) {
-        line.print(step).text(": ");
+        line.print_part(step, limits::LOG_PART_BYTES).text(": ");
     }
     line.print(&errno);
 }

@@ -66,7 +66,7 @@ fn overlay<'a>(
 ) -> Result<()> {
     // overlayfs separates directories by colons and options by commas, and takes a backslash for an escape.
     if directory.to_bytes().iter().any(|byte| matches!(byte, b':' | b',' | b'\\')) {
-        return Err(Error::refused(c"bundle", c"its path must not contain a colon, comma or backslash"));
+        return Err(Error::wrong(c"bundle", c"its path must not contain a colon, comma or backslash"));
     }
     let memory = path::join(to.arena, directory, c"tmp")?;
     let upper = path::join(to.arena, memory, c"upper")?;
