@@ -57,6 +57,9 @@ pub const CAPABILITIES: [&str; 41] = [
     "CAP_CHECKPOINT_RESTORE",
 ];
 
+/// The second serial line in a guest.
+pub const REPORT: &str = "/dev/ttyS1";
+
 /// Destination, type, source, options.
 const DEFAULT_MOUNTS: [(&str, &str, &str, &str); 5] = [
     ("/proc", "proc", "proc", "nosuid,nodev,noexec,relatime"),
@@ -168,9 +171,16 @@ impl Container {
         Container::new(name).args(["/bin/sh", "-c", script])
     }
 
-    /// A container that runs the probe; the words are split at white space.
+    /// A container that runs the probe, which reports on the second serial line; the words are split at white space.
     pub fn probe(name: &str, words: &str) -> Container {
-        Container::new(name).args(["/bin/probe"].into_iter().chain(words.split_whitespace()))
+        let args = ["/bin/probe", "--to", REPORT].into_iter().chain(words.split_whitespace());
+        Container::new(name).args(args).with_report()
+    }
+
+    /// Gives the container the second serial line. On the console, messages of the kernel may break any line in two.
+    pub fn with_report(self) -> Container {
+        let rule = json!({ "allow": true, "type": "c", "major": 4, "minor": 65, "access": "rw" });
+        self.bind(&format!("{REPORT}:{REPORT}")).device_rule(rule)
     }
 
     /// The root file system.

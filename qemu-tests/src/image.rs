@@ -11,7 +11,7 @@ use crate::kernel::Kernel;
 use crate::modules;
 use crate::root::Root;
 use crate::tree::Tree;
-use crate::vm::{self, Vm};
+use crate::vm::{self, End, Ending, Vm};
 
 /// An image to be built.
 pub struct Image {
@@ -132,6 +132,12 @@ impl Image {
     pub fn vm(self) -> Result<vm::Builder> {
         let kernel = self.kernel.clone();
         Ok(Vm::new(&kernel).initramfs(&self.tree()?))
+    }
+
+    /// Boots the image with more kernel options, and waits until it has powered itself off because nothing is left to run.
+    pub fn run(self, options: &str) -> Result<End> {
+        let mut vm = self.vm()?.append("pidone.idle=poweroff").append(options).start()?;
+        vm.expect(Ending::PowerOff)
     }
 
     fn bundle(&mut self, bundle: &str, container: Container) -> Result<()> {

@@ -1,0 +1,47 @@
+//! What the operator decides with kernel options.
+
+use anyhow::Result;
+use qemu_tests::container::Container;
+use qemu_tests::image::Image;
+use qemu_tests::vm::Ending;
+
+#[test]
+fn the_policy_decides_what_follows_a_failure() -> Result<()> {
+    for (policy, ending, second_runs) in [
+        ("continue", Ending::PowerOff, true),
+        ("poweroff", Ending::PowerOff, false),
+        ("reboot", Ending::Reset, false),
+        ("halt", Ending::Halt, false),
+        ("panic", Ending::Panic, false),
+    ] {
+        let image =
+            Image::new()?.onboot(Container::probe("fails", "exit 1")).onboot(Container::probe("second", "say second"));
+        let options = format!("pidone.idle=poweroff pidone.fail={policy}");
+        let end = image.vm()?.append(&options).start()?.expect(ending)?;
+        assert_eq!(!end.probe("say").is_empty(), second_runs, "{policy}: {}", end.console);
+    }
+    Ok(())
+}
+
+#[test]
+fn output_goes_to_the_log_files_unless_the_console_is_asked_for() -> Result<()> {
+    let speak = || Container::shell("speak", "echo to-output; echo to-errors >&2");
+    let look = "cat /log/onboot/onboot.000-speak.out.log , cat /log/onboot/onboot.000-speak.log";
+    let look = || Container::probe("look", look).bind("/run/log:/log");
+    let end = Image::new()?.onboot(speak()).onboot(look()).run("")?;
+    assert_eq!(end.probe("cat"), ["to-output", "to-errors"], "{}", end.console);
+    let end = Image::new()?.onboot(speak()).run("pidone.output=console")?;
+    assert!(end.console.contains("to-output") && end.console.contains("to-errors"), "{}", end.console);
+    Ok(())
+}
+
+#[test]
+fn a_large_configuration_is_loaded() -> Result<()> {
+    let mut container = Container::probe("large", "status Name , env");
+    for index in 0..2000 {
+        container = container.env(&format!("VARIABLE_{index}"), &"x".repeat(200));
+    }
+    let end = Image::new()?.onboot(container).run("")?;
+    assert_eq!(end.probe("env.VARIABLE_1999"), ["x".repeat(200)], "{}", end.console);
+    Ok(())
+}

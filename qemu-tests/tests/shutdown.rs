@@ -1,0 +1,117 @@
+//! The way down, from every side it can be asked for.
+
+use anyhow::Result;
+use qemu_tests::container::Container;
+use qemu_tests::image::Image;
+use qemu_tests::vm::{Ending, Vm};
+
+fn steady() -> Container {
+    Container::probe("steady", "on-term-sleep 0")
+}
+
+fn ready(image: Image) -> Result<Vm> {
+    let vm = image.vm()?.start()?;
+    vm.wait_for_report("on-term-sleep=ready")?;
+    Ok(vm)
+}
+
+#[test]
+fn signals_of_the_contract_end_the_machine_each_in_its_way() -> Result<()> {
+    // busybox: USR1 halt, USR2 power off, TERM reboot; systemd: RTMIN+3 halt, +4 power off, +5 reboot.
+    for (signal, ending) in [
+        (10, Ending::Halt),
+        (12, Ending::PowerOff),
+        (15, Ending::Reset),
+        (37, Ending::Halt),
+        (38, Ending::PowerOff),
+        (39, Ending::Reset),
+    ] {
+        let words = format!("sleep 1 , signal 1 {signal} , sleep forever");
+        let asker = Container::probe("asker", &words).pid_host().capabilities(&["CAP_KILL"]);
+        let mut vm = ready(Image::new()?.service(steady()).service(asker))?;
+        let end = vm.expect(ending)?;
+        assert!(end.probe("on-term-sleep").contains(&"ended".into()), "signal {signal}: {}", end.report);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_power_button_powers_off() -> Result<()> {
+    let mut vm = ready(Image::new()?.service(steady()))?;
+    vm.power_button()?;
+    let end = vm.expect(Ending::PowerOff)?;
+    assert!(end.probe("on-term-sleep").contains(&"ended".into()), "{}", end.report);
+    Ok(())
+}
+
+#[test]
+fn ctrl_alt_delete_reboots() -> Result<()> {
+    let mut vm = ready(Image::new()?.service(steady()))?;
+    vm.ctrl_alt_delete()?;
+    vm.expect(Ending::Reset)?;
+    Ok(())
+}
+
+#[test]
+fn a_service_may_take_its_grace_time_and_no_more() -> Result<()> {
+    let slow = Container::probe("slow", "on-term-sleep 2");
+    let stubborn = Container::probe("stubborn", "ignore-term");
+    let image = Image::new()?.service(slow).service(stubborn);
+    let mut vm = image.vm()?.append("pidone.grace=4").start()?;
+    vm.wait_for_report("on-term-sleep=ready")?;
+    vm.wait_for_report("ignore-term=ready")?;
+    vm.power_button()?;
+    let end = vm.expect(Ending::PowerOff)?;
+    assert_eq!(end.probe("on-term-sleep"), ["ready", "received", "ended"], "{}", end.report);
+    Ok(())
+}
+
+#[test]
+fn onshutdown_containers_run_in_order_when_the_services_have_ended() -> Result<()> {
+    let image = Image::new()?
+        .service(Container::probe("slow", "on-term-sleep 1"))
+        .onshutdown(Container::probe("first", "say first"))
+        .onshutdown(Container::probe("second", "say second"));
+    let mut vm = ready(image)?;
+    vm.power_button()?;
+    let end = vm.expect(Ending::PowerOff)?;
+    let order: Vec<&str> = end.report.lines().collect();
+    let at = |text: &str| {
+        order.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {}", end.report))
+    };
+    assert!(at("on-term-sleep=ended") < at("say=first") && at("say=first") < at("say=second"), "{}", end.report);
+    Ok(())
+}
+
+#[test]
+fn a_disk_is_unmounted_and_needs_no_recovery() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let disk = directory.path().join("disk");
+    let mut tree = qemu_tests::tree::Tree::new();
+    tree.directory("data", 0o755);
+    qemu_tests::disk::write(&tree, &disk, 16)?;
+    let container = Container::probe("writer", "write /disk/data/file kept , on-term-sleep 0")
+        .capability_all()
+        .runtime(serde_json::json!({
+            "mounts": [{ "destination": "/var/disk", "type": "ext4", "source": "/dev/vda" }],
+        }))
+        .bind("/var/disk:/disk");
+    let mut vm = Image::new()?.service(container).vm()?.disk_image(&disk).start()?;
+    vm.wait_for_report("on-term-sleep=ready")?;
+    vm.power_button()?;
+    let end = vm.expect(Ending::PowerOff)?;
+    assert_eq!(end.probe("write"), ["/disk/data/file ok"]);
+    let look = |request: &str| {
+        qemu_tests::command::text(std::process::Command::new("debugfs").args(["-R", request]).arg(&disk))
+    };
+    assert!(look("cat /data/file")?.contains("kept"));
+    assert!(!look("features")?.contains("needs_recovery"), "the disk was not unmounted\n{}", end.console);
+    Ok(())
+}
+
+#[test]
+fn a_panic_ends_the_machine_as_the_kernel_was_told() -> Result<()> {
+    let container = Container::shell("x", "sleep 1; echo c > /proc/sysrq-trigger").capability_all().pid_host();
+    Image::new()?.service(container).vm()?.start()?.expect(Ending::Panic)?;
+    Ok(())
+}
