@@ -16,7 +16,7 @@ use crate::abi::Errno;
 use crate::apply::Applier;
 use crate::arena::Arena;
 use crate::plan::step::Plan;
-use crate::sys::{Result, process};
+use crate::sys::{Result, identity, process};
 
 const GO: u8 = 1;
 const READY: u8 = 2;
@@ -99,11 +99,14 @@ const EXIT_NOT_LAUNCHED: u8 = 125;
 /// The life of the container's process before its program.
 pub(super) fn become_container<'a>(plan: &Plan<'a>, channel: &Channel, streams: &Streams, arena: &mut Arena<'a>) -> ! {
     channel.wait();
+    // Before a namespace is joined whose processes might look into this one, which still has the machine's descriptors
+    // (CVE-2016-9962).
+    let hidden = identity::set_undumpable();
     let last = plan.inside.len().saturating_sub(1);
     let mut applier = Applier::new(arena);
     for (index, step) in plan.inside.iter().enumerate() {
-        let result = if index == last { streams.install().and_then(|()| wait_ready(channel)) } else { Ok(()) };
-        if let Err(errno) = result.and_then(|()| applier.apply(step)) {
+        let ready = if index == last { streams.install().and_then(|()| wait_ready(channel)) } else { hidden };
+        if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
             let _ = channel.send(FAILED, index as u16, errno.raw_os_error());
             break;
         }

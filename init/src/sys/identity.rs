@@ -5,7 +5,7 @@ use linux_raw_sys::general::{
     _LINUX_CAPABILITY_VERSION_3,
 };
 use linux_raw_sys::prctl::{
-    PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_KEEPCAPS,
+    PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
     PR_SET_NO_NEW_PRIVS,
 };
 
@@ -24,6 +24,12 @@ pub fn keep_capabilities(keep: bool) -> Result<()> {
 /// Neither this process nor what it executes gains privileges by exec any more.
 pub fn set_no_new_privileges() -> Result<()> {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+/// Keeps other processes, root of a user namespace among them, from tracing this one and from looking into its
+/// descriptors, until it executes a program.
+pub fn set_undumpable() -> Result<()> {
+    prctl(PR_SET_DUMPABLE, 0, 0)
 }
 
 /// Drops one capability from the bounding set. EINVAL: the kernel does not know it.
