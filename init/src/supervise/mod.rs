@@ -125,7 +125,12 @@ impl<W: Work> Supervisor<'_, W> {
             }
             Action::Kill(slot) => self.kill_container(slot),
             Action::SignalAll(signal) => self.signal_all(signal),
-            Action::End(power) => shutdown::end(power),
+            Action::End(power) => {
+                if self.table.policy().timing {
+                    report::timeline_down(&self.table);
+                }
+                shutdown::end(power);
+            }
         }
     }
 

@@ -157,11 +157,20 @@ const PHASES: [&str; Phase::ALL.len()] = [
 /// Writes the timeline so far: when each phase began and how long each container took.
 pub(super) fn timeline(table: &Table, started_us: u64) {
     moment("pidone", started_us);
-    for (name, entered_us) in PHASES.iter().zip(table.entered_us()).filter(|(_, entered_us)| **entered_us != 0) {
-        moment(name, *entered_us);
-    }
+    phases(table, 0);
     for slot in table.slots() {
         container(slot);
+    }
+}
+
+/// Writes the part of the timeline that leads down.
+pub(super) fn timeline_down(table: &Table) {
+    phases(table, Phase::Stopping as usize);
+}
+
+fn phases(table: &Table, from: usize) {
+    for (name, entered_us) in PHASES.iter().zip(table.entered_us()).skip(from).filter(|(_, entered)| **entered != 0) {
+        moment(name, *entered_us);
     }
 }
 

@@ -268,7 +268,9 @@ fn make_readonly(buffer: &mut [u8]) {
 fn release_devices() {
     if let Ok(control) = file::open(CWD, c"/dev/mapper/control", Open::Write) {
         // Those in use stay, which is no error here: what uses them is reported when it is made read-only.
-        let _ = block::remove_mapped(control.as_fd());
+        if let Err(errno) = block::remove_mapped(control.as_fd()) {
+            log::debug(|line| _ = line.text("remove mapped devices: ").print(&errno));
+        }
     }
     let Ok(blocks) = file::open(CWD, c"/sys/block", Open::Directory) else { return };
     let _ = file::for_each_entry::<crate::abi::Errno>(blocks.as_fd(), |name, _| {

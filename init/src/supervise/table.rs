@@ -1376,4 +1376,76 @@ mod tests {
             assert_eq!(actions.last(), Some(&Start(next)));
         }
     }
+
+    /// A generator of numbers, always the same for the same seed (xorshift).
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % bound
+        }
+    }
+
+    /// One thing that may happen to a machine at any time, likely or not.
+    fn anything(machine: &mut Machine, numbers: &mut Numbers) -> Vec<Action> {
+        let slot = numbers.below(7) as u16;
+        let ended = match numbers.below(5) {
+            0 => Ended::Exited(1),
+            1 => Ended::Exited(77),
+            2 => Ended::Killed(9),
+            _ => GOOD,
+        };
+        machine.fork_fails = numbers.below(20) == 0;
+        match numbers.below(9) {
+            0 | 1 => machine.happen(Event::Announced { slot, pid: Machine::main(slot) }),
+            2 => machine.main_ends(slot, ended),
+            3 | 4 if !machine.forked.is_empty() => {
+                let (_, pid) = machine.forked[numbers.below(machine.forked.len() as u64) as usize];
+                machine.happen(Event::Ended { pid, ended })
+            }
+            5 => machine.happen(Event::Ended { pid: 7, ended }),
+            6 => machine.happen(Event::Executed { slot, time_us: 5 }),
+            7 if numbers.below(50) == 0 => machine.happen(Event::Childless),
+            _ => {
+                let by_us = numbers.below(100);
+                machine.later(by_us)
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_happens_the_machine_goes_down_when_it_is_asked_to_and_each_phase_begins_once() {
+        let containers =
+            [(Onboot, c"a"), (Onboot, c"b"), (Services, c"c"), (Services, c"d"), (Services, c"e"), (Onshutdown, c"f")];
+        for seed in 1..2000 {
+            let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+            let mut slots = [Slot::EMPTY; 6];
+            let mut machine = Machine::new(&mut slots, POLICY, &containers);
+            let mut all = machine.act();
+            for _ in 0..numbers.below(120) {
+                all.extend(anything(&mut machine, &mut numbers));
+            }
+            all.extend(machine.happen(Event::Power(Power::Halt)));
+            for _ in 0..numbers.below(60) {
+                all.extend(anything(&mut machine, &mut numbers));
+            }
+            // Nobody does anything any more: only time passes, as much as all bounds together.
+            for _ in 0..40 {
+                let Some(deadline_us) = machine.table.deadline_us() else { break };
+                machine.now_us = machine.now_us.max(deadline_us);
+                all.extend(machine.act());
+            }
+            assert!(all.contains(&End(Power::Halt)), "seed {seed}: {:?} {all:?}", machine.table.phase());
+            for (position, action) in all.iter().enumerate() {
+                let once = matches!(action, Start(_) | List(_) | Launch(_) | Clean(_) | Ask(_) | SignalAll(_) | End(_));
+                assert!(!once || !all[..position].contains(action), "seed {seed}: {action:?} twice");
+            }
+            let entered = machine.table.entered_us();
+            let entered: Vec<_> = entered.iter().filter(|entered| **entered != 0).collect();
+            assert!(entered.is_sorted(), "seed {seed}: {entered:?}");
+        }
+    }
 }
