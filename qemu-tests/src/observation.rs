@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::container::Container;
 use crate::image::Image;
-use crate::vm::{End, Ending, probe_values};
+use crate::vm::{self, End, Ending, probe_values};
 
 /// In front of each file's name in the report.
 const MARK: &str = "@@ ";
@@ -27,15 +27,15 @@ pub fn probe(name: &str, words: &str) -> Container {
     Container::new(name).args(["/bin/probe"].into_iter().chain(words.split_whitespace()))
 }
 
-/// Boots the image, to its end by itself.
+/// Boots the image, until nothing is left to run.
 pub fn boot(image: Image, options: &str) -> Result<Observation> {
-    boot_to(Ending::PowerOff, image, &format!("pidone.idle=poweroff {options}"))
+    boot_vm(image, |vm| vm.append(options), Ending::PowerOff)
 }
 
-/// Boots the image, to an end of this kind.
-pub fn boot_to(ending: Ending, image: Image, options: &str) -> Result<Observation> {
-    let mut vm = image.onshutdown(collector()).vm()?.append(options).start()?;
-    let end = vm.expect(ending)?;
+/// Boots the image in a guest with something more.
+pub fn boot_vm(image: Image, change: impl FnOnce(vm::Builder) -> vm::Builder, ending: Ending) -> Result<Observation> {
+    let vm = image.onshutdown(collector()).vm()?.append("pidone.idle=poweroff");
+    let end = change(vm).start()?.expect(ending)?;
     let mut files = BTreeMap::new();
     for part in end.report.split(&format!("\n{MARK}")) {
         let (name, text) = part.split_once('\n').unwrap_or((part, ""));

@@ -3,34 +3,47 @@
 use core::ffi::CStr;
 
 use mini_netlink::{BUFFER_BYTES, Error, LinkName, LinkSettings, Namespace, Peer, Socket};
+use rustix::fd::AsFd;
 
+use super::numbered;
 use crate::abi::Errno;
+use crate::abi::namespace::Namespace as Kind;
 use crate::plan::step::{InterfaceStep, Origin};
-use crate::sys::Result;
+use crate::sys::file::{self, CWD, Open};
 use crate::sys::process::Pid;
+use crate::sys::{Result, namespace};
 
 /// The kernel's index of `lo` in every network namespace.
 const LOOPBACK: u32 = 1;
 
-/// Gives the container's process an interface. One that is made outside and cannot be moved is deleted again.
+/// Gives the container's process an interface.
 pub(super) fn give(process: Pid, interface: &InterfaceStep) -> Result<()> {
     let mut buffer = [0; BUFFER_BYTES];
-    let mut socket = Socket::open(&mut buffer).map_err(errno)?;
-    let inside = Namespace::Pid(process.unsigned_abs());
     let name = link_name(interface.name)?;
+    let inside = Namespace::Pid(process.unsigned_abs());
     match interface.origin {
         Origin::Existing => {
+            let mut socket = Socket::open(&mut buffer).map_err(errno)?;
             let index = socket.link_index(&name).map_err(errno)?;
             socket.move_link(index, inside, None)
         }
-        // Made in place: the machine may have an interface of that name itself.
-        Origin::Veth { peer } => socket.veth(&LinkSettings::named(name).inside(inside), &Peer::named(link_name(peer)?)),
-        Origin::MadeInside { kind } => socket.new_link(text(kind)?, &LinkSettings::named(name).inside(inside)),
+        // From within: the kernel looks in the namespace of the socket for a link that has the name already, and the
+        // machine may well have an `eth0` of its own.
+        Origin::Veth { peer } => {
+            let machine = file::open(CWD, OWN_NAMESPACE, Open::Read)?;
+            let peer = Peer::named(link_name(peer)?).inside(Namespace::Descriptor(machine.as_fd()));
+            socket_inside(process, &mut buffer)?.veth(&LinkSettings::named(name), &peer)
+        }
+        Origin::MadeInside { kind } => {
+            socket_inside(process, &mut buffer)?.new_link(text(kind)?, &LinkSettings::named(name))
+        }
         // Made here and moved on purpose: some kinds (wireguard) keep their sockets where they were born.
         Origin::MadeOutside { kind } => {
-            socket.new_link(text(kind)?, &LinkSettings::named(name)).map_err(errno)?;
-            let index = socket.link_index(&name).map_err(errno)?;
-            let moved = socket.move_link(index, inside, None);
+            let mut socket = Socket::open(&mut buffer).map_err(errno)?;
+            let passing = passing_name(process)?;
+            socket.new_link(text(kind)?, &LinkSettings::named(passing)).map_err(errno)?;
+            let index = socket.link_index(&passing).map_err(errno)?;
+            let moved = socket.move_link(index, inside, Some(&name));
             if moved.is_err() {
                 // What matters is why it could not be moved.
                 let _ = socket.delete_link(index);
@@ -39,6 +52,26 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep) -> Result<()> {
         }
     }
     .map_err(errno)
+}
+
+/// This process's own network namespace.
+const OWN_NAMESPACE: &CStr = c"/proc/self/ns/net";
+
+/// A socket in the network namespace of a process: it stays where it was opened, and this process does not.
+fn socket_inside<'b>(process: Pid, buffer: &'b mut [u8]) -> Result<Socket<'b>> {
+    let machine = file::open(CWD, OWN_NAMESPACE, Open::Read)?;
+    let mut path = [0; 64];
+    let theirs = file::open(CWD, numbered(&mut path, "/proc/", process.unsigned_abs(), "/ns/net")?, Open::Read)?;
+    namespace::join(theirs.as_fd(), Kind::Network.flag())?;
+    let opened = Socket::open(buffer).map_err(errno);
+    namespace::join(machine.as_fd(), Kind::Network.flag())?;
+    opened
+}
+
+/// A name that no other link has, until the link is in its namespace.
+fn passing_name(process: Pid) -> Result<LinkName> {
+    let mut name = [0; LinkName::BYTES_MAX + 1];
+    link_name(numbered(&mut name, "pidone", process.unsigned_abs(), "")?)
 }
 
 /// Deletes a link of the machine. One that is not there, or is just going, is fine.
