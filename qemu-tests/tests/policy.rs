@@ -34,14 +34,3 @@ fn output_goes_to_the_log_files_unless_the_console_is_asked_for() -> Result<()> 
     assert!(end.console.contains("to-output") && end.console.contains("to-errors"), "{}", end.console);
     Ok(())
 }
-
-#[test]
-fn a_large_configuration_is_loaded() -> Result<()> {
-    let mut container = Container::probe("large", "status Name , env");
-    for index in 0..2000 {
-        container = container.env(&format!("VARIABLE_{index}"), &"x".repeat(200));
-    }
-    let end = Image::new()?.onboot(container).run("")?;
-    assert_eq!(end.probe("env.VARIABLE_1999"), ["x".repeat(200)], "{}", end.console);
-    Ok(())
-}
