@@ -31,7 +31,7 @@ unsafe extern "Rust" {
 
 /// The Rust half of `_start`.
 extern "C" fn enter(stack: *const usize) -> ! {
-    debug_assert!(stack as usize % core::mem::size_of::<usize>() == 0);
+    debug_assert!(stack.is_aligned());
     pidone_main(Start { stack })
 }
 
