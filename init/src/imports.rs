@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("config", "abi arena error limits text"),
     ("log", "limits sys text"),
     ("sys", "abi error limits"),
-    ("text", "error"),
+    ("text", "abi error"),
     ("error", "abi texts"),
     ("abi", "text"),
     ("limits", ""),

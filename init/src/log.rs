@@ -7,7 +7,7 @@ use rustix::fd::AsFd;
 
 use crate::limits;
 use crate::sys::file::{self, CWD, Open};
-use crate::text::Line;
+use crate::text::{Line, Value};
 
 /// How much a record matters: the numbers are the kernel's (syslog(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,27 +31,14 @@ pub fn set_threshold(level: Level) {
     THRESHOLD.store(level as u8, Ordering::Relaxed);
 }
 
-/// Writes one record: `pidone: ` and what `write` adds.
-pub fn record(level: Level, write: impl FnOnce(&mut Line)) {
-    let mut write = Some(write);
-    write_record(level, &mut |line| {
-        if let Some(write) = write.take() {
-            write(line);
-        }
-    });
-}
-
-/// There is one of this, and not one for each message: 250 bytes each.
-#[inline(never)]
-fn write_record(level: Level, write: &mut dyn FnMut(&mut Line)) {
+/// Writes one record: `pidone: ` and a template with its values, as [`Line::format`] takes them.
+pub fn record(level: Level, template: &str, values: &[Value]) {
     if level as u8 > THRESHOLD.load(Ordering::Relaxed) {
         return;
     }
     let mut buffer = [0; limits::LOG_LINE_BYTES];
     let mut line = Line::new(&mut buffer);
-    line.byte(b'<').byte(b'0' + level as u8).text(">pidone: ");
-    write(&mut line);
-    line.byte(b'\n');
+    line.byte(b'<').byte(b'0' + level as u8).text(">pidone: ").format(template, values).byte(b'\n');
     let bytes = line.bytes();
     // A log that cannot be written is no reason to stop: there is nobody left to tell.
     let _ = match file::open(CWD, c"/dev/kmsg", Open::Write) {
@@ -61,21 +48,21 @@ fn write_record(level: Level, write: &mut dyn FnMut(&mut Line)) {
 }
 
 /// A record that something failed.
-pub fn error(write: impl FnOnce(&mut Line)) {
-    record(Level::Error, write);
+pub fn error(template: &str, values: &[Value]) {
+    record(Level::Error, template, values);
 }
 
 /// A record that something is not as it should be.
-pub fn warning(write: impl FnOnce(&mut Line)) {
-    record(Level::Warning, write);
+pub fn warning(template: &str, values: &[Value]) {
+    record(Level::Warning, template, values);
 }
 
 /// A record of what is being done.
-pub fn info(write: impl FnOnce(&mut Line)) {
-    record(Level::Info, write);
+pub fn info(template: &str, values: &[Value]) {
+    record(Level::Info, template, values);
 }
 
 /// A record of how it is being done.
-pub fn debug(write: impl FnOnce(&mut Line)) {
-    record(Level::Debug, write);
+pub fn debug(template: &str, values: &[Value]) {
+    record(Level::Debug, template, values);
 }

@@ -2,7 +2,12 @@
 //!
 //! Strings from outside (names, paths, values of a configuration) go through [`Line::quoted`], so that a hostile one
 //! can neither forge a log line nor steer a terminal.
+//!
+//! A message of more than a word is a template and its values, [`Line::format`]: a call for each piece would be code.
 
+use core::ffi::CStr;
+
+use crate::abi::Errno;
 use crate::error::{Cause, Error};
 
 /// A line being written. Past the end of the buffer nothing is written, and [`Line::bytes`] ends in `...` to say so.
@@ -16,6 +21,27 @@ pub struct Line<'a> {
 pub trait Print {
     /// Appends the text to the line.
     fn print(&self, line: &mut Line);
+}
+
+/// What a `{}` of a template stands for.
+#[derive(Clone, Copy)]
+pub enum Value<'v> {
+    /// Text of our own.
+    Text(&'v str),
+    /// Text of our own.
+    Raw(&'v CStr),
+    /// Text from outside.
+    Quoted(&'v [u8]),
+    /// Text from outside: a name or path. The empty one is written as `""`: it would not be seen.
+    Name(&'v CStr),
+    /// A number in decimal.
+    Number(u64),
+    /// What the kernel said.
+    Kernel(Errno),
+    /// Anything that prints.
+    Print(&'v dyn Print),
+    /// As above, cut after so many bytes: what comes behind it has room whatever a hostile bundle says.
+    Part(&'v dyn Print, usize),
 }
 
 impl<'a> Line<'a> {
@@ -49,6 +75,33 @@ impl<'a> Line<'a> {
     /// Whether something did not fit.
     pub fn overflowed(&self) -> bool {
         self.overflowed
+    }
+
+    /// Appends a template of our own, each `{}` in it replaced by the next value.
+    pub fn format(&mut self, template: &str, values: &[Value]) -> &mut Self {
+        let mut values = values.iter();
+        for byte in template.bytes() {
+            match byte {
+                b'{' => _ = values.next().map(|value| self.value(value)),
+                b'}' => {}
+                byte => _ = self.byte(byte),
+            }
+        }
+        self
+    }
+
+    fn value(&mut self, value: &Value) {
+        match *value {
+            Value::Text(text) => self.text(text),
+            Value::Raw(text) => self.raw(text.to_bytes()),
+            Value::Quoted(bytes) => self.quoted(bytes),
+            Value::Name(name) if name.is_empty() => self.text("\"\""),
+            Value::Name(name) => self.quoted(name.to_bytes()),
+            Value::Number(number) => self.number(number),
+            Value::Kernel(errno) => self.print(&errno),
+            Value::Print(value) => self.print(value),
+            Value::Part(value, most) => self.print_part(value, most),
+        };
     }
 
     /// Appends one byte as it is.
@@ -113,8 +166,8 @@ impl<'a> Line<'a> {
         self
     }
 
-    /// Appends anything that prints, cut after `most` bytes: what comes behind it has room whatever a hostile bundle says.
-    pub fn print_part(&mut self, value: &dyn Print, most: usize) -> &mut Self {
+    /// Appends anything that prints, cut after `most` bytes.
+    fn print_part(&mut self, value: &dyn Print, most: usize) -> &mut Self {
         let end = self.used.saturating_add(most).min(self.buffer.len());
         if let Some(buffer) = self.buffer.get_mut(self.used..end) {
             let mut part = Line::new(buffer);
@@ -152,26 +205,25 @@ impl Print for Error {
     /// `what it was doing: why it failed`. The two causes that need more to be understood (a place in a text, a step of
     /// a plan) are printed by those who hold the text and the plan.
     fn print(&self, line: &mut Line) {
+        use Value::{Kernel, Number, Raw};
         let cause = self.cause();
         if !names_its_file(&cause) {
-            line.raw(self.doing().to_bytes()).text(": ");
+            line.format("{}: ", &[Raw(self.doing())]);
         }
         match cause {
             Cause::Kernel(errno) => line.print(&errno),
-            Cause::Limit { what, found, most } => line
-                .text("too many ")
-                .raw(what.to_bytes())
-                .text(": ")
-                .number(found.into())
-                .text(", at most ")
-                .number(most.into()),
-            Cause::Text { at, problem } => line.raw(problem.to_bytes()).text(" at byte ").number(at.into()),
-            Cause::Wrong { problem } => line.raw(problem.to_bytes()),
-            Cause::Refused { field, problem } => line.raw(field.to_bytes()).text(": ").raw(problem.to_bytes()),
-            Cause::RefusedEntry { field, number, problem } => {
-                line.raw(field.to_bytes()).byte(b'[').number(number.into()).text("]: ").raw(problem.to_bytes())
+            Cause::Limit { what, found, most } => {
+                line.format("too many {}: {}, at most {}", &[Raw(what), Number(found.into()), Number(most.into())])
             }
-            Cause::Step { number, errno } => line.text("step ").number(u64::from(number) + 1).text(": ").print(&errno),
+            Cause::Text { at, problem } => line.format("{} at byte {}", &[Raw(problem), Number(at.into())]),
+            Cause::Wrong { problem } => line.format("{}", &[Raw(problem)]),
+            Cause::Refused { field, problem } => line.format("{}: {}", &[Raw(field), Raw(problem)]),
+            Cause::RefusedEntry { field, number, problem } => {
+                line.format("{}[{}]: {}", &[Raw(field), Number(number.into()), Raw(problem)])
+            }
+            Cause::Step { number, errno } => {
+                line.format("step {}: {}", &[Number(u64::from(number) + 1), Kernel(errno)])
+            }
         };
     }
 }

@@ -6,6 +6,7 @@ use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file;
 use crate::sys::machine::{self, HardwareTime};
+use crate::text::Value;
 
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
@@ -13,12 +14,8 @@ const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 pub fn set_from_hardware() {
     match set() {
         Ok(false) => {}
-        Ok(true) => log::debug(|line| {
-            line.text("clock: set from the hardware's");
-        }),
-        Err(error) => log::warning(|line| {
-            line.text("clock: ").print(&error);
-        }),
+        Ok(true) => log::debug("clock: set from the hardware's", &[]),
+        Err(error) => log::warning("clock: {}", &[Value::Print(&error)]),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::map::Map;
 use crate::sys::path::copy;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result};
+use crate::text::Value;
 
 /// A file's name: 255 bytes at most (Linux's NAME_MAX), and the final NUL.
 struct Name {
@@ -50,9 +51,7 @@ pub fn for_each_name(path: &CStr, suffix: &[u8], mut each: impl FnMut(BorrowedFd
             }
             Ok(None) | Err(Errno::NOENT) => return,
             Err(errno) => {
-                return log::warning(|line| {
-                    line.raw(path.to_bytes()).text(": read the folder: ").print(&errno);
-                });
+                return log::warning("{}: read the folder: {}", &[Value::Raw(path), Value::Kernel(errno)]);
             }
         }
     }
@@ -67,10 +66,9 @@ pub fn for_each_text(path: &CStr, suffix: &[u8], mut each: impl FnMut(&CStr, &[u
         }
         match Map::read(folder, name) {
             Ok(text) => each(name, &text),
-            Err(errno) => log::warning(|line| {
-                line.raw(path.to_bytes()).byte(b'/').quoted(name.to_bytes());
-                line.text(": read: ").print(&errno);
-            }),
+            Err(errno) => {
+                log::warning("{}/{}: read: {}", &[Value::Raw(path), Value::Name(name), Value::Kernel(errno)]);
+            }
         }
     });
 }

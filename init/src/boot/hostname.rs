@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use super::lines::lines;
 use crate::log;
 use crate::sys::{Result, file, machine};
+use crate::text::Value;
 
 /// The kernel's bound, __NEW_UTS_LEN.
 const NAME_BYTES: usize = 64;
@@ -52,9 +53,7 @@ fn of_address(address: &[u8]) -> Option<[u8; DEFAULT_BYTES]> {
 
 fn report(name: &[u8], result: Result<()>) {
     if let Err(errno) = result {
-        log::warning(|line| {
-            line.text("hostname ").quoted(name).text(": ").print(&errno);
-        });
+        log::warning("hostname {}: {}", &[Value::Quoted(name), Value::Kernel(errno)]);
     }
 }
 

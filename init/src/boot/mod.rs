@@ -19,6 +19,7 @@ use crate::arena::Arena;
 use crate::config::cmdline::{self, Failure, Idle, LogLevel, Options};
 use crate::supervise::{self, Policy, Power};
 use crate::sys::{file, signal, time};
+use crate::text::Value;
 use crate::{limits, log};
 use early::{EARLY, IfFails};
 use work::Machine;
@@ -26,7 +27,7 @@ use work::Machine;
 /// Sets the base system up. Nothing here is fatal.
 fn base_system() {
     if let Err(errno) = root::make_pivotable() {
-        log::error(|line| _ = line.text("bind the initramfs on itself: ").print(&errno));
+        log::error("bind the initramfs on itself: {}", &[Value::Kernel(errno)]);
     }
     // Steps of this list need no memory.
     let mut arena = Arena::new(&mut []);
@@ -34,11 +35,11 @@ fn base_system() {
     for early in EARLY {
         if let Err(errno) = applier.apply(&early.step) {
             let level = if early.if_fails == IfFails::Report { log::Level::Warning } else { log::Level::Debug };
-            log::record(level, |line| _ = line.text("base system: ").print(&early.step).text(": ").print(&errno));
+            log::record(level, "base system: {}: {}", &[Value::Print(&early.step), Value::Kernel(errno)]);
         }
     }
     if let Err(errno) = console::open_standard_descriptors() {
-        log::warning(|line| _ = line.text("open a console: ").print(&errno));
+        log::warning("open a console: {}", &[Value::Kernel(errno)]);
     }
 }
 
@@ -57,14 +58,10 @@ pub fn main() -> ! {
         LogLevel::Debug => log::Level::Debug,
     });
     for problem in options.problems.iter() {
-        log::warning(|line| {
-            line.text("kernel command line: ").quoted(problem.name).text(": ").text(problem.problem);
-        });
+        log::warning("kernel command line: {}: {}", &[Value::Quoted(problem.name), Value::Text(problem.problem)]);
     }
     if options.problems.more() > 0 {
-        log::warning(|line| {
-            line.text("kernel command line: ").number(options.problems.more() as u64).text(" more problems");
-        });
+        log::warning("kernel command line: {} more problems", &[Value::Number(options.problems.more() as u64)]);
     }
     supervise::run(&Machine { options: &options }, policy(&options), started_us)
 }

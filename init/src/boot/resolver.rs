@@ -8,15 +8,14 @@ use crate::error::{Context, Result};
 use crate::log;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
+use crate::text::Value;
 
 const FOLDER_MODE: u32 = 0o755;
 
 /// Makes the file that the link leads to, empty, and the folders above it. What is there is left as it is.
 pub fn prepare() {
     if let Err(error) = make() {
-        log::warning(|line| {
-            line.text("/etc/resolv.conf: ").print(&error);
-        });
+        log::warning("/etc/resolv.conf: {}", &[Value::Print(&error)]);
     }
 }
 

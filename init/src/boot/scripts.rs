@@ -10,6 +10,7 @@ use crate::log;
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{self, Ended, Fork, Vector};
 use crate::sys::{BorrowedFd, Result, file, signal};
+use crate::text::Value;
 
 const ENVIRONMENT: [&CStr; 2] = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/"];
 /// Two vectors of pointers, each with its final NULL; twice, since lists in an arena move once.
@@ -24,11 +25,9 @@ pub fn run_all(path: &CStr) {
         }
         match run(path, folder, name) {
             Ok(Ended::Exited(0)) => {}
-            Ok(ended) => report(path, name, |line| match ended {
-                Ended::Exited(code) => _ = line.text("exited with ").number(code.into()),
-                Ended::Killed(signal) => _ = line.text("ended by signal ").number(signal.into()),
-            }),
-            Err(errno) => report(path, name, |line| _ = line.text("execute: ").print(&errno)),
+            Ok(Ended::Exited(code)) => report(path, name, "exited with ", Value::Number(code.into())),
+            Ok(Ended::Killed(signal)) => report(path, name, "ended by signal ", Value::Number(signal.into())),
+            Err(errno) => report(path, name, "execute: ", Value::Kernel(errno)),
         }
     });
 }
@@ -43,7 +42,7 @@ fn run(path: &CStr, folder: BorrowedFd, name: &CStr) -> Result<Ended> {
         Fork::Parent(pid) => process::reap(pid, true)?.ok_or(Errno::CHILD),
         Fork::Child => {
             let errno = execute(program);
-            report(path, name, |line| _ = line.text("execute: ").print(&errno));
+            report(path, name, "execute: ", Value::Kernel(errno));
             // That is all there is to say about it.
             process::exit(0)
         }
@@ -60,11 +59,8 @@ fn execute(program: &CStr) -> Errno {
     process::execute(program, &arguments, &environment)
 }
 
-fn report(path: &CStr, name: &CStr, write: impl FnOnce(&mut crate::text::Line)) {
-    log::warning(|line| {
-        line.raw(path.to_bytes()).byte(b'/').quoted(name.to_bytes()).text(": ");
-        write(line);
-    });
+fn report(path: &CStr, name: &CStr, what: &str, value: Value) {
+    log::warning("{}/{}: {}{}", &[Value::Raw(path), Value::Name(name), Value::Text(what), value]);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::log;
 use crate::sys::file::{self, CWD};
 use crate::sys::map::Map;
 use crate::sys::path::PathBuffer;
+use crate::text::Value;
 
 /// One line: `net.ipv4.ip_forward = 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +29,13 @@ pub fn write_all() {
 fn write_text(text: &[u8]) {
     for line in lines(text, b"#;") {
         let Some(setting) = parse(line) else {
-            log::warning(|log| {
-                log.text("sysctl ").quoted(line).text(": no value");
-            });
+            log::warning("sysctl {}: no value", &[Value::Quoted(line)]);
             continue;
         };
         match write(setting) {
-            Err(error) if !setting.optional => log::warning(|log| {
-                log.text("sysctl ").quoted(setting.key).text(": ").print(&error);
-            }),
+            Err(error) if !setting.optional => {
+                log::warning("sysctl {}: {}", &[Value::Quoted(setting.key), Value::Print(&error)]);
+            }
             _ => {}
         }
     }

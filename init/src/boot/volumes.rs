@@ -10,7 +10,7 @@ use crate::plan;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, region};
-use crate::text::Line;
+use crate::text::Value;
 
 const DIRECTORY: &CStr = c"/containers/volumes";
 
@@ -25,32 +25,26 @@ pub fn mount_all() {
     });
     match listed {
         Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => log::error(|line| _ = line.text("list ").raw(DIRECTORY.to_bytes()).text(": ").print(&errno)),
+        Err(errno) => log::error("list {}: {}", &[Value::Raw(DIRECTORY), Value::Kernel(errno)]),
     }
 }
 
 fn mount(name: &CStr, memory: &mut [u8]) {
+    let fail = |why| log::error("volume {}: {}", &[Value::Name(name), why]);
     let mut buffer = PathBuffer::empty();
     let path = match buffer.join(&[DIRECTORY.to_bytes(), b"/", name.to_bytes()]) {
         Ok(path) => path,
-        Err(errno) => return report(name, |line| _ = line.print(&errno)),
+        Err(errno) => return fail(Value::Kernel(errno)),
     };
     let mut arena = Arena::new(memory);
     let steps = match plan::volume(path, &mut arena) {
         Ok(steps) => steps,
-        Err(error) => return report(name, |line| _ = line.print(&error)),
+        Err(error) => return fail(Value::Print(&error)),
     };
     let mut applier = Applier::new(&mut arena);
     for step in steps {
         if let Err(errno) = applier.apply(step) {
-            return report(name, |line| _ = line.print(step).text(": ").print(&errno));
+            return log::error("volume {}: {}: {}", &[Value::Name(name), Value::Print(step), Value::Kernel(errno)]);
         }
     }
-}
-
-fn report(name: &CStr, write: impl FnOnce(&mut Line)) {
-    log::error(|line| {
-        line.text("volume ").quoted(name.to_bytes()).text(": ");
-        write(line);
-    });
 }

@@ -14,6 +14,7 @@ use crate::supervise::message::Message;
 use crate::supervise::{Section, Work};
 use crate::sys::path::PathBuffer;
 use crate::sys::region;
+use crate::text::Value;
 
 /// A machine with an image in LinuxKit's layout.
 pub struct Machine<'o> {
@@ -48,7 +49,7 @@ impl Work for Machine<'_> {
         let tell = |message: Message| {
             // PID 1 then takes the container for an orphan, and the launch for failed.
             if let Err(errno) = message.send(announcements) {
-                log::error(|line| _ = line.text("tell PID 1: ").print(&errno));
+                log::error("tell PID 1: {}", &[Value::Kernel(errno)]);
             }
         };
         let launched = with_bundle(section, name, |identity, regions| {

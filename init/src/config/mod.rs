@@ -892,7 +892,13 @@ mod tests {
                 .map(|warning| {
                     let mut buffer = [0; 200];
                     let mut line = Line::new(&mut buffer);
-                    place::print_problem(&mut line, "config.json", text.as_bytes(), warning.at, warning.problem);
+                    let problem = place::Problem {
+                        file: "config.json",
+                        text: text.as_bytes(),
+                        at: warning.at,
+                        problem: warning.problem,
+                    };
+                    line.print(&problem);
                     String::from_utf8(line.bytes().to_vec()).unwrap()
                 })
                 .collect();

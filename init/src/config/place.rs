@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use super::scan::{self, Decoded, Frame, Path};
 use crate::error::{Cause, Error};
 use crate::limits;
-use crate::text::{Line, Print};
+use crate::text::{Line, Print, Value};
 
 /// Bytes of a key that are printed; no key of the specification is longer.
 const KEY_BYTES_MAX: usize = 64;
@@ -14,15 +14,29 @@ const KEY_BYTES_MAX: usize = 64;
 /// `file` is the name of the text.
 pub fn print_error(line: &mut Line, file: &str, text: &[u8], error: &Error) {
     match error.cause() {
-        Cause::Text { at, problem } => print_problem(line, file, text, at, problem),
+        Cause::Text { at, problem } => Problem { file, text, at, problem }.print(line),
         _ => error.print(line),
     }
 }
 
-/// Prints a problem with what is at an offset of a text, as [`print_error`] does.
-pub fn print_problem(line: &mut Line, file: &str, text: &[u8], at: u32, problem: &CStr) {
-    let place = place(text, at);
-    line.text(file).text(": ").print_part(&place, limits::LOG_PART_BYTES).text(": ").raw(problem.to_bytes());
+/// A problem with what is at an offset of a text. Prints as [`print_error`] does.
+pub struct Problem<'t> {
+    /// The name of the text.
+    pub file: &'t str,
+    /// The text.
+    pub text: &'t [u8],
+    /// The offset.
+    pub at: u32,
+    /// What is wrong there.
+    pub problem: &'static CStr,
+}
+
+impl Print for Problem<'_> {
+    fn print(&self, line: &mut Line) {
+        let place = place(self.text, self.at);
+        let place = Value::Part(&place, limits::LOG_PART_BYTES);
+        line.format("{}: {}: {}", &[Value::Text(self.file), place, Value::Raw(self.problem)]);
+    }
 }
 
 /// A place in a text.
@@ -51,7 +65,7 @@ pub fn place(text: &[u8], at: u32) -> Place<'_> {
 
 impl Print for Place<'_> {
     fn print(&self, line: &mut Line) {
-        line.text("line ").number(self.line as u64).text(", column ").number(self.column as u64);
+        line.format("line {}, column {}", &[Value::Number(self.line as u64), Value::Number(self.column as u64)]);
         for (depth, frame) in self.path.frames().iter().enumerate() {
             let first = depth == 0;
             match *frame {

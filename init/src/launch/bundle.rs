@@ -12,7 +12,7 @@ use crate::limits;
 use crate::plan::facts::Section;
 use crate::plan::step::Plan;
 use crate::sys::file::{self, CWD, Open};
-use crate::text::{Line, Print};
+use crate::text::{Line, Print, Value};
 use crate::{log, observe};
 
 /// Room for the texts of one bundle.
@@ -66,10 +66,8 @@ pub fn plan<'a, 't>(
     let blame = |error| Failure { error, text: Some((CONFIG, text)) };
     let (spec, warnings) = config::parse_config(text, arena).map_err(blame)?;
     for warning in warnings.iter() {
-        log::warning(|line| {
-            line.text("container ").quoted(identity.name.to_bytes()).text(": ");
-            place::print_problem(line, CONFIG, text, warning.at, warning.problem);
-        });
+        let problem = place::Problem { file: CONFIG, text, at: warning.at, problem: warning.problem };
+        log::warning("container {}: {}", &[Value::Name(identity.name), Value::Print(&problem)]);
     }
     let runtime = read(bundle.as_fd(), c"runtime.json", texts.runtime, limits::RUNTIME_BYTES_MAX, c"read runtime.json");
     let runtime = match runtime {

@@ -28,6 +28,7 @@ use crate::plan::step::{Plan, Step};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::region::Regions;
 use crate::sys::time;
+use crate::text::Value;
 
 pub use output::{Output, dump_log};
 
@@ -51,18 +52,18 @@ pub fn launch(request: &Request, regions: &mut Regions) -> bool {
     let plan = match bundle::plan(&request.identity, &mut texts, &mut arena) {
         Ok(plan) => plan,
         Err(failure) => {
-            log::error(|line| _ = line.text("container ").quoted(name.to_bytes()).text(": ").print(&failure));
+            log::error("container {}: {}", &[Value::Name(name), Value::Print(&failure)]);
             return false;
         }
     };
     for note in plan.notes {
-        log::info(|line| _ = line.text("container ").quoted(name.to_bytes()).text(": ").text(note));
+        log::info("container {}: {}", &[Value::Name(name), Value::Text(note)]);
     }
     let mut done = 0;
     match run(&plan, request, &mut arena, &mut done) {
         Ok(()) => true,
         Err(failure) => {
-            log::error(|line| report::write(line, name, &plan, &failure));
+            report::failure(name, &plan, &failure);
             let undo = plan.undo.iter().filter(|undo| undo.of < done).map(|undo| &undo.step);
             // The control group first, with the process in it: what it has open or mounted is then free to go.
             take_back(name, &mut arena, plan.clean.iter().take(1).chain(undo).chain(plan.clean.iter().skip(1)));
@@ -78,9 +79,9 @@ pub fn clean(identity: &Identity, regions: &mut Regions) {
     let mut texts = Texts { config: &mut regions.config, runtime: &mut regions.runtime };
     match bundle::plan(identity, &mut texts, &mut arena) {
         Ok(plan) => take_back(identity.name, &mut arena, plan.clean.iter()),
-        Err(failure) => log::error(|line| {
-            line.text("container ").quoted(identity.name.to_bytes()).text(": clean up: ").print(&failure);
-        }),
+        Err(failure) => {
+            log::error("container {}: clean up: {}", &[Value::Name(identity.name), Value::Print(&failure)]);
+        }
     }
 }
 
@@ -89,13 +90,8 @@ fn take_back<'p, 'a: 'p>(name: &CStr, arena: &mut Arena<'a>, steps: impl Iterato
     let mut applier = Applier::new(arena);
     for step in steps {
         if let Err(errno) = applier.apply(step) {
-            log::warning(|line| {
-                line.text("container ")
-                    .quoted(name.to_bytes())
-                    .text(": clean up: ")
-                    .print_part(step, limits::LOG_PART_BYTES);
-                line.text(": ").print(&errno);
-            });
+            let step = Value::Part(step, limits::LOG_PART_BYTES);
+            log::warning("container {}: clean up: {}: {}", &[Value::Name(name), step, Value::Kernel(errno)]);
         }
     }
 }

@@ -4,22 +4,24 @@ use core::ffi::CStr;
 
 use crate::error::{Cause, Error};
 use crate::limits;
+use crate::log;
 use crate::plan::step::{Plan, Step};
-use crate::text::Line;
+use crate::text::{Print, Value};
 
 /// `container web: step 14 of 31: mount proc on /proc (nosuid,nodev,noexec): EPERM (operation not permitted)`.
-pub fn write(line: &mut Line, name: &CStr, plan: &Plan, error: &Error) {
-    line.text("container ").quoted(name.to_bytes()).text(": ");
+pub fn failure(name: &CStr, plan: &Plan, error: &Error) {
+    let name = Value::Name(name);
     let Cause::Step { number, errno } = error.cause() else {
-        line.print(error);
-        return;
+        return log::error("container {}: {}", &[name, Value::Print(error)]);
     };
     let total = plan.before.len() + plan.inside.len() + plan.after.len();
-    line.text("step ").number(u64::from(number) + 1).text(" of ").number(total as u64).text(": ");
-    if let Some(step) = step(plan, usize::from(number)) {
-        line.print_part(step, limits::LOG_PART_BYTES).text(": ");
-    }
-    line.print(&errno);
+    let step: &dyn Print = match step(plan, usize::from(number)) {
+        Some(step) => step,
+        None => &"unknown",
+    };
+    let (number, total) = (Value::Number(u64::from(number) + 1), Value::Number(total as u64));
+    let step = Value::Part(step, limits::LOG_PART_BYTES);
+    log::error("container {}: step {} of {}: {}: {}", &[name, number, total, step, Value::Kernel(errno)]);
 }
 
 /// The step of that number, counted through the lists in the order in which they stand in the plan.

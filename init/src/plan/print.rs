@@ -13,57 +13,54 @@ use crate::plan::step::{
     Absent, Attributes, Base, Bind, DeviceKind, DeviceNode, Existing, InterfaceStep, NewMount, Origin, Place, Plan,
     Program, Step,
 };
-use crate::text::{Line, Print};
+use crate::text::{Line, Print, Value};
 
 impl Print for Step<'_> {
     fn print(&self, line: &mut Line) {
+        use Value::{Name, Number, Print, Text};
         match self {
-            Step::MakeDirectory { at, mode } => line.text("make directory ").print(at).mode(*mode),
+            Step::MakeDirectory { at, mode } => line.format("make directory {}", &[Print(at)]).mode(*mode),
             Step::MakeDevice(node) => line.print(node),
-            Step::MakeSymlink { at, to } => line.text("link ").print(at).text(" to ").quote(to),
+            Step::MakeSymlink { at, to } => line.format("link {} to {}", &[Print(at), Name(to)]),
             Step::Write { at, text, absent } => {
-                line.text("write ").quote(text).text(" to ").print(at).text(if_exists(*absent))
+                line.format("write {} to {}{}", &[Name(text), Print(at), Text(if_exists(*absent))])
             }
             Step::Mount(mount) => line.print(mount),
             Step::Bind(bind) => line.print(bind),
-            Step::SetAttributes { at, attributes } => line.text("set ").print(attributes).text(" on ").print(at),
-            Step::MakeReadonly { at } => line.text("make ").print(at).text(" read-only if it exists"),
-            Step::Mask { at } => line.text("hide ").print(at).text(" if it exists"),
-            Step::Unmount { path } => line.text("unmount ").quote(path),
-            Step::Empty { path } => line.text("empty ").quote(path),
-            Step::RemoveFile { path } => line.text("remove file ").quote(path),
-            Step::RemoveDirectory { path } => line.text("remove directory ").quote(path).text(" if it is empty"),
-            Step::MakeCgroup { path } => line.text("make control group ").quote(path),
+            Step::SetAttributes { at, attributes } => line.format("set {} on {}", &[Print(attributes), Print(at)]),
+            Step::MakeReadonly { at } => line.format("make {} read-only if it exists", &[Print(at)]),
+            Step::Mask { at } => line.format("hide {} if it exists", &[Print(at)]),
+            Step::Unmount { path } => line.format("unmount {}", &[Name(path)]),
+            Step::Empty { path } => line.format("empty {}", &[Name(path)]),
+            Step::RemoveFile { path } => line.format("remove file {}", &[Name(path)]),
+            Step::RemoveDirectory { path } => line.format("remove directory {} if it is empty", &[Name(path)]),
+            Step::MakeCgroup { path } => line.format("make control group {}", &[Name(path)]),
             Step::WriteCgroup { path, file, text } => {
-                line.text("write ").quote(text).text(" to ").quote(file).text(" of control group ").quote(path)
+                line.format("write {} to {} of control group {}", &[Name(text), Name(file), Name(path)])
             }
             Step::FilterDevices { path, program } => {
-                let count = program.len() as u64;
-                line.text("filter devices of control group ")
-                    .quote(path)
-                    .text(" in ")
-                    .number(count)
-                    .text(" instructions")
+                let count = Number(program.len() as u64);
+                line.format("filter devices of control group {} in {} instructions", &[Name(path), count])
             }
-            Step::RemoveCgroup { path } => line.text("remove control group ").quote(path),
+            Step::RemoveCgroup { path } => line.format("remove control group {}", &[Name(path)]),
             Step::MapIds { uids, gids } => {
                 line.text("map user ids").mappings(uids).text(" and group ids").mappings(gids)
             }
             Step::Interface(interface) => line.print(interface),
-            Step::DeleteLink { name } => line.text("delete interface ").quote(name),
+            Step::DeleteLink { name } => line.format("delete interface {}", &[Name(name)]),
             Step::LoopbackUp => line.text("set the loopback interface up"),
             Step::BindNamespace { kind, path } => {
-                line.text("bind the ").text(kind.oci_name()).text(" namespace on ").quote(path)
+                line.format("bind the {} namespace on {}", &[Text(kind.oci_name()), Name(path)])
             }
             Step::JoinNamespace { kind, path } => {
-                line.text("join the ").text(kind.oci_name()).text(" namespace ").quote(path)
+                line.format("join the {} namespace {}", &[Text(kind.oci_name()), Name(path)])
             }
             Step::NewCgroupNamespace => line.text("enter a new cgroup namespace"),
             Step::BecomeRoot => line.text("become root of the user namespace"),
             Step::NewSession => line.text("start a session"),
-            Step::SetHostname { name } => line.text("set host name ").quote(name),
-            Step::SetDomainname { name } => line.text("set domain name ").quote(name),
-            Step::OpenRoot { path } => line.text("open root ").quote(path),
+            Step::SetHostname { name } => line.format("set host name {}", &[Name(name)]),
+            Step::SetDomainname { name } => line.format("set domain name {}", &[Name(name)]),
+            Step::OpenRoot { path } => line.format("open root {}", &[Name(path)]),
             Step::PivotRoot => line.text("pivot to the root and drop the machine's"),
             Step::ChangeRoot => line.text("change root"),
             Step::SetRlimit(limit) => {
@@ -73,7 +70,7 @@ impl Print for Step<'_> {
             Step::SetNoNewPrivileges => line.text("forbid new privileges"),
             Step::LimitCapabilities { bounding } => line.text("limit capabilities to").capabilities(*bounding),
             Step::SetUser { uid, gid, groups, umask } => {
-                line.text("become user ").number(u64::from(*uid)).text(" group ").number(u64::from(*gid));
+                line.format("become user {} group {}", &[Number((*uid).into()), Number((*gid).into())]);
                 line.numbers(" with groups", groups).text(" umask ").octal(u64::from(*umask))
             }
             Step::SetCapabilities(sets) => {
@@ -90,7 +87,7 @@ impl Print for Step<'_> {
                 }
                 line
             }
-            Step::ChangeDirectory { path } => line.text("enter directory ").quote(path),
+            Step::ChangeDirectory { path } => line.format("enter directory {}", &[Name(path)]),
             Step::Execute(program) => line.print(program),
         };
     }
@@ -136,7 +133,7 @@ struct Note(&'static str);
 
 impl Print for Note {
     fn print(&self, line: &mut Line) {
-        line.text("note: ").text(self.0);
+        line.format("note: {}", &[Value::Text(self.0)]);
     }
 }
 
@@ -144,7 +141,7 @@ struct Indented<'s>(&'s dyn Print);
 
 impl Print for Indented<'_> {
     fn print(&self, line: &mut Line) {
-        line.text("  ").print(self.0);
+        line.format("  {}", &[Value::Print(self.0)]);
     }
 }
 
@@ -167,11 +164,11 @@ impl Print for DeviceNode<'_> {
         };
         line.print(&self.at);
         if self.kind != DeviceKind::Fifo {
-            line.byte(b' ').number(u64::from(self.major)).byte(b':').number(u64::from(self.minor));
+            line.format(" {}:{}", &[Value::Number(self.major.into()), Value::Number(self.minor.into())]);
         }
         line.mode(self.mode);
         if self.uid != 0 || self.gid != 0 {
-            line.text(" of ").number(u64::from(self.uid)).byte(b':').number(u64::from(self.gid));
+            line.format(" of {}:{}", &[Value::Number(self.uid.into()), Value::Number(self.gid.into())]);
         }
     }
 }
@@ -201,7 +198,7 @@ impl Print for NewMount<'_> {
 
 impl Print for Bind<'_> {
     fn print(&self, line: &mut Line) {
-        line.text("bind ").quote(self.source).text(" on ").print(&self.target);
+        line.format("bind {} on {}", &[Value::Name(self.source), Value::Print(&self.target)]);
         if self.recursive || self.attributes != Attributes::default() {
             line.text(" (");
             let mut names = Names::new(line);
@@ -222,13 +219,13 @@ impl Print for Attributes {
 
 impl Print for InterfaceStep<'_> {
     fn print(&self, line: &mut Line) {
-        line.text("give interface ").quote(self.name).text(": ");
-        match self.origin {
-            Origin::Existing => line.text("moved from the machine"),
-            Origin::Veth { peer } => line.text("new veth, its peer outside is ").quote(peer),
-            Origin::MadeOutside { kind } => line.text("new ").quote(kind).text(" made outside and moved"),
-            Origin::MadeInside { kind } => line.text("new ").quote(kind),
+        let (template, value) = match self.origin {
+            Origin::Existing => ("give interface {}: moved from the machine", c""),
+            Origin::Veth { peer } => ("give interface {}: new veth, its peer outside is {}", peer),
+            Origin::MadeOutside { kind } => ("give interface {}: new {} made outside and moved", kind),
+            Origin::MadeInside { kind } => ("give interface {}: new {}", kind),
         };
+        line.format(template, &[Value::Name(self.name), Value::Name(value)]);
     }
 }
 
@@ -259,9 +256,8 @@ trait Words {
 }
 
 impl Words for Line<'_> {
-    /// Text from outside. The empty one would not be seen.
     fn quote(&mut self, text: &CStr) -> &mut Self {
-        if text.is_empty() { self.text("\"\"") } else { self.quoted(text.to_bytes()) }
+        self.format("{}", &[Value::Name(text)])
     }
 
     fn mode(&mut self, mode: u32) -> &mut Self {
@@ -304,8 +300,8 @@ impl Words for Line<'_> {
 
     fn mappings(&mut self, mappings: &[IdMapping]) -> &mut Self {
         for mapping in mappings {
-            self.byte(b' ').number(u64::from(mapping.container_id));
-            self.byte(b':').number(u64::from(mapping.host_id)).byte(b':').number(u64::from(mapping.size));
+            let numbers = [mapping.container_id, mapping.host_id, mapping.size];
+            self.format(" {}:{}:{}", &numbers.map(|number| Value::Number(number.into())));
         }
         self
     }

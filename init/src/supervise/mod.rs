@@ -21,6 +21,7 @@ use crate::log;
 use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::{power, region, signal, time};
+use crate::text::Value;
 use table::{Action, Child, Event, Note, Phase, Table, Task};
 pub use table::{Policy, Power, Section, Slot};
 use wait::Events;
@@ -62,9 +63,7 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
 
 /// Without its descriptors PID 1 would be deaf. The kernel's panic is the better end, while nothing runs yet.
 fn cannot_run(error: &Error) -> ! {
-    log::error(|line| {
-        line.print(error);
-    });
+    log::error("{}", &[Value::Print(error)]);
     process::exit(1)
 }
 
@@ -74,9 +73,7 @@ pub fn request(power: Power) -> u8 {
     match process::kill(1, signal) {
         Ok(()) => 0,
         Err(errno) => {
-            log::error(|line| {
-                line.print(&power).text(": signal process 1: ").print(&errno);
-            });
+            log::error("{}: signal process 1: {}", &[Value::Print(&power), Value::Kernel(errno)]);
             1
         }
     }
@@ -198,9 +195,7 @@ impl<W: Work> Supervisor<'_, W> {
             })
         });
         if let Err(errno) = listed {
-            log::error(|line| {
-                line.text("list ").quoted(directory.to_bytes()).text(": ").print(&errno);
-            });
+            log::error("list {}: {}", &[Value::Name(directory), Value::Kernel(errno)]);
         }
     }
 
@@ -238,15 +233,13 @@ fn is_directory(parent: BorrowedFd, name: &CStr, kind: FileType) -> bool {
 }
 
 fn refuse(directory: &CStr, name: &CStr) {
-    log::error(|line| {
-        line.quoted(directory.to_bytes()).byte(b'/').quoted(name.to_bytes()).text(": not started: ");
-        let length = name.to_bytes().len();
-        if length > limits::NAME_BYTES_MAX {
-            line.text("too many bytes in the name: ").number(length as u64);
-            line.text(", at most ").number(limits::NAME_BYTES_MAX as u64);
-        } else {
-            line.text("too many containers: ").number(limits::CONTAINERS_MAX as u64 + 1);
-            line.text(", at most ").number(limits::CONTAINERS_MAX as u64);
-        }
-    });
+    let length = name.to_bytes().len();
+    let (what, found, most) = if length > limits::NAME_BYTES_MAX {
+        ("bytes in the name", length, limits::NAME_BYTES_MAX)
+    } else {
+        ("containers", limits::CONTAINERS_MAX + 1, limits::CONTAINERS_MAX)
+    };
+    let (found, most) = (Value::Number(found as u64), Value::Number(most as u64));
+    let values = [Value::Name(directory), Value::Name(name), Value::Text(what), found, most];
+    log::error("{}/{}: not started: too many {}: {}, at most {}", &values);
 }

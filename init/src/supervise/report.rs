@@ -3,7 +3,7 @@
 use super::table::{Note, Phase, Power, Section, Slot, Table, Task, Why};
 use crate::log::{self, Level};
 use crate::sys::process::Ended;
-use crate::text::{Line, Print};
+use crate::text::{Line, Print, Value};
 
 impl Section {
     /// What one of its containers is called.
@@ -59,68 +59,66 @@ impl Print for Task {
 
 /// Writes a note into the log.
 pub(super) fn note(table: &Table, note: Note) {
-    log::record(level(table, note), |line| match note {
-        Note::Ended(slot) => {
-            if let Some(slot) = table.slot(slot) {
-                let [started, _, ended] = slot.times_us();
-                line.print(slot).text(": ").print(&slot.status().unwrap_or(Ended::Exited(0)));
-                line.text(" after ").number(ended.saturating_sub(started) / 1000).text(" ms");
-            }
-        }
-        Note::NotLaunched(slot) => about(line, table, slot, ": not started"),
-        Note::LauncherLost(slot, ended) => {
-            about(line, table, slot, ": not started: its launcher was ");
-            line.print(&ended);
-        }
-        Note::NeverAnnounced(slot) => about(line, table, slot, ": its launcher ended without starting it"),
-        Note::NotForked(slot, errno) => {
-            about(line, table, slot, ": make a process: ");
-            line.print(&errno);
-        }
-        Note::NotCleaned(slot, ended) => {
-            about(line, table, slot, ": not cleaned up: the process for it ");
-            line.print(&ended);
-        }
-        Note::Overdue(slot) => about(line, table, slot, ": not ended in time, killing it"),
-        Note::Stuck(slot) => about(line, table, slot, ": not even gone after it was killed, leaving it"),
-        Note::WorkerFailed(task, ended) => {
-            line.print(&task).text(": the process for it ").print(&ended);
-        }
-        Note::WorkerNotForked(task, errno) => {
-            line.print(&task).text(": make a process: ").print(&errno);
-        }
-        Note::WorkerOverdue(task) => {
-            line.print(&task).text(": not done in time, giving up");
-        }
-        Note::Ready => {
-            line.text("up");
-        }
-        Note::Stopping(power, why) => {
-            line.text("going down (").print(&power).text("): ");
-            match why {
-                Why::Asked => {
-                    line.text("asked to");
-                }
-                Why::Failed(slot) => about(line, table, slot, " failed"),
-                Why::Idle => {
-                    line.text("no container is left");
-                }
-            }
-        }
-        Note::Instead(power) => {
-            line.text("going down: ").print(&power).text(" instead");
-        }
-        Note::Survivors => {
-            line.text("some processes are not even gone after they were killed, leaving them");
-        }
-    });
+    log::record(level(table, note), "{}", &[Value::Print(&InWords { table, note })]);
 }
 
-fn about(line: &mut Line, table: &Table, slot: u16, text: &str) {
-    if let Some(slot) = table.slot(slot) {
-        line.print(slot);
+/// A note, and the table that knows the containers in it.
+struct InWords<'t> {
+    table: &'t Table<'t>,
+    note: Note,
+}
+
+impl Print for InWords<'_> {
+    fn print(&self, line: &mut Line) {
+        use Value::{Kernel, Print};
+        let about = |line: &mut Line, slot: u16, what: &str, values: &[Value]| {
+            if let Some(slot) = self.table.slot(slot) {
+                line.print(slot);
+            }
+            line.format(what, values);
+        };
+        match self.note {
+            Note::Ended(slot) => {
+                if let Some(slot) = self.table.slot(slot) {
+                    let [started, _, ended] = slot.times_us();
+                    let ms = Value::Number(ended.saturating_sub(started) / 1000);
+                    let status = slot.status().unwrap_or(Ended::Exited(0));
+                    line.format("{}: {} after {} ms", &[Print(slot), Print(&status), ms]);
+                }
+            }
+            Note::NotLaunched(slot) => about(line, slot, ": not started", &[]),
+            Note::LauncherLost(slot, ended) => {
+                about(line, slot, ": not started: its launcher was {}", &[Print(&ended)]);
+            }
+            Note::NeverAnnounced(slot) => about(line, slot, ": its launcher ended without starting it", &[]),
+            Note::NotForked(slot, errno) => about(line, slot, ": make a process: {}", &[Kernel(errno)]),
+            Note::NotCleaned(slot, ended) => {
+                about(line, slot, ": not cleaned up: the process for it {}", &[Print(&ended)]);
+            }
+            Note::Overdue(slot) => about(line, slot, ": not ended in time, killing it", &[]),
+            Note::Stuck(slot) => about(line, slot, ": not even gone after it was killed, leaving it", &[]),
+            Note::WorkerFailed(task, ended) => {
+                line.format("{}: the process for it {}", &[Print(&task), Print(&ended)]);
+            }
+            Note::WorkerNotForked(task, errno) => {
+                line.format("{}: make a process: {}", &[Print(&task), Kernel(errno)]);
+            }
+            Note::WorkerOverdue(task) => _ = line.format("{}: not done in time, giving up", &[Print(&task)]),
+            Note::Ready => _ = line.text("up"),
+            Note::Stopping(power, why) => {
+                line.format("going down ({}): ", &[Print(&power)]);
+                match why {
+                    Why::Asked => _ = line.text("asked to"),
+                    Why::Failed(slot) => about(line, slot, " failed", &[]),
+                    Why::Idle => _ = line.text("no container is left"),
+                }
+            }
+            Note::Instead(power) => _ = line.format("going down: {} instead", &[Print(&power)]),
+            Note::Survivors => {
+                line.text("some processes are not even gone after they were killed, leaving them");
+            }
+        }
     }
-    line.text(text);
 }
 
 fn level(table: &Table, note: Note) -> Level {
@@ -175,33 +173,33 @@ fn phases(table: &Table, from: usize) {
 }
 
 fn moment(what: &str, at_us: u64) {
-    log::info(|line| {
-        line.text("timing: ");
-        at(line, at_us).byte(b' ').text(what);
-    });
+    log::info("timing: {} {}", &[Value::Print(&Ms(at_us)), Value::Text(what)]);
 }
 
 /// Writes the line of one container.
 pub(super) fn container(slot: &Slot) {
     let [started, executed, ended] = slot.times_us();
-    if started == 0 {
-        return;
-    }
-    log::info(|line| {
-        line.text("timing: ");
-        at(line, started).byte(b' ').print(slot);
-        for (what, then) in [(": executed after ", executed), (", ended after ", ended)] {
-            if then != 0 {
-                at(line.text(what), then.saturating_sub(started)).text(" ms");
-            }
-        }
-    });
+    let (start, slot) = (Ms(started), Value::Print(slot));
+    let (run, end) = (Ms(executed.saturating_sub(started)), Ms(ended.saturating_sub(started)));
+    let template = match (started, executed, ended) {
+        (0, ..) => return,
+        (_, 0, 0) => "timing: {} {}",
+        (_, _, 0) => "timing: {} {}: executed after {} ms",
+        (_, 0, _) => "timing: {} {}{}, ended after {} ms",
+        _ => "timing: {} {}: executed after {} ms, ended after {} ms",
+    };
+    let run = if executed == 0 { Value::Text("") } else { Value::Print(&run) };
+    log::info(template, &[Value::Print(&start), slot, run, Value::Print(&end)]);
 }
 
-/// Milliseconds with three digits after the point.
-fn at<'a, 'b>(line: &'a mut Line<'b>, time_us: u64) -> &'a mut Line<'b> {
-    let rest = time_us % 1000;
-    line.number(time_us / 1000).byte(b'.').number(rest / 100).number(rest / 10 % 10).number(rest % 10)
+/// Microseconds as milliseconds with three digits after the point.
+struct Ms(u64);
+
+impl Print for Ms {
+    fn print(&self, line: &mut Line) {
+        let rest = self.0 % 1000;
+        line.number(self.0 / 1000).byte(b'.').number(rest / 100).number(rest / 10 % 10).number(rest % 10);
+    }
 }
 
 #[cfg(test)]
@@ -212,7 +210,7 @@ mod tests {
     fn times_have_three_digits_after_the_point() {
         let mut buffer = [0; 32];
         let mut line = Line::new(&mut buffer);
-        at(at(&mut line, 1_234_005).byte(b' '), 7);
+        line.print(&Ms(1_234_005)).byte(b' ').print(&Ms(7));
         assert_eq!(line.bytes(), b"1234.005 0.007");
     }
 

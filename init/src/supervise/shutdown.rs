@@ -13,7 +13,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::power::{self, Command};
 use crate::sys::process::{self, Pid};
 use crate::sys::{block, region};
-use crate::text::Line;
+use crate::text::{Line, Value};
 
 /// Longest path the kernel takes or gives, with its NUL.
 const PATH_BYTES: usize = 4096;
@@ -211,9 +211,7 @@ fn for_each_mount(buffer: &mut [u8], mut each: impl FnMut(&Mounted, &CStr)) {
     let text = match file::read_file(c"/proc/self/mountinfo", buffer) {
         Ok(text) => &*text,
         Err(errno) => {
-            log::error(|line| {
-                line.text("read /proc/self/mountinfo: ").print(&errno);
-            });
+            log::error("read /proc/self/mountinfo: {}", &[Value::Kernel(errno)]);
             return;
         }
     };
@@ -250,13 +248,13 @@ fn make_readonly(buffer: &mut [u8]) {
         let result = crate::sys::mount::mount(c"none", target, c"", flags, c"");
         failed |= result.is_err();
         if !root || (mounted.device && result.is_err()) {
-            log::warning(|line| {
-                line.quoted(target.to_bytes()).text(" is still in use: ");
-                match result {
-                    Ok(()) => line.text("made read-only"),
-                    Err(errno) => line.text("make it read-only: ").print(&errno),
-                };
-            });
+            let target = Value::Name(target);
+            match result {
+                Ok(()) => log::warning("{} is still in use: made read-only", &[target]),
+                Err(errno) => {
+                    log::warning("{} is still in use: make it read-only: {}", &[target, Value::Kernel(errno)]);
+                }
+            }
         }
     });
     if failed {
@@ -269,7 +267,7 @@ fn release_devices() {
     if let Ok(control) = file::open(CWD, c"/dev/mapper/control", Open::Write) {
         // Those in use stay, which is no error here: what uses them is reported when it is made read-only.
         if let Err(errno) = block::remove_mapped(control.as_fd()) {
-            log::debug(|line| _ = line.text("remove mapped devices: ").print(&errno));
+            log::debug("remove mapped devices: {}", &[Value::Kernel(errno)]);
         }
     }
     let Ok(blocks) = file::open(CWD, c"/sys/block", Open::Directory) else { return };
@@ -282,9 +280,7 @@ fn release_devices() {
             && let Err(errno) =
                 file::open(CWD, device, Open::Read).and_then(|opened| block::release_loop(opened.as_fd()))
         {
-            log::warning(|line| {
-                line.text("release ").quoted(device.to_bytes()).text(": ").print(&errno);
-            });
+            log::warning("release {}: {}", &[Value::Name(device), Value::Kernel(errno)]);
         }
         Ok(())
     });
@@ -294,15 +290,11 @@ fn release_devices() {
 pub(super) fn end(wanted: Power) {
     let first = match wanted {
         Power::Panic => {
-            log::error(|line| {
-                line.text("ending, so that the kernel panics");
-            });
+            log::error("ending, so that the kernel panics", &[]);
             process::exit(1)
         }
         Power::PowerOff if power::restart_is_power_off() => {
-            log::info(|line| {
-                line.text("power off: there is no ACPI, resetting is how this machine's monitor is told");
-            });
+            log::info("power off: there is no ACPI, resetting is how this machine's monitor is told", &[]);
             Command::Restart
         }
         Power::PowerOff => Command::PowerOff,
@@ -312,9 +304,7 @@ pub(super) fn end(wanted: Power) {
     };
     for command in [first, Command::Restart, Command::Halt] {
         let errno = power::act(command);
-        log::error(|line| {
-            line.print(&wanted).text(": ").print(&errno);
-        });
+        log::error("{}: {}", &[Value::Print(&wanted), Value::Kernel(errno)]);
     }
 }
 

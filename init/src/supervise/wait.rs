@@ -27,7 +27,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::process::{self, Pid};
 use crate::sys::signal::SignalFd;
 use crate::sys::{input, time, wait};
-use crate::text::Line;
+use crate::text::{Line, Value};
 
 /// Sources of events.
 pub(super) struct Events {
@@ -172,12 +172,10 @@ impl Events {
         let mut path = [0; 64];
         let Some(path) = joined(&mut path, &[b"/dev/input/", name.to_bytes()]) else { return };
         let opened = file::open(CWD, path, Open::Events);
-        log::debug(|line| {
-            line.text("power button ").quoted(path.to_bytes());
-            if let Err(errno) = &opened {
-                line.text(": ").print(errno);
-            }
-        });
+        match &opened {
+            Ok(_) => log::debug("power button {}", &[Value::Name(path)]),
+            Err(errno) => log::debug("power button {}: {}", &[Value::Name(path), Value::Kernel(*errno)]),
+        }
         if let (Some(free), Ok(button)) = (self.buttons.iter_mut().find(|place| place.is_none()), opened) {
             *free = Some(button);
         }

@@ -10,7 +10,7 @@ use super::tree::Tree;
 use crate::error::{Cause, Error, Result};
 use crate::limits::COLDPLUG_ROUNDS_MAX;
 use crate::log::{self, Level};
-use crate::text::Print;
+use crate::text::{Print, Value};
 
 /// Loads modules, each once however often it is asked for, and reports each failure once.
 pub(super) struct Loader<'a> {
@@ -101,9 +101,7 @@ impl<'a> Loader<'a> {
     }
 
     fn fail(&self, level: Level, module: &[u8], why: &dyn Print) -> bool {
-        log::record(level, |line| {
-            line.text("module ").quoted(module).text(": ").print(why);
-        });
+        log::record(level, "module {}: {}", &[Value::Quoted(module), Value::Print(why)]);
         false
     }
 }

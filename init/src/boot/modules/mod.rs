@@ -24,6 +24,7 @@ use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file::{self, CWD};
 use crate::sys::map::Map;
+use crate::text::Value;
 
 /// The kernel's KMOD_PATH_LEN, its final NUL included: a longer name would be cut.
 const PROGRAM_BYTES: usize = 256;
@@ -35,9 +36,7 @@ pub fn coldplug() {
     loader.quiet = true;
     let result = loader.coldplug();
     let loaded = loader.loaded;
-    log::info(|line| {
-        line.text("modules: ").number(loaded).text(" loaded for the devices of this machine");
-    });
+    log::info("modules: {} loaded for the devices of this machine", &[Value::Number(loaded)]);
     report(result);
 }
 
@@ -46,9 +45,7 @@ pub fn load_list<'a>(mut names: impl Iterator<Item = &'a [u8]>) {
     let Some(tree) = Tree::open() else {
         // With everything built in, images for other kernels may well have lists; the operator means this one.
         if let Some(name) = names.next() {
-            log::warning(|line| {
-                line.text("module ").quoted(name).text(": /lib/modules has none for this kernel");
-            });
+            log::warning("module {}: /lib/modules has none for this kernel", &[Value::Quoted(name)]);
         }
         return;
     };
@@ -111,8 +108,6 @@ fn name_program() -> Result<()> {
 
 fn report(result: Result<()>) {
     if let Err(error) = result {
-        log::warning(|line| {
-            line.text("modules: ").print(&error);
-        });
+        log::warning("modules: {}", &[Value::Print(&error)]);
     }
 }

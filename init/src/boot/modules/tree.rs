@@ -9,7 +9,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::map::Map;
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, OwnedFd, machine, module};
-use crate::text::Line;
+use crate::text::{Line, Value};
 use crate::{limits, log};
 
 /// Where distributions keep the modules of their kernels.
@@ -103,9 +103,7 @@ fn open_folder() -> Option<OwnedFd> {
 
 fn reported(name: &'static CStr, text: Result<Map>) -> Map {
     text.unwrap_or_else(|error| {
-        log::warning(|line| {
-            line.text("modules: ").raw(name.to_bytes()).text(": ").print(&error);
-        });
+        log::warning("modules: {}: {}", &[Value::Raw(name), Value::Print(&error)]);
         Map::empty()
     })
 }
