@@ -2,10 +2,10 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid};
 
-use super::{Applier, absence_is_fine, is_absent, paths::set_mode};
+use super::{Applier, absence_is_fine, is_absent, numbered};
 use crate::abi::Errno;
 use crate::limits;
 use crate::plan::step::{Absent, DeviceKind, DeviceNode, Place};
@@ -27,17 +27,15 @@ impl Applier<'_, '_> {
         let number = rustix::fs::makedev(node.major, node.minor);
         self.in_parent(&node.at, |parent, name| {
             match rustix::fs::mknodat(parent, name, kind, Mode::from_raw_mode(node.mode), number) {
-                Err(Errno::EXIST) => check_device(parent.as_fd(), name, kind, number)?,
+                Err(Errno::EXIST) => {}
                 result => result?,
             }
-            rustix::fs::chownat(
-                parent,
-                name,
-                Some(Uid::from_raw(node.uid)),
-                Some(Gid::from_raw(node.gid)),
-                AtFlags::SYMLINK_NOFOLLOW,
-            )?;
-            set_mode(parent, name, node.mode)
+            // From here on by descriptor: who else may write to this directory could put a link in the node's place.
+            let made = file::open(parent.as_fd(), name, Open::PlaceItself)?;
+            check_device(made.as_fd(), kind, number)?;
+            let (owner, group) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+            rustix::fs::chownat(&made, c"", Some(owner), Some(group), AtFlags::EMPTY_PATH)?;
+            set_mode(made.as_fd(), node.mode)
         })
     }
 
@@ -54,11 +52,18 @@ impl Applier<'_, '_> {
     }
 }
 
-/// What exists in the place of a device must be that very device, and no link.
-fn check_device(parent: BorrowedFd, name: &CStr, kind: FileType, number: u64) -> Result<()> {
-    let found = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+/// What is in the place of a device must be that very device.
+fn check_device(node: BorrowedFd, kind: FileType, number: u64) -> Result<()> {
+    let found = rustix::fs::fstat(node)?;
     let same = FileType::from_raw_mode(found.st_mode) == kind && (kind == FileType::Fifo || found.st_rdev == number);
     if same { Ok(()) } else { Err(Errno::EXIST) }
+}
+
+/// Sets the permissions of what a descriptor is open on as a place, which chmod(2) can only reach through /proc.
+fn set_mode(place: BorrowedFd, mode: u32) -> Result<()> {
+    let mut path = [0; 32];
+    let path = numbered(&mut path, "/proc/self/fd/", place.as_raw_fd().unsigned_abs(), "")?;
+    rustix::fs::chmodat(CWD, path, Mode::from_raw_mode(mode), AtFlags::empty())
 }
 
 /// Enters the working directory, made when missing, and checks that it is inside the root: a leaked descriptor's

@@ -4,7 +4,7 @@
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode};
+use rustix::fs::Mode;
 
 use super::Applier;
 use crate::abi::Errno;
@@ -107,22 +107,16 @@ impl Applier<'_, '_> {
     }
 }
 
-/// Makes one directory or file in an open directory and opens it, itself and not what somebody may have put there.
+/// Makes one directory or file in an open directory and opens it, itself and not what somebody may have put there. The
+/// umask is 0 wherever permissions beyond 0755 are asked for.
 fn make_in(parent: &OwnedFd, name: &CStr, last: Option<(u32, FileType)>) -> Result<OwnedFd> {
     let (mode, kind) = last.unwrap_or((PARENT_MODE, FileType::Directory));
     if kind == FileType::Directory {
-        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(mode & 0o777))?;
-        let made = file::open(parent.as_fd(), name, Open::PlaceItself)?;
-        set_mode(parent, name, mode)?;
-        return Ok(made);
+        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(mode))?;
+    } else {
+        rustix::fs::mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0)?;
     }
-    rustix::fs::mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0)?;
     file::open(parent.as_fd(), name, Open::PlaceItself)
-}
-
-/// Sets permissions whatever the umask made of them.
-pub(super) fn set_mode(parent: &OwnedFd, name: &CStr, mode: u32) -> Result<()> {
-    rustix::fs::chmodat(parent, name, Mode::from_raw_mode(mode), AtFlags::empty())
 }
 
 /// A C string from `start` to the first NUL.

@@ -18,7 +18,7 @@ use crate::apply::Applier;
 use crate::arena::Arena;
 use crate::config::cmdline::{self, Failure, Idle, LogLevel, Options};
 use crate::supervise::{self, Policy, Power};
-use crate::sys::{file, signal, time};
+use crate::sys::{file, identity, signal, time};
 use crate::text::Value;
 use crate::{limits, log};
 use early::{EARLY, IfFails};
@@ -29,6 +29,8 @@ fn base_system() {
     if let Err(errno) = root::make_pivotable() {
         log::error("bind the initramfs on itself: {}", &[Value::Kernel(errno)]);
     }
+    // /tmp and the like are for everybody.
+    identity::set_umask(0);
     // Steps of this list need no memory.
     let mut arena = Arena::new(&mut []);
     let mut applier = Applier::new(&mut arena);
@@ -38,6 +40,7 @@ fn base_system() {
             log::record(level, "base system: {}: {}", &[Value::Print(&early.step), Value::Kernel(errno)]);
         }
     }
+    identity::set_umask(0o022);
     if let Err(errno) = console::open_standard_descriptors() {
         log::warning("open a console: {}", &[Value::Kernel(errno)]);
     }

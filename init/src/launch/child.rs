@@ -102,6 +102,8 @@ pub(super) fn become_container<'a>(plan: &Plan<'a>, channel: &Channel, streams: 
     // Before a namespace is joined whose processes might look into this one, which still has the machine's descriptors
     // (CVE-2016-9962).
     let hidden = identity::set_undumpable();
+    // What is made for the container has the permissions that were asked for. `SetUser` sets the container's own mask.
+    identity::set_umask(0);
     let last = plan.inside.len().saturating_sub(1);
     let mut applier = Applier::new(arena);
     for (index, step) in plan.inside.iter().enumerate() {
