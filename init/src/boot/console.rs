@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::AsFd;
 
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
@@ -40,5 +40,5 @@ fn write_to(name: &[u8], bytes: &[u8]) -> Result<()> {
     let path = CStr::from_bytes_until_nul(line.bytes()).map_err(|_| rustix::io::Errno::NAMETOOLONG)?;
     let console = file::open(CWD, path, Open::Terminal)?;
     file::set_blocking(console.as_fd())?;
-    file::write_all(BorrowedFd::from(console.as_fd()), bytes)
+    file::write_all(console.as_fd(), bytes)
 }
