@@ -42,6 +42,19 @@ fn kinds(image: Image) -> Image {
         .onboot(all_new)
         .onboot(none_new)
         .onboot(probe("builders", "ns"))
+        .onboot(probe("by-path", "ns").edit_config(|config| {
+            let kinds = [
+                ("cgroup", "cgroup"),
+                ("ipc", "ipc"),
+                ("network", "net"),
+                ("pid", "pid"),
+                ("time", "time"),
+                ("user", "user"),
+                ("uts", "uts"),
+            ];
+            let entry = |(kind, file): (&str, &str)| json!({ "type": kind, "path": format!("/proc/1/ns/{file}") });
+            config["linux"]["namespaces"] = kinds.into_iter().map(entry).chain([json!({ "type": "mount" })]).collect();
+        }))
 }
 
 #[test]
@@ -57,6 +70,13 @@ fn what_is_not_in_the_list_is_shared_with_the_machine() {
     assert_eq!(namespaces("none-new"), namespaces("machine"), "{}", seen().about("none-new"));
     for (machine, own) in namespaces("machine").iter().zip(namespaces("builders")) {
         assert_eq!(*machine != own, machine.starts_with("mnt:") || machine.starts_with("pid:"), "{machine} {own}");
+    }
+}
+
+#[test]
+fn the_machines_namespaces_are_joined_by_their_paths_too() {
+    for (machine, own) in namespaces("machine").iter().zip(namespaces("by-path")) {
+        assert_eq!(*machine != own, machine.starts_with("mnt:"), "{machine} {own}");
     }
 }
 

@@ -25,7 +25,10 @@ fn seen() -> &'static Observation {
         for refusal in refusals() {
             image = image.onboot(refusal.container);
         }
-        let image = links(sizes(image)).onboot(survey("after")).service(probe("service", "say runs"));
+        let image = links(sizes(image)).onboot(survey("after"));
+        let image = without_files(image)
+            .service(probe("service", "say runs"))
+            .service(must_not_run("service-refused").hostname("x"));
         // The module makes a link of its own when it is loaded, which is not to be taken for left behind.
         boot(image, "pidone.modules=dummy").unwrap()
     })
@@ -566,6 +569,7 @@ fn steps() -> Vec<Refusal> {
             busy(json!({ "bindNS": { "ipc": "/run/refused/ipc", "net": "/var/lib" } })),
             "bind the network namespace on /var/lib: EINVAL (",
         ),
+        with("cwd-leaked", "/process/cwd", json!("/proc/self/fd/3"), "make directory /proc/self/fd/3 (0755): ELOOP ("),
         with("argument-too-long", "/process/args", json!(["/bin/probe", "x".repeat(200_000)]), "xxx...: E2BIG ("),
     ]
 }
@@ -596,6 +600,40 @@ fn what_is_refused_does_not_run() {
     for refusal in refusals() {
         assert!(!seen().spoke(refusal.name), "{}", seen().about(refusal.name));
     }
+}
+
+/// Bundles that lack more than a field; their names are behind all others.
+fn without_files(image: Image) -> Image {
+    let long = "l".repeat(61);
+    image.edit(|tree| {
+        tree.directory("containers/onboot/900-no-config/rootfs", 0o755);
+        tree.directory("containers/onboot/901-folder/config.json", 0o755);
+        tree.directory(&format!("containers/onboot/902-{long}"), 0o755);
+        tree.file("containers/onboot/903-file", 0o644, "not a bundle");
+    })
+}
+
+#[test]
+fn a_bundle_without_its_files_is_named() {
+    for (name, line) in [
+        ("900-no-config", "read config.json: ENOENT ("),
+        ("901-folder", "read config.json: EISDIR ("),
+        ("902-", "not started: too many bytes in the name: 65, at most 64"),
+    ] {
+        let messages = seen().messages(name);
+        assert!(messages.iter().any(|message| message.contains(line)), "{name}: {messages:#?}");
+    }
+    assert!(seen().messages("903-file").is_empty());
+}
+
+#[test]
+fn a_service_is_refused_as_any_other_container() {
+    let messages = seen().messages("service-refused");
+    let expected = [
+        "container service-refused: config.json: hostname: the container has no uts namespace of its own",
+        "service service-refused: not started",
+    ];
+    assert_eq!(messages, expected);
 }
 
 #[test]
