@@ -111,7 +111,7 @@ fn kill_all(group: BorrowedFd) -> Result<()> {
 
 /// Removes the groups inside a group; a container may have made some.
 fn remove_below(group: BorrowedFd, depth: usize) -> Result<()> {
-    file::for_each_entry(group, |name, kind| {
+    file::for_each_entry(group, &mut |name, kind| {
         if kind != file::FileType::Directory {
             return Ok(());
         }

@@ -121,7 +121,7 @@ pub(super) fn empty(path: &CStr) -> Result<()> {
 
 /// The recursion is bounded by `depth`, not by what the directory holds.
 fn empty_directory(directory: BorrowedFd, device: u64, depth: usize) -> Result<()> {
-    file::for_each_entry(directory, |name, kind| {
+    file::for_each_entry(directory, &mut |name, kind| {
         if kind != FileType::Directory {
             return rustix::fs::unlinkat(directory, name, AtFlags::empty());
         }

@@ -39,7 +39,7 @@ impl Name {
 /// there has no files; one that cannot be read is reported.
 ///
 /// The folder is read once for each file: that takes no memory, and such folders have a few files.
-pub fn for_each_name(path: &CStr, suffix: &[u8], mut each: impl FnMut(BorrowedFd, &CStr)) {
+pub fn for_each_name(path: &CStr, suffix: &[u8], each: &mut dyn FnMut(BorrowedFd, &CStr)) {
     let mut last = Name::empty();
     loop {
         match next_name(path, suffix, &last) {
@@ -59,8 +59,8 @@ pub fn for_each_name(path: &CStr, suffix: &[u8], mut each: impl FnMut(BorrowedFd
 
 /// Calls `each` with the name and content of every regular file in a folder whose name ends in `suffix`, in the order
 /// of their names. Links are followed. What cannot be read is reported.
-pub fn for_each_text(path: &CStr, suffix: &[u8], mut each: impl FnMut(&CStr, &[u8])) {
-    for_each_name(path, suffix, |folder, name| {
+pub fn for_each_text(path: &CStr, suffix: &[u8], each: &mut dyn FnMut(&CStr, &[u8])) {
+    for_each_name(path, suffix, &mut |folder, name| {
         if !is_regular(folder, name) {
             return;
         }
@@ -83,7 +83,7 @@ pub fn is_regular(folder: BorrowedFd, name: &CStr) -> bool {
 fn next_name(path: &CStr, suffix: &[u8], last: &Name) -> Result<Option<(OwnedFd, Name)>> {
     let folder = file::open(CWD, path, Open::Directory)?;
     let mut next = Name::empty();
-    file::for_each_entry(folder.as_fd(), |name, _| -> Result<()> {
+    file::for_each_entry(folder.as_fd(), &mut |name, _| {
         let bytes = name.to_bytes();
         if bytes.ends_with(suffix) && bytes > last.get() && (next.length == 0 || bytes < next.get()) {
             next.set(name);
@@ -108,11 +108,11 @@ mod tests {
         std::os::unix::fs::symlink("30-c", folder.join("40.conf")).unwrap();
         let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
         let mut found = Vec::new();
-        for_each_text(&path, b".conf", |name, text| found.push((name.to_owned(), text.to_vec())));
+        for_each_text(&path, b".conf", &mut |name, text| found.push((name.to_owned(), text.to_vec())));
         std::fs::remove_dir_all(&folder).unwrap();
         let names: Vec<_> = found.iter().map(|(name, _)| name.to_str().unwrap()).collect();
         assert_eq!(names, ["10-a.conf", "20-b.conf", "40.conf", "9-z.conf"]);
         assert_eq!(found[2].1, b"30-c");
-        for_each_text(&path, b"", |_, _| panic!("the folder is gone"));
+        for_each_text(&path, b"", &mut |_, _| panic!("the folder is gone"));
     }
 }

@@ -19,7 +19,7 @@ const VECTORS_BYTES: usize = 2 * 5 * size_of::<*const u8>() + 16;
 /// Runs every executable file of a folder in the order of their names, links followed. How they end is reported where
 /// it is not well, and changes nothing.
 pub fn run_all(path: &CStr) {
-    folder::for_each_name(path, b"", |folder, name| {
+    folder::for_each_name(path, b"", &mut |folder, name| {
         if !folder::is_regular(folder, name) {
             return;
         }

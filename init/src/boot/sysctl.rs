@@ -20,7 +20,7 @@ struct Setting<'a> {
 
 /// Writes all settings. One that fails is reported, and the others are written.
 pub fn write_all() {
-    folder::for_each_text(c"/etc/sysctl.d", b".conf", |_, text| write_text(text));
+    folder::for_each_text(c"/etc/sysctl.d", b".conf", &mut |_, text| write_text(text));
     if let Ok(text) = Map::read(CWD, c"/etc/sysctl.conf") {
         write_text(&text);
     }

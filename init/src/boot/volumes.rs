@@ -18,9 +18,9 @@ const DIRECTORY: &CStr = c"/containers/volumes";
 pub fn mount_all() {
     let Some(regions) = region::take() else { return };
     let listed = file::open(CWD, DIRECTORY, Open::Directory).and_then(|directory| {
-        file::for_each_entry(directory.as_fd(), |name, _| {
+        file::for_each_entry(directory.as_fd(), &mut |name, _| {
             mount(name, &mut regions.arena);
-            Ok::<(), Errno>(())
+            Ok(())
         })
     });
     match listed {

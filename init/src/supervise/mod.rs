@@ -183,7 +183,7 @@ impl<W: Work> Supervisor<'_, W> {
             opened => opened,
         };
         let listed = opened.and_then(|opened| {
-            file::for_each_entry(opened.as_fd(), |name, kind| {
+            file::for_each_entry(opened.as_fd(), &mut |name, kind| {
                 if is_directory(opened.as_fd(), name, kind) && !self.table.add(section, name) {
                     refuse(directory, name);
                 }

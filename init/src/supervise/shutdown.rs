@@ -271,7 +271,7 @@ fn release_devices() {
         }
     }
     let Ok(blocks) = file::open(CWD, c"/sys/block", Open::Directory) else { return };
-    let _ = file::for_each_entry::<crate::abi::Errno>(blocks.as_fd(), |name, _| {
+    let _ = file::for_each_entry(blocks.as_fd(), &mut |name, _| {
         let (mut backing, mut device) = ([0; 64], [0; 64]);
         if name.to_bytes().starts_with(b"loop")
             && let Some(backing) = joined(&mut backing, &[name.to_bytes(), b"/loop/backing_file"])

@@ -160,7 +160,7 @@ impl Events {
     /// Opens the machine's power buttons.
     pub(super) fn open_buttons(&mut self) {
         let Ok(inputs) = file::open(CWD, c"/sys/class/input", Open::Directory) else { return };
-        let _ = file::for_each_entry::<Errno>(inputs.as_fd(), |name, _| {
+        let _ = file::for_each_entry(inputs.as_fd(), &mut |name, _| {
             if name.to_bytes().starts_with(b"event") && is_button(inputs.as_fd(), name) {
                 self.open_button(name);
             }

@@ -29,11 +29,19 @@ pub struct Arena<'a> {
 
 /// A list being collected. It must be finished, or dropped together with the whole launch.
 pub struct List<T> {
+    elements: Elements,
+    element: PhantomData<T>,
+}
+
+/// A list without its type: what is done with it is compiled once, and not for each type.
+struct Elements {
+    /// Of one element.
+    size: usize,
+    align: usize,
     count: usize,
     /// `high` before the list began, and after its last element.
     outer: usize,
     top: usize,
-    element: PhantomData<T>,
 }
 
 impl<'a> Arena<'a> {
@@ -47,11 +55,13 @@ impl<'a> Arena<'a> {
         self.size - (self.high - self.low)
     }
 
+    #[inline(never)]
     fn full(&self, bytes: usize) -> Error {
         Error::limit(c"keep the configuration in memory", c"bytes", self.used().saturating_add(bytes), self.size)
     }
 
     /// Takes `bytes` at the low end, aligned.
+    #[inline(never)]
     fn take(&mut self, bytes: usize, align: usize) -> Result<*mut u8> {
         let padding = (self.start as usize).wrapping_add(self.low).wrapping_neg() & (align - 1);
         let start = self.low.checked_add(padding).ok_or(self.full(bytes))?;
@@ -98,13 +108,24 @@ impl<'a> Arena<'a> {
     /// # Errors
     /// The arena is full.
     pub fn filled<T: Copy>(&mut self, count: usize, element: T) -> Result<&'a mut [T]> {
-        let to: *mut T = self.take(size_of::<T>().saturating_mul(count), align_of::<T>())?.cast();
-        for index in 0..count {
-            // SAFETY: aligned memory for `count` elements was just taken and belongs to nobody else.
-            unsafe { to.add(index).write(element) };
+        // SAFETY: the element is of this size; `T` is `Copy`, so its bytes may be copied.
+        let to = unsafe { self.copies(count, (&raw const element).cast(), size_of::<T>(), align_of::<T>()) }?;
+        // SAFETY: aligned memory for `count` elements, all of them written, which belongs to nobody else.
+        Ok(unsafe { core::slice::from_raw_parts_mut(to.cast(), count) })
+    }
+
+    /// # Safety
+    /// `element` has `size` bytes.
+    unsafe fn copies(&mut self, count: usize, element: *const u8, size: usize, align: usize) -> Result<*mut u8> {
+        let start = self.take(size.saturating_mul(count), align)?;
+        let mut to = start;
+        for _ in 0..count {
+            // SAFETY: memory for `count` elements was just taken and overlaps nothing.
+            unsafe { to.copy_from_nonoverlapping(element, size) };
+            // SAFETY: as above; at most one behind the last.
+            to = unsafe { to.add(size) };
         }
-        // SAFETY: as above, and all of them were just written.
-        Ok(unsafe { core::slice::from_raw_parts_mut(to, count) })
+        Ok(start)
     }
 
     /// Lends `length` zeroed bytes for as long as the arena lives: for text being decoded or files being read.
@@ -121,11 +142,15 @@ impl<'a> Arena<'a> {
 
     /// Begins a list.
     pub fn list<T: Copy>(&mut self) -> List<T> {
+        List { elements: self.begin(size_of::<T>(), align_of::<T>()), element: PhantomData }
+    }
+
+    fn begin(&mut self, size: usize, align: usize) -> Elements {
         let outer = self.high;
         // Down to the element's alignment, but never below what is in use.
-        let misaligned = (self.start as usize).wrapping_add(self.high) & (align_of::<T>() - 1);
+        let misaligned = (self.start as usize).wrapping_add(self.high) & (align - 1);
         self.high = self.high.saturating_sub(misaligned).max(self.low);
-        List { count: 0, outer, top: self.high, element: PhantomData }
+        Elements { size, align, count: 0, outer, top: self.high }
     }
 
     /// Appends to a list.
@@ -133,15 +158,22 @@ impl<'a> Arena<'a> {
     /// # Errors
     /// The arena is full, or a list begun later is not finished yet.
     pub fn push<T: Copy>(&mut self, list: &mut List<T>, item: T) -> Result<()> {
+        // SAFETY: the list is one of `T`, and `T` is `Copy`, so its bytes may be copied.
+        unsafe { self.append(&mut list.elements, (&raw const item).cast()) }
+    }
+
+    /// # Safety
+    /// `item` is an element of the list's type.
+    unsafe fn append(&mut self, list: &mut Elements, item: *const u8) -> Result<()> {
         debug_assert!(list.top == self.high, "a list begun later is not finished yet");
-        let aligned = (self.start as usize).wrapping_add(self.high) & (align_of::<T>() - 1) == 0;
-        let place = self.high.checked_sub(size_of::<T>()).filter(|place| *place >= self.low);
+        let aligned = (self.start as usize).wrapping_add(self.high) & (list.align - 1) == 0;
+        let place = self.high.checked_sub(list.size).filter(|place| *place >= self.low);
         let Some(place) = place.filter(|_| aligned && list.top == self.high) else {
-            return Err(self.full(size_of::<T>()));
+            return Err(self.full(list.size));
         };
-        // SAFETY: `low <= place` and `place + size_of::<T>() == high`: free memory inside the region. `high` is aligned,
-        // so one element below it is aligned too.
-        unsafe { self.start.add(place).cast::<T>().write(item) };
+        // SAFETY: `low <= place` and `place + size == high`: free memory inside the region. `high` is aligned, so one
+        // element below it is aligned too.
+        unsafe { self.start.add(place).copy_from_nonoverlapping(item, list.size) };
         self.high = place;
         list.top = place;
         list.count += 1;
@@ -153,22 +185,26 @@ impl<'a> Arena<'a> {
     /// # Errors
     /// The arena is full, or a list begun later is not finished yet.
     pub fn finish<T: Copy>(&mut self, list: List<T>) -> Result<&'a [T]> {
+        let first = self.end(&list.elements)?;
+        // SAFETY: aligned memory for `count` elements of `T`, all of them written by `append`; nobody writes to them again.
+        Ok(unsafe { core::slice::from_raw_parts(first.cast(), list.elements.count) })
+    }
+
+    fn end(&mut self, list: &Elements) -> Result<*mut u8> {
         debug_assert!(list.top == self.high, "a list begun later is not finished yet");
-        let bytes = size_of::<T>() * list.count;
+        let bytes = list.size * list.count;
         if list.top != self.high {
             return Err(self.full(bytes));
         }
-        let to: *mut T = self.take(bytes, align_of::<T>())?.cast();
+        let start = self.take(bytes, list.align)?;
         for index in 0..list.count {
-            // SAFETY: the stack holds `count` elements from `high` up, the last pushed lowest; `push` wrote each. `take`
-            // never passes `high`, so source and destination do not overlap.
-            let item = unsafe { self.start.add(self.high).cast::<T>().add(list.count - 1 - index).read() };
-            // SAFETY: memory for `count` elements was just taken.
-            unsafe { to.add(index).write(item) };
+            // SAFETY: the stack holds `count` elements from `high` up, the last pushed lowest; `append` wrote each.
+            let item = unsafe { self.start.add(self.high + list.size * (list.count - 1 - index)) };
+            // SAFETY: memory for `count` elements was just taken. `take` never passes `high`, so the two do not overlap.
+            unsafe { start.add(list.size * index).copy_from_nonoverlapping(item, list.size) };
         }
         self.high = list.outer;
-        // SAFETY: all `count` elements were just written, and nobody writes to them again.
-        Ok(unsafe { core::slice::from_raw_parts(to, list.count) })
+        Ok(start)
     }
 }
 

@@ -48,7 +48,7 @@ impl Aliases {
     fn collect_all(&mut self) -> sys::Result<()> {
         let Ok(buses) = file::open(CWD, c"/sys/bus", Open::Directory) else { return Ok(()) };
         let mut path = PathBuffer::empty();
-        file::for_each_entry(buses.as_fd(), |bus, _| {
+        file::for_each_entry(buses.as_fd(), &mut |bus, _| {
             let path = path.join(&[bus.to_bytes(), b"/devices"])?;
             let Ok(devices) = file::open(buses.as_fd(), path, Open::Directory) else { return Ok(()) };
             self.collect_bus(devices.as_fd())
@@ -61,7 +61,7 @@ impl Aliases {
     fn collect_bus(&mut self, devices: BorrowedFd) -> sys::Result<()> {
         let mut path = PathBuffer::empty();
         let mut buffer = [0; MODALIAS_BYTES];
-        file::for_each_entry(devices, |device, _| {
+        file::for_each_entry(devices, &mut |device, _| {
             let path = path.join(&[device.to_bytes(), b"/modalias"])?;
             match file::open(devices, path, Open::Read) {
                 Ok(file) => self.add(file::read_all(file.as_fd(), &mut buffer).unwrap_or_default()),

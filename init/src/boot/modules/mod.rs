@@ -54,7 +54,7 @@ pub fn load_list<'a>(mut names: impl Iterator<Item = &'a [u8]>) {
     if let Ok(text) = Map::read(CWD, c"/etc/modules") {
         load_lines(&mut loader, &text);
     }
-    folder::for_each_text(c"/etc/modules-load.d", b".conf", |_, text| load_lines(&mut loader, text));
+    folder::for_each_text(c"/etc/modules-load.d", b".conf", &mut |_, text| load_lines(&mut loader, text));
     for name in names {
         loader.request(name);
     }

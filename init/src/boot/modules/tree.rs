@@ -113,7 +113,7 @@ fn settings() -> Result<Map> {
     let mut all = Map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing(c"read")?;
     let mut line = Line::new(&mut all);
     for path in SETTINGS {
-        folder::for_each_text(path, b".conf", |name, text| {
+        folder::for_each_text(path, b".conf", &mut |name, text| {
             let mut buffer = PathBuffer::empty();
             let replaced = path != OPERATOR
                 && buffer.join(&[OPERATOR.to_bytes(), b"/", name.to_bytes()]).is_ok_and(file::exists_itself);
