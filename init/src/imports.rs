@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("supervise", "abi error limits log sys text"),
     ("launch", "abi apply arena config error limits log observe plan sys text"),
     ("apply", "abi arena config limits plan sys text"),
-    ("observe", "abi config plan sys"),
+    ("observe", "abi config plan sys text"),
     ("plan", "abi arena config error limits text"),
     ("config", "abi arena error limits text"),
     ("log", "limits sys text"),

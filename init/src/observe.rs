@@ -8,6 +8,7 @@ use crate::abi::namespace::Namespace;
 use crate::config::spec::Spec;
 use crate::plan::facts::{Controllers, Facts, Section};
 use crate::sys::file::{self, CWD, Open};
+use crate::text::number;
 
 /// CAP_CHECKPOINT_RESTORE, the last one in Linux 5.9: for a machine without /proc.
 const CAPABILITY_LAST: u8 = 40;
@@ -37,7 +38,7 @@ fn has_lower(bundle: &CStr) -> bool {
 fn capability_last() -> u8 {
     let mut buffer = [0; 16];
     let text = file::read_file(c"/proc/sys/kernel/cap_last_cap", &mut buffer).unwrap_or_default();
-    core::str::from_utf8(text).ok().and_then(|text| text.trim_end().parse().ok()).unwrap_or(CAPABILITY_LAST)
+    number(text.trim_ascii_end(), 10).and_then(|last| u8::try_from(last).ok()).unwrap_or(CAPABILITY_LAST)
 }
 
 fn joins_own_user_namespace(spec: &Spec) -> bool {

@@ -194,6 +194,22 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The number that digits of a base up to 16 mean.
+pub fn number(digits: &[u8], base: u8) -> Option<u64> {
+    let mut number = 0_u64;
+    for digit in digits {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            _ => (digit | 0x20).checked_sub(b'a')?.saturating_add(10),
+        };
+        if digit >= base {
+            return None;
+        }
+        number = number.checked_mul(base.into())?.checked_add(digit.into())?;
+    }
+    (!digits.is_empty()).then_some(number)
+}
+
 impl Print for &'static str {
     /// Text of our own.
     fn print(&self, line: &mut Line) {

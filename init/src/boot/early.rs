@@ -1,145 +1,198 @@
-//! The base system: a constant list of steps. What is mounted already is kept, and nothing here is fatal: a machine that
-//! lacks a file system of this list can still run most containers.
+//! The base system: a list of steps, one a line. What is mounted already is kept, and nothing here is fatal: a machine
+//! that lacks a file system of this list can still run most containers.
 //!
-//! The table is LinuxKit's (`pkg/init`, `rc.init`), so that images find what they were written for.
+//! The list is LinuxKit's (`pkg/init`, `rc.init`), so that images find what they were written for. It is text because a
+//! table of [`Step`]s takes four times as much space.
 
 use core::ffi::CStr;
 
-use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RELATIME, MS_SHARED};
+use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_SHARED};
+use crate::abi::rlimit;
 use crate::config::spec::Rlimit;
+use crate::plan::mount_flags;
 use crate::plan::step::{Absent, Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
+use crate::text::number;
 
-/// What to say when a step fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IfFails {
-    /// Something is not as images expect it.
-    Report,
-    /// Many kernels and images do without.
-    Ignore,
-}
+/// The steps, in order. A `?` before one: many kernels and images do without, and nothing is said when it fails.
+///
+/// - First mount points, while the root can still be written.
+/// - `printk_devkmsg` before anything is logged in numbers: the kernel drops records of user space that come too fast.
+/// - From `readonly` on the root is as the image has it; what changes is in /run, /tmp and /var.
+/// - `share` last: containers may ask for mounts that travel both ways; those that do not ask get slaves.
+const STEPS: &[u8] = b"\
+?directory /proc 0755
+?directory /sys 0755
+?directory /dev 0755
+?directory /run 0755
+?directory /tmp 1777
+?directory /var 0755
+mount proc proc /proc nosuid,nodev,noexec,relatime
+mount devtmpfs dev /dev nosuid,noexec,relatime size=10m,nr_inodes=248418,mode=755
+?write /proc/sys/kernel/printk_devkmsg on
+readonly /
+mount tmpfs tmpfs /run nosuid,nodev,noexec,relatime size=10%,mode=755
+mount tmpfs tmpfs /tmp nosuid,nodev,noexec,relatime size=10%,mode=1777
+mount tmpfs tmpfs /var nosuid,nodev,noexec,relatime size=50%,mode=755
+directory /var/cache 0755
+directory /var/empty 0555
+directory /var/lib 0755
+directory /var/local 0755
+directory /var/lock 0755
+directory /var/log 0755
+directory /var/opt 0755
+directory /var/spool 0755
+directory /var/tmp 1777
+link /var/run /run
+character /dev/console 0600 5 1
+character /dev/tty1 0620 4 1
+character /dev/tty 0666 5 0
+character /dev/null 0666 1 3
+character /dev/kmsg 0660 1 11
+link /dev/fd /proc/self/fd
+link /dev/stdin /proc/self/fd/0
+link /dev/stdout /proc/self/fd/1
+link /dev/stderr /proc/self/fd/2
+link /dev/kcore /proc/kcore
+mount mqueue mqueue /dev/mqueue nosuid,nodev,noexec
+mount tmpfs shm /dev/shm nosuid,nodev,noexec mode=1777
+mount devpts devpts /dev/pts nosuid,noexec gid=5,mode=0620
+mount sysfs sysfs /sys nosuid,nodev,noexec
+?mount securityfs securityfs /sys/kernel/security nosuid,nodev,noexec
+?mount debugfs debugfs /sys/kernel/debug nosuid,nodev,noexec
+?mount configfs configfs /sys/kernel/config nosuid,nodev,noexec
+?mount fusectl fusectl /sys/fs/fuse/connections nosuid,nodev,noexec
+?mount selinuxfs selinuxfs /sys/fs/selinux nosuid,noexec
+?mount pstore pstore /sys/fs/pstore nosuid,nodev,noexec
+?mount bpf bpffs /sys/fs/bpf nodev
+?mount efivarfs efivarfs /sys/firmware/efi/efivars nosuid,nodev,noexec
+?mount binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc nosuid,nodev,noexec
+mount cgroup2 cgroup2 /sys/fs/cgroup nosuid,nodev,noexec
+cgroup /
+share /
+loopback
+limit RLIMIT_NOFILE 1048576
+limit RLIMIT_NPROC unlimited
+";
 
-/// One step of the base system.
-pub struct Early {
-    /// What to do.
-    pub step: Step<'static>,
-    /// What to say when it fails.
-    pub if_fails: IfFails,
-}
+/// No line of the list is longer.
+const LINE_BYTES: usize = 96;
 
-const fn report(step: Step<'static>) -> Early {
-    Early { step, if_fails: IfFails::Report }
-}
-
-const fn ignore(step: Step<'static>) -> Early {
-    Early { step, if_fails: IfFails::Ignore }
-}
-
-const fn mount(
-    source: &'static CStr,
-    target: &'static CStr,
-    kind: &'static CStr,
-    flags: u64,
-    data: &'static CStr,
-) -> Step<'static> {
-    Step::Mount(NewMount {
-        kind,
-        source,
-        target: Place::machine(target),
-        flags,
-        data,
-        existing: Existing::Keep,
-        attributes: Attributes { set: 0, clear: 0, propagation: 0, recursive: false, propagation_recursive: false },
-    })
-}
-
-const fn directory(path: &'static CStr, mode: u32) -> Step<'static> {
-    Step::MakeDirectory { at: Place::machine(path), mode }
-}
-
-const fn link(path: &'static CStr, to: &'static CStr) -> Step<'static> {
-    Step::MakeSymlink { at: Place::machine(path), to }
-}
-
-const fn device(path: &'static CStr, mode: u32, major: u32, minor: u32) -> Step<'static> {
-    let kind = DeviceKind::Character;
-    Step::MakeDevice(DeviceNode { at: Place::machine(path), kind, major, minor, mode, uid: 0, gid: 0 })
-}
-
-const fn root(set: u64, propagation: u64) -> Step<'static> {
-    Step::SetAttributes {
-        at: Place::machine(c"/"),
-        attributes: Attributes { set, clear: 0, propagation, recursive: false, propagation_recursive: true },
+/// Calls `apply` with every step in order, and with whether it is worth a word when it fails.
+pub fn for_each(apply: &mut dyn FnMut(&Step, bool)) {
+    for line in STEPS.split(|byte| *byte == b'\n') {
+        let (said, line) = match line.strip_prefix(b"?") {
+            Some(line) => (false, line),
+            None => (true, line),
+        };
+        // Every word of the copy ends in a NUL.
+        let mut words = [0; LINE_BYTES];
+        for (to, from) in words.iter_mut().zip(line) {
+            *to = if *from == b' ' { 0 } else { *from };
+        }
+        if let Some(step) = step(Words { rest: &words }) {
+            apply(&step, said);
+        }
     }
 }
 
-/// No set-user-id, no devices, no programs: what a file system of the kernel's own never needs.
-const BARE: u64 = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-/// `RLIMIT_NPROC` and `RLIMIT_NOFILE`: getrlimit(2).
-const NPROC: u8 = 6;
-const NOFILE: u8 = 7;
+fn step<'w>(mut words: Words<'w>) -> Option<Step<'w>> {
+    Some(match words.next().to_bytes() {
+        b"mount" => {
+            let (kind, source, target) = (words.next(), words.next(), Place::machine(words.next()));
+            let (flags, data) = (mount_flags(words.next().to_bytes()), words.next());
+            let attributes = Attributes::default();
+            Step::Mount(NewMount { kind, source, target, flags, data, existing: Existing::Keep, attributes })
+        }
+        b"directory" => Step::MakeDirectory { at: Place::machine(words.next()), mode: words.number(8)? },
+        b"link" => Step::MakeSymlink { at: Place::machine(words.next()), to: words.next() },
+        b"character" => Step::MakeDevice(DeviceNode {
+            at: Place::machine(words.next()),
+            kind: DeviceKind::Character,
+            mode: words.number(8)?,
+            major: words.number(10)?,
+            minor: words.number(10)?,
+            uid: 0,
+            gid: 0,
+        }),
+        b"write" => Step::Write { at: Place::machine(words.next()), text: words.next(), absent: Absent::Ok },
+        b"readonly" => change(words, Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() }),
+        b"share" => {
+            change(words, Attributes { propagation: MS_SHARED, propagation_recursive: true, ..Attributes::default() })
+        }
+        b"cgroup" => Step::MakeCgroup { path: words.next() },
+        b"loopback" => Step::LoopbackUp,
+        b"limit" => {
+            let resource = rlimit::number(words.next().to_bytes())?;
+            let most = words.number(10).map_or(u64::MAX, u64::from);
+            Step::SetRlimit(Rlimit { resource, soft: most, hard: most })
+        }
+        _ => return None,
+    })
+}
 
-/// The steps, in order.
-pub static EARLY: &[Early] = &[
-    // Mount points, while the root can still be written.
-    ignore(directory(c"/proc", 0o755)),
-    ignore(directory(c"/sys", 0o755)),
-    ignore(directory(c"/dev", 0o755)),
-    ignore(directory(c"/run", 0o755)),
-    ignore(directory(c"/tmp", 0o1777)),
-    ignore(directory(c"/var", 0o755)),
-    report(mount(c"proc", c"/proc", c"proc", BARE | MS_RELATIME, c"")),
-    report(mount(
-        c"dev",
-        c"/dev",
-        c"devtmpfs",
-        MS_NOSUID | MS_NOEXEC | MS_RELATIME,
-        c"size=10m,nr_inodes=248418,mode=755",
-    )),
-    // Before anything is logged in numbers: the kernel drops records of user space that come too fast.
-    ignore(Step::Write { at: Place::machine(c"/proc/sys/kernel/printk_devkmsg"), text: c"on", absent: Absent::Ok }),
-    // From here on the root is as the image has it; what changes is in /run, /tmp and /var.
-    report(root(MOUNT_ATTR_RDONLY, 0)),
-    report(mount(c"tmpfs", c"/run", c"tmpfs", BARE | MS_RELATIME, c"size=10%,mode=755")),
-    report(mount(c"tmpfs", c"/tmp", c"tmpfs", BARE | MS_RELATIME, c"size=10%,mode=1777")),
-    report(mount(c"tmpfs", c"/var", c"tmpfs", BARE | MS_RELATIME, c"size=50%,mode=755")),
-    report(directory(c"/var/cache", 0o755)),
-    report(directory(c"/var/empty", 0o555)),
-    report(directory(c"/var/lib", 0o755)),
-    report(directory(c"/var/local", 0o755)),
-    report(directory(c"/var/lock", 0o755)),
-    report(directory(c"/var/log", 0o755)),
-    report(directory(c"/var/opt", 0o755)),
-    report(directory(c"/var/spool", 0o755)),
-    report(directory(c"/var/tmp", 0o1777)),
-    report(link(c"/var/run", c"/run")),
-    report(device(c"/dev/console", 0o600, 5, 1)),
-    report(device(c"/dev/tty1", 0o620, 4, 1)),
-    report(device(c"/dev/tty", 0o666, 5, 0)),
-    report(device(c"/dev/null", 0o666, 1, 3)),
-    report(device(c"/dev/kmsg", 0o660, 1, 11)),
-    report(link(c"/dev/fd", c"/proc/self/fd")),
-    report(link(c"/dev/stdin", c"/proc/self/fd/0")),
-    report(link(c"/dev/stdout", c"/proc/self/fd/1")),
-    report(link(c"/dev/stderr", c"/proc/self/fd/2")),
-    report(link(c"/dev/kcore", c"/proc/kcore")),
-    report(mount(c"mqueue", c"/dev/mqueue", c"mqueue", BARE, c"")),
-    report(mount(c"shm", c"/dev/shm", c"tmpfs", BARE, c"mode=1777")),
-    report(mount(c"devpts", c"/dev/pts", c"devpts", MS_NOSUID | MS_NOEXEC, c"gid=5,mode=0620")),
-    report(mount(c"sysfs", c"/sys", c"sysfs", BARE, c"")),
-    ignore(mount(c"securityfs", c"/sys/kernel/security", c"securityfs", BARE, c"")),
-    ignore(mount(c"debugfs", c"/sys/kernel/debug", c"debugfs", BARE, c"")),
-    ignore(mount(c"configfs", c"/sys/kernel/config", c"configfs", BARE, c"")),
-    ignore(mount(c"fusectl", c"/sys/fs/fuse/connections", c"fusectl", BARE, c"")),
-    ignore(mount(c"selinuxfs", c"/sys/fs/selinux", c"selinuxfs", MS_NOSUID | MS_NOEXEC, c"")),
-    ignore(mount(c"pstore", c"/sys/fs/pstore", c"pstore", BARE, c"")),
-    ignore(mount(c"bpffs", c"/sys/fs/bpf", c"bpf", MS_NODEV, c"")),
-    ignore(mount(c"efivarfs", c"/sys/firmware/efi/efivars", c"efivarfs", BARE, c"")),
-    ignore(mount(c"binfmt_misc", c"/proc/sys/fs/binfmt_misc", c"binfmt_misc", BARE, c"")),
-    report(mount(c"cgroup2", c"/sys/fs/cgroup", c"cgroup2", BARE, c"")),
-    report(Step::MakeCgroup { path: c"/" }),
-    // Containers may ask for mounts that travel both ways; those that do not ask get slaves.
-    report(root(0, MS_SHARED)),
-    report(Step::LoopbackUp),
-    report(Step::SetRlimit(Rlimit { resource: NOFILE, soft: 1_048_576, hard: 1_048_576 })),
-    report(Step::SetRlimit(Rlimit { resource: NPROC, soft: u64::MAX, hard: u64::MAX })),
-];
+fn change<'w>(mut words: Words<'w>, attributes: Attributes) -> Step<'w> {
+    Step::SetAttributes { at: Place::machine(words.next()), attributes }
+}
+
+/// The words of a line, each with its final NUL.
+struct Words<'w> {
+    rest: &'w [u8],
+}
+
+impl<'w> Words<'w> {
+    /// The next word; the empty one behind the last.
+    fn next(&mut self) -> &'w CStr {
+        let word = CStr::from_bytes_until_nul(self.rest).unwrap_or_default();
+        self.rest = self.rest.get(word.count_bytes() + 1..).unwrap_or_default();
+        word
+    }
+
+    fn number(&mut self, base: u8) -> Option<u32> {
+        u32::try_from(number(self.next().to_bytes(), base)?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Line;
+
+    fn printed() -> Vec<String> {
+        let mut lines = Vec::new();
+        for_each(&mut |step, said| {
+            let mut buffer = [0; 256];
+            let mut line = Line::new(&mut buffer);
+            let text = String::from_utf8(line.print(step).bytes().to_vec()).unwrap();
+            lines.push(if said { text } else { format!("?{text}") });
+        });
+        lines
+    }
+
+    #[test]
+    fn every_line_is_a_step() {
+        assert_eq!(printed().len(), STEPS.split(|byte| *byte == b'\n').count() - 1);
+        assert!(STEPS.split(|byte| *byte == b'\n').all(|line| line.len() < LINE_BYTES));
+    }
+
+    #[test]
+    fn lines_mean_what_they_say() {
+        let printed = printed();
+        for expected in [
+            "?make directory /tmp (01777)",
+            "mount devtmpfs dev on /dev (nosuid,noexec,relatime,size=10m,nr_inodes=248418,mode=755) unless something is \
+             mounted there",
+            "?write on to /proc/sys/kernel/printk_devkmsg if it exists",
+            "set ro on /",
+            "link /var/run to /run",
+            "make character device /dev/kmsg 1:11 (0660)",
+            "?mount bpf bpffs on /sys/fs/bpf (nodev) unless something is mounted there",
+            "make control group /",
+            "set rshared on /",
+            "set the loopback interface up",
+            "limit NOFILE to 1048576, at most 1048576",
+            "limit NPROC to unlimited, at most unlimited",
+        ] {
+            assert!(printed.iter().any(|line| line == expected), "{expected}");
+        }
+    }
+}

@@ -21,7 +21,6 @@ use crate::supervise::{self, Policy, Power};
 use crate::sys::{file, identity, signal, time};
 use crate::text::Value;
 use crate::{limits, log};
-use early::{EARLY, IfFails};
 use work::Machine;
 
 /// Sets the base system up. Nothing here is fatal.
@@ -31,15 +30,14 @@ fn base_system() {
     }
     // /tmp and the like are for everybody.
     identity::set_umask(0);
-    // Steps of this list need no memory.
-    let mut arena = Arena::new(&mut []);
-    let mut applier = Applier::new(&mut arena);
-    for early in EARLY {
-        if let Err(errno) = applier.apply(&early.step) {
-            let level = if early.if_fails == IfFails::Report { log::Level::Warning } else { log::Level::Debug };
-            log::record(level, "base system: {}: {}", &[Value::Print(&early.step), Value::Kernel(errno)]);
+    early::for_each(&mut |step, said| {
+        // For a moment only: what `step` borrows from the line is not kept.
+        let mut arena = Arena::new(&mut []);
+        if let Err(errno) = Applier::new(&mut arena).apply(step) {
+            let level = if said { log::Level::Warning } else { log::Level::Debug };
+            log::record(level, "base system: {}: {}", &[Value::Print(step), Value::Kernel(errno)]);
         }
-    }
+    });
     identity::set_umask(0o022);
     if let Err(errno) = console::open_standard_descriptors() {
         log::warning("open a console: {}", &[Value::Kernel(errno)]);

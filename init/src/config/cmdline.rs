@@ -2,6 +2,7 @@
 //! option keeps its default.
 
 use crate::limits;
+use crate::text::number;
 
 /// What the operator asked for. It borrows from the command line.
 #[derive(Clone, Copy, Debug)]
@@ -236,12 +237,8 @@ impl<'a> Problems<'a> {
 }
 
 fn seconds(value: &[u8]) -> Result<u32, &'static str> {
-    let number = value.iter().try_fold(0_u32, |number, byte| {
-        let digit = char::from(*byte).to_digit(10)?;
-        number.checked_mul(10)?.checked_add(digit)
-    });
-    let bounded = number.filter(|number| !value.is_empty() && *number <= limits::GRACE_SECONDS_MAX);
-    bounded.ok_or("expected a number of seconds, at most 86400")
+    let bounded = number(value, 10).filter(|number| *number <= limits::GRACE_SECONDS_MAX.into());
+    bounded.map(|number| number as u32).ok_or("expected a number of seconds, at most 86400")
 }
 
 /// One option.

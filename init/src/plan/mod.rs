@@ -32,6 +32,7 @@ use crate::plan::namespaces::Namespaces;
 use crate::plan::step::{Plan, Step};
 use crate::text::Line;
 
+pub use options::mount_flags;
 pub use rootfs::volume;
 
 /// Decides all that a launch will do.

@@ -183,6 +183,15 @@ impl Attributes {
     }
 }
 
+/// `MS_*` of names with commas between.
+pub fn mount_flags(names: &[u8]) -> u64 {
+    let flag = |name: &[u8]| match look_up(name) {
+        Some(Attribute { flag, set: true, .. } | AccessTime { flag, .. }) => flag,
+        _ => 0,
+    };
+    names.split(|byte| *byte == b',').fold(0, |flags, name| flags | flag(name))
+}
+
 /// Whether an option belongs to the file system's data.
 pub(super) fn is_data(option: &CStr) -> bool {
     !option.is_empty() && find(option).is_none()

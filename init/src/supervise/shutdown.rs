@@ -13,7 +13,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::power::{self, Command};
 use crate::sys::process::{self, Pid};
 use crate::sys::{block, region};
-use crate::text::{Line, Value};
+use crate::text::{Line, Value, number};
 
 /// Longest path the kernel takes or gives, with its NUL.
 const PATH_BYTES: usize = 4096;
@@ -82,12 +82,7 @@ fn read(path: &CStr) -> Option<Processes> {
 }
 
 fn decimal(digits: &[u8]) -> Option<Pid> {
-    let mut value: Pid = 0;
-    for digit in digits {
-        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
-        value = value.checked_mul(10)?.checked_add(Pid::from(digit))?;
-    }
-    Some(value)
+    Pid::try_from(number(digits, 10)?).ok()
 }
 
 /// Path of a file of the control group that a process is in, unless that is the root group.
@@ -121,20 +116,11 @@ fn hears(pid: Pid, default: bool) -> bool {
 
 fn status_hears(status: &[u8], default: bool) -> bool {
     let field = |name: &[u8]| status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name));
-    let set = |name| field(name).and_then(hexadecimal).unwrap_or(!0);
+    let set = |name| field(name).and_then(|digits| number(digits, 16)).unwrap_or(!0);
     let handles = (set(b"SigCgt:\t") | set(b"SigBlk:\t")) & 1 << (signal::TERM - 1) != 0;
     // Its pid in each namespace it is in, the innermost last: an init is 1 there, and something else outside.
     let init = field(b"NSpid:\t").is_some_and(|pids| pids.ends_with(b"\t1"));
     handles || (default && !init)
-}
-
-fn hexadecimal(digits: &[u8]) -> Option<u64> {
-    let mut value: u64 = 0;
-    for digit in digits {
-        let digit = (*digit as char).to_digit(16)?;
-        value = value.checked_mul(16)? | u64::from(digit);
-    }
-    Some(value)
 }
 
 /// Unmounts everything and lets go of the block devices that stand on others; 0. Runs in a process of its own: a file

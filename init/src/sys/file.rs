@@ -188,10 +188,7 @@ pub fn current_directory(buffer: &mut [u8]) -> Result<&[u8]> {
 
 /// Calls `each` with the name and type of every entry of a directory but `.` and `..`, in the order the kernel has them,
 /// until it returns an error.
-pub fn for_each_entry(
-    directory: BorrowedFd,
-    each: &mut dyn FnMut(&CStr, FileType) -> Result<()>,
-) -> Result<()> {
+pub fn for_each_entry(directory: BorrowedFd, each: &mut dyn FnMut(&CStr, FileType) -> Result<()>) -> Result<()> {
     let mut buffer = [MaybeUninit::uninit(); 2048];
     let mut entries = RawDir::new(directory, &mut buffer);
     while let Some(entry) = entries.next() {
