@@ -194,6 +194,30 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The pieces of a text between separators: as `split`, but compiled once.
+#[derive(Clone)]
+pub struct Fields<'t> {
+    rest: Option<&'t [u8]>,
+    separator: u8,
+}
+
+/// The pieces of a text between separators; at least one, if only an empty one.
+pub fn fields(text: &[u8], separator: u8) -> Fields<'_> {
+    Fields { rest: Some(text), separator }
+}
+
+impl<'t> Iterator for Fields<'t> {
+    type Item = &'t [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let text = self.rest?;
+        let end = text.iter().position(|byte| *byte == self.separator).unwrap_or(text.len());
+        self.rest = text.get(end + 1..);
+        text.get(..end)
+    }
+}
+
 /// The number that digits of a base up to 16 mean.
 pub fn number(digits: &[u8], base: u8) -> Option<u64> {
     let mut number = 0_u64;

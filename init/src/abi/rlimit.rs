@@ -1,5 +1,7 @@
 //! Names of resource limits: getrlimit(2), `include/uapi/asm-generic/resource.h`. The numbers are those of x86 and arm.
 
+use crate::text::fields;
+
 /// All names, without `RLIMIT_`, in the order of their numbers.
 const NAMES: &[u8] =
     b"CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME";
@@ -7,13 +9,13 @@ const NAMES: &[u8] =
 /// The number of a limit by its full name, `RLIMIT_NOFILE`.
 pub fn number(name: &[u8]) -> Option<u8> {
     let name = name.strip_prefix(b"RLIMIT_")?;
-    let position = NAMES.split(|byte| *byte == b' ').position(|known| known == name)?;
+    let position = fields(NAMES, b' ').position(|known| known == name)?;
     u8::try_from(position).ok()
 }
 
 /// The name of a limit without `RLIMIT_`: `NOFILE`.
 pub fn name(number: u8) -> Option<&'static [u8]> {
-    NAMES.split(|byte| *byte == b' ').nth(usize::from(number))
+    fields(NAMES, b' ').nth(usize::from(number))
 }
 
 #[cfg(test)]

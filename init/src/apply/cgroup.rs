@@ -12,6 +12,7 @@ use crate::abi::bpf::Instruction;
 use crate::limits::PATH_BYTES_MAX;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::{Result, bpf};
+use crate::text::fields;
 
 const ROOT: &CStr = c"/sys/fs/cgroup";
 
@@ -28,8 +29,7 @@ pub fn open_cgroup(path: &CStr) -> Result<OwnedFd> {
 pub(super) fn make(path: &CStr) -> Result<()> {
     let mut group = file::open(CWD, ROOT, Open::Directory)?;
     delegate_all(group.as_fd())?;
-    let mut components =
-        path.to_bytes().split(|byte| *byte == b'/').filter(|component| !component.is_empty()).peekable();
+    let mut components = fields(path.to_bytes(), b'/').filter(|component| !component.is_empty()).peekable();
     while let Some(component) = components.next() {
         let mut buffer = [0; 256];
         let name = terminated(component, &mut buffer)?;
@@ -50,7 +50,7 @@ fn delegate_all(group: BorrowedFd) -> Result<()> {
     let mut buffer = [0; 512];
     let controllers = file::read_all(file::open(group, c"cgroup.controllers", Open::Read)?.as_fd(), &mut buffer)?;
     let control = file::open(group, c"cgroup.subtree_control", Open::Write)?;
-    for controller in controllers.split(|byte| byte.is_ascii_whitespace()).filter(|name| !name.is_empty()) {
+    for controller in fields(controllers.trim_ascii_end(), b' ').filter(|name| !name.is_empty()) {
         let mut request = [0; 64];
         let mut line = crate::text::Line::new(&mut request);
         line.byte(b'+').raw(controller);

@@ -9,6 +9,7 @@ use crate::plan::step::Program;
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{self, Vector};
 use crate::sys::{Result, identity, namespace, signal};
+use crate::text::fields;
 
 /// Capabilities are numbered below 64: they are kept as bits of a 64-bit set in capget(2).
 const CAPABILITIES: u32 = 64;
@@ -81,7 +82,7 @@ fn path_of<'a>(environment: &[&'a CStr]) -> &'a [u8] {
 /// Tries a name in every directory of `PATH`. Permission trouble outweighs absence: execvp(3).
 fn search(name: &CStr, path: &[u8], mut execute: impl FnMut(&CStr) -> Errno) -> Errno {
     let mut worst = Errno::NOENT;
-    for directory in path.split(|byte| *byte == b':') {
+    for directory in fields(path, b':') {
         let mut buffer = PathBuffer::empty();
         let directory = if directory.is_empty() { b"." } else { directory };
         let Ok(candidate) = buffer.join(&[directory, b"/", name.to_bytes()]) else { continue };

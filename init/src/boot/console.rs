@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use rustix::fd::AsFd;
 
+use super::lines::words;
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
 use crate::text::Line;
@@ -28,7 +29,7 @@ pub fn write_to_all(bytes: &[u8]) {
         let _ = file::write_all(file::standard_output(), bytes);
         return;
     };
-    for name in active.split(|byte| byte.is_ascii_whitespace()).filter(|name| !name.is_empty()).take(CONSOLES_MAX) {
+    for name in words(active).take(CONSOLES_MAX) {
         let _ = write_to(name, bytes);
     }
 }

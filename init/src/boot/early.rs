@@ -11,7 +11,7 @@ use crate::abi::rlimit;
 use crate::config::spec::Rlimit;
 use crate::plan::mount_flags;
 use crate::plan::step::{Absent, Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
-use crate::text::number;
+use crate::text::{fields, number};
 
 /// The steps, in order. A `?` before one: many kernels and images do without, and nothing is said when it fails.
 ///
@@ -79,7 +79,7 @@ const LINE_BYTES: usize = 96;
 
 /// Calls `apply` with every step in order, and with whether it is worth a word when it fails.
 pub fn for_each(apply: &mut dyn FnMut(&Step, bool)) {
-    for line in STEPS.split(|byte| *byte == b'\n') {
+    for line in fields(STEPS, b'\n') {
         let (said, line) = match line.strip_prefix(b"?") {
             Some(line) => (false, line),
             None => (true, line),

@@ -7,7 +7,7 @@ use crate::log;
 use crate::sys::file::{self, CWD};
 use crate::sys::map::Map;
 use crate::sys::path::PathBuffer;
-use crate::text::Value;
+use crate::text::{Value, fields};
 
 /// One line: `net.ipv4.ip_forward = 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ fn path<'a>(key: &[u8], buffer: &'a mut [u8; 256]) -> Result<&'a [u8]> {
             other => *other,
         };
     }
-    if path.split(|byte| *byte == b'/').any(|part| matches!(part, b"" | b"." | b"..")) {
+    if fields(path, b'/').any(|part| matches!(part, b"" | b"." | b"..")) {
         return Err(refused(c"not a path below /proc/sys"));
     }
     Ok(path)

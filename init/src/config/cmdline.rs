@@ -2,7 +2,7 @@
 //! option keeps its default.
 
 use crate::limits;
-use crate::text::number;
+use crate::text::{fields, number};
 
 /// What the operator asked for. It borrows from the command line.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +130,7 @@ impl<'a> Options<'a> {
 
     fn lists(&self, is_wanted: fn(&[u8]) -> bool) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let tokens = Tokens { rest: self.text }.filter(move |token| is_wanted(token.name));
-        tokens.flat_map(|token| token.value.unwrap_or(&[]).split(|byte| *byte == b',')).filter(|item| !item.is_empty())
+        tokens.flat_map(|token| fields(token.value.unwrap_or(&[]), b',')).filter(|item| !item.is_empty())
     }
 
     fn take(&mut self, token: Token<'a>) -> Result<(), &'static str> {
@@ -270,7 +270,7 @@ impl<'a> Iterator for Tokens<'a> {
         let (token, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
         self.rest = rest;
         let token = unquoted(token);
-        let name = token.split(|byte| *byte == b'=').next()?;
+        let name = fields(token, b'=').next()?;
         let value = token.get(name.len() + 1..).map(unquoted);
         Some(Token { name, value })
     }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::plan::facts::{Controllers, Facts};
 use crate::plan::step::Step;
 use crate::plan::{Request, Steps, path};
+use crate::text::fields;
 
 /// The kernel's default `cpu.cfs_period_us`.
 const PERIOD_DEFAULT_US: u64 = 100_000;
@@ -20,7 +21,7 @@ pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, arena: &mut Arena<'a
         let path = arena.string(&[b"/", facts.section.group().as_bytes(), b"/", facts.name.to_bytes()])?;
         return path::join(arena, c"/", path);
     };
-    if !path::is_absolute(given) && given.to_bytes().split(|byte| *byte == b':').count() == 3 {
+    if !path::is_absolute(given) && fields(given.to_bytes(), b':').count() == 3 {
         return Err(Error::refused(field, c"the form slice:prefix:name needs systemd, which is not there"));
     }
     if path::goes_up(given) {
@@ -190,7 +191,7 @@ impl<'a> Files<'_, '_, 'a> {
             if name.contains(&b'/') || name.windows(2).any(|pair| pair == b"..") {
                 return Err(refused(c"must be a file's name, without `/` and `..`"));
             }
-            let controller = name.split(|byte| *byte == b'.').next().unwrap_or(&[]);
+            let controller = fields(name, b'.').next().unwrap_or(&[]);
             if controller == b"cgroup" {
                 // The others move, stop and kill processes, or change who has which controller.
                 if !name.starts_with(b"cgroup.max.") {
@@ -202,7 +203,7 @@ impl<'a> Files<'_, '_, 'a> {
                     return Err(refused(controller.missing()));
                 }
             }
-            for line in pair.value.to_bytes().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            for line in fields(pair.value.to_bytes(), b'\n').filter(|line| !line.is_empty()) {
                 let text = self.to.arena.string(&[line])?;
                 self.write(pair.name, text)?;
             }

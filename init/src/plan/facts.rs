@@ -1,6 +1,7 @@
 //! What a plan needs to know about the machine. Read by `observe`, given to [`crate::plan::plan`]; plain data, so that a
 //! test can state a machine.
 
+use crate::text::fields;
 use core::ffi::CStr;
 
 /// See the module's documentation.
@@ -88,7 +89,7 @@ impl Controllers {
 
     /// The set that a `cgroup.controllers` file lists. Controllers unknown to pidone are left out.
     pub fn listed(text: &[u8]) -> Controllers {
-        text.split(u8::is_ascii_whitespace).filter_map(Controllers::named).fold(Controllers(0), Controllers::and)
+        fields(text.trim_ascii_end(), b' ').filter_map(Controllers::named).fold(Controllers(0), Controllers::and)
     }
 
     /// The controller of that name.

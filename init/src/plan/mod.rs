@@ -30,7 +30,7 @@ use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::namespaces::Namespaces;
 use crate::plan::step::{Plan, Step};
-use crate::text::Line;
+use crate::text::{Line, fields};
 
 pub use options::mount_flags;
 pub use rootfs::volume;
@@ -197,7 +197,7 @@ fn collect<'a>(
 fn check_version(version: Option<&CStr>) -> Result<()> {
     let version = version.ok_or(Error::refused(c"ociVersion", c"required"))?.to_bytes();
     let core = version.split(|byte| matches!(byte, b'-' | b'+')).next().unwrap_or(&[]);
-    let mut numbers = core.split(|byte| *byte == b'.');
+    let mut numbers = fields(core, b'.');
     let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
     let major = numbers.next();
     if !(major.is_some_and(is_number) && numbers.clone().all(is_number) && numbers.count() == 2) {

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 
 use crate::abi::mount::*;
 use crate::plan::step::Attributes;
-use crate::text::Line;
+use crate::text::{Line, fields};
 
 /// What an option does.
 #[derive(Clone, Copy)]
@@ -28,8 +28,8 @@ enum Effect {
     Remount,
     /// The default, or a thing of other tools.
     Nothing,
-    /// Known and not honoured.
-    Refused(&'static CStr),
+    /// Known and not honoured, for a reason in [`REFUSED`].
+    Refused(u8),
 }
 
 use Effect::*;
@@ -39,54 +39,69 @@ const fn attribute(flag: u64, attribute: u64, set: bool) -> Effect {
     Attribute { flag, attribute, set }
 }
 
-/// Where several names mean the same, the first is the one printed.
-static TABLE: &[(&str, Effect)] = &[
-    ("ro", attribute(MS_RDONLY, MOUNT_ATTR_RDONLY, true)),
-    ("rw", attribute(MS_RDONLY, MOUNT_ATTR_RDONLY, false)),
-    ("nosuid", attribute(MS_NOSUID, MOUNT_ATTR_NOSUID, true)),
-    ("suid", attribute(MS_NOSUID, MOUNT_ATTR_NOSUID, false)),
-    ("nodev", attribute(MS_NODEV, MOUNT_ATTR_NODEV, true)),
-    ("dev", attribute(MS_NODEV, MOUNT_ATTR_NODEV, false)),
-    ("noexec", attribute(MS_NOEXEC, MOUNT_ATTR_NOEXEC, true)),
-    ("exec", attribute(MS_NOEXEC, MOUNT_ATTR_NOEXEC, false)),
-    ("nodiratime", attribute(MS_NODIRATIME, MOUNT_ATTR_NODIRATIME, true)),
-    ("diratime", attribute(MS_NODIRATIME, MOUNT_ATTR_NODIRATIME, false)),
-    ("nosymfollow", attribute(MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW, true)),
-    ("symfollow", attribute(MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW, false)),
-    ("relatime", AccessTime { flag: MS_RELATIME, mode: MOUNT_ATTR_RELATIME }),
-    ("noatime", AccessTime { flag: MS_NOATIME, mode: MOUNT_ATTR_NOATIME }),
-    ("strictatime", AccessTime { flag: MS_STRICTATIME, mode: MOUNT_ATTR_STRICTATIME }),
-    ("atime", NotAccessTime { flag: MS_NOATIME, mode: MOUNT_ATTR_NOATIME }),
-    ("nostrictatime", NotAccessTime { flag: MS_STRICTATIME, mode: MOUNT_ATTR_STRICTATIME }),
+/// All names, in the order of [`EFFECTS`]: where several mean the same, the first is the one printed. One string, since a
+/// table of strings would be three times as large.
+const NAMES: &[u8] =
+    b"ro rw nosuid suid nodev dev noexec exec nodiratime diratime nosymfollow symfollow relatime noatime \
+    strictatime atime nostrictatime norelatime sync async dirsync mand nomand silent loud iversion \
+    noiversion lazytime nolazytime private rprivate slave rslave shared rshared unbindable runbindable \
+    bind rbind remount defaults idmap ridmap tmpcopyup";
+
+const EFFECTS: [Effect; 44] = [
+    attribute(MS_RDONLY, MOUNT_ATTR_RDONLY, true),
+    attribute(MS_RDONLY, MOUNT_ATTR_RDONLY, false),
+    attribute(MS_NOSUID, MOUNT_ATTR_NOSUID, true),
+    attribute(MS_NOSUID, MOUNT_ATTR_NOSUID, false),
+    attribute(MS_NODEV, MOUNT_ATTR_NODEV, true),
+    attribute(MS_NODEV, MOUNT_ATTR_NODEV, false),
+    attribute(MS_NOEXEC, MOUNT_ATTR_NOEXEC, true),
+    attribute(MS_NOEXEC, MOUNT_ATTR_NOEXEC, false),
+    attribute(MS_NODIRATIME, MOUNT_ATTR_NODIRATIME, true),
+    attribute(MS_NODIRATIME, MOUNT_ATTR_NODIRATIME, false),
+    attribute(MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW, true),
+    attribute(MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW, false),
+    AccessTime { flag: MS_RELATIME, mode: MOUNT_ATTR_RELATIME },
+    AccessTime { flag: MS_NOATIME, mode: MOUNT_ATTR_NOATIME },
+    AccessTime { flag: MS_STRICTATIME, mode: MOUNT_ATTR_STRICTATIME },
+    NotAccessTime { flag: MS_NOATIME, mode: MOUNT_ATTR_NOATIME },
+    NotAccessTime { flag: MS_STRICTATIME, mode: MOUNT_ATTR_STRICTATIME },
     // The kernel's default is relatime, so there is nothing to be without.
-    ("norelatime", Nothing),
-    ("sync", FileSystem { flag: MS_SYNCHRONOUS, set: true }),
-    ("async", FileSystem { flag: MS_SYNCHRONOUS, set: false }),
-    ("dirsync", FileSystem { flag: MS_DIRSYNC, set: true }),
-    ("mand", FileSystem { flag: MS_MANDLOCK, set: true }),
-    ("nomand", FileSystem { flag: MS_MANDLOCK, set: false }),
-    ("silent", FileSystem { flag: MS_SILENT, set: true }),
-    ("loud", FileSystem { flag: MS_SILENT, set: false }),
-    ("iversion", FileSystem { flag: MS_I_VERSION, set: true }),
-    ("noiversion", FileSystem { flag: MS_I_VERSION, set: false }),
-    ("lazytime", FileSystem { flag: MS_LAZYTIME, set: true }),
-    ("nolazytime", FileSystem { flag: MS_LAZYTIME, set: false }),
-    ("private", Propagation { kind: MS_PRIVATE, recursive: false }),
-    ("rprivate", Propagation { kind: MS_PRIVATE, recursive: true }),
-    ("slave", Propagation { kind: MS_SLAVE, recursive: false }),
-    ("rslave", Propagation { kind: MS_SLAVE, recursive: true }),
-    ("shared", Propagation { kind: MS_SHARED, recursive: false }),
-    ("rshared", Propagation { kind: MS_SHARED, recursive: true }),
-    ("unbindable", Propagation { kind: MS_UNBINDABLE, recursive: false }),
-    ("runbindable", Propagation { kind: MS_UNBINDABLE, recursive: true }),
-    ("bind", Bind { recursive: false }),
-    ("rbind", Bind { recursive: true }),
-    ("remount", Remount),
-    ("defaults", Nothing),
-    ("idmap", Refused(c"options: idmap is not supported")),
-    ("ridmap", Refused(c"options: ridmap is not supported")),
-    ("tmpcopyup", Refused(c"options: tmpcopyup is not supported")),
+    Nothing,
+    FileSystem { flag: MS_SYNCHRONOUS, set: true },
+    FileSystem { flag: MS_SYNCHRONOUS, set: false },
+    FileSystem { flag: MS_DIRSYNC, set: true },
+    FileSystem { flag: MS_MANDLOCK, set: true },
+    FileSystem { flag: MS_MANDLOCK, set: false },
+    FileSystem { flag: MS_SILENT, set: true },
+    FileSystem { flag: MS_SILENT, set: false },
+    FileSystem { flag: MS_I_VERSION, set: true },
+    FileSystem { flag: MS_I_VERSION, set: false },
+    FileSystem { flag: MS_LAZYTIME, set: true },
+    FileSystem { flag: MS_LAZYTIME, set: false },
+    Propagation { kind: MS_PRIVATE, recursive: false },
+    Propagation { kind: MS_PRIVATE, recursive: true },
+    Propagation { kind: MS_SLAVE, recursive: false },
+    Propagation { kind: MS_SLAVE, recursive: true },
+    Propagation { kind: MS_SHARED, recursive: false },
+    Propagation { kind: MS_SHARED, recursive: true },
+    Propagation { kind: MS_UNBINDABLE, recursive: false },
+    Propagation { kind: MS_UNBINDABLE, recursive: true },
+    Bind { recursive: false },
+    Bind { recursive: true },
+    Remount,
+    Nothing,
+    Refused(0),
+    Refused(1),
+    Refused(2),
 ];
+
+/// What is said of each that is refused.
+const REFUSED: [&CStr; 3] =
+    [c"options: idmap is not supported", c"options: ridmap is not supported", c"options: tmpcopyup is not supported"];
+
+fn table() -> impl Iterator<Item = (&'static [u8], &'static Effect)> {
+    fields(NAMES, b' ').zip(&EFFECTS)
+}
 
 /// Options that the table knows, in sum.
 #[derive(Clone, Copy, Default)]
@@ -154,7 +169,7 @@ impl Options {
             Bind { recursive } => self.bind = Some(recursive || self.bind == Some(true)),
             Remount => self.remount = true,
             Nothing => {}
-            Refused(problem) => return Err(problem),
+            Refused(why) => return Err(REFUSED.get(usize::from(why)).copied().unwrap_or_default()),
         }
         self.below.recursive = true;
         Ok(())
@@ -189,7 +204,7 @@ pub fn mount_flags(names: &[u8]) -> u64 {
         Some(Attribute { flag, set: true, .. } | AccessTime { flag, .. }) => flag,
         _ => 0,
     };
-    names.split(|byte| *byte == b',').fold(0, |flags, name| flags | flag(name))
+    fields(names, b',').fold(0, |flags, name| flags | flag(name))
 }
 
 /// Whether an option belongs to the file system's data.
@@ -216,7 +231,7 @@ fn find(option: &CStr) -> Option<(Effect, bool)> {
 }
 
 fn look_up(name: &[u8]) -> Option<Effect> {
-    TABLE.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, effect)| *effect)
+    table().find(|(known, _)| *known == name).map(|(_, effect)| *effect)
 }
 
 /// Names being written with commas between.
@@ -241,12 +256,12 @@ impl<'l, 'b> Names<'l, 'b> {
 
     /// `MS_*` flags.
     pub(super) fn flags(&mut self, flags: u64) {
-        for (name, effect) in TABLE {
+        for (name, effect) in table() {
             match *effect {
                 Attribute { flag, set: true, .. } | AccessTime { flag, .. } | FileSystem { flag, set: true }
                     if flags & flag != 0 =>
                 {
-                    self.next().text(name);
+                    self.next().raw(name);
                 }
                 _ => {}
             }
@@ -259,7 +274,7 @@ impl<'l, 'b> Names<'l, 'b> {
     /// Attributes and propagation.
     pub(super) fn attributes(&mut self, attributes: &Attributes) {
         let prefix = if attributes.recursive { "r" } else { "" };
-        for (name, effect) in TABLE {
+        for (name, effect) in table() {
             let holds = match *effect {
                 Attribute { attribute, set: true, .. } => attributes.set & attribute != 0,
                 Attribute { attribute, set: false, .. } => attributes.clear & attribute != 0,
@@ -269,15 +284,15 @@ impl<'l, 'b> Names<'l, 'b> {
                 _ => false,
             };
             if holds {
-                self.next().text(prefix).text(name);
+                self.next().text(prefix).raw(name);
             }
         }
-        for (name, effect) in TABLE {
+        for (name, effect) in table() {
             if let Propagation { kind, recursive } = *effect
                 && kind == attributes.propagation
                 && recursive == attributes.propagation_recursive
             {
-                self.next().text(name);
+                self.next().raw(name);
             }
         }
     }

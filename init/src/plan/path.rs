@@ -4,10 +4,11 @@ use core::ffi::CStr;
 
 use crate::arena::Arena;
 use crate::error::Result;
+use crate::text::fields;
 
 /// The components of a path, without empty ones and `.`.
 pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/').filter(|component| !component.is_empty() && *component != b".")
+    fields(path, b'/').filter(|component| !component.is_empty() && *component != b".")
 }
 
 /// `base` and below it `path`: absolute, with one slash before each component and none at the end.

@@ -13,7 +13,7 @@ use crate::plan::step::{
     Absent, Attributes, Base, Bind, DeviceKind, DeviceNode, Existing, InterfaceStep, NewMount, Origin, Place, Plan,
     Program, Step,
 };
-use crate::text::{Line, Print, Value};
+use crate::text::{Line, Print, Value, fields};
 
 impl Print for Step<'_> {
     fn print(&self, line: &mut Line) {
@@ -239,7 +239,7 @@ impl Print for Program<'_> {
             line.text(" with");
         }
         for pair in self.environment {
-            let name = pair.to_bytes().split(|byte| *byte == b'=').next();
+            let name = fields(pair.to_bytes(), b'=').next();
             line.byte(b' ').quoted(name.unwrap_or(&[]));
         }
     }

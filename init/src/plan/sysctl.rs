@@ -6,6 +6,7 @@ use crate::abi::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::plan::step::{Absent, Place, Step};
 use crate::plan::{Request, Steps, path};
+use crate::text::fields;
 
 const MAP: &CStr = c"linux.sysctl";
 const ROOT: &CStr = c"/proc/sys";
@@ -29,7 +30,7 @@ pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Re
         let place = to.arena.bytes(pair.name.count_bytes() + 1)?;
         place_of(pair.name.to_bytes(), place);
         let place = CStr::from_bytes_until_nul(place).unwrap_or(c"");
-        if path::goes_up(place) || place.to_bytes().split(|byte| *byte == b'/').any(is_nothing) {
+        if path::goes_up(place) || fields(place.to_bytes(), b'/').any(is_nothing) {
             return Err(refused(c"not a name below /proc/sys"));
         }
         let namespace = namespace_of(place.to_bytes());

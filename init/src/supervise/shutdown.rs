@@ -13,7 +13,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::power::{self, Command};
 use crate::sys::process::{self, Pid};
 use crate::sys::{block, region};
-use crate::text::{Line, Value, number};
+use crate::text::{Line, Value, fields, number};
 
 /// Longest path the kernel takes or gives, with its NUL.
 const PATH_BYTES: usize = 4096;
@@ -94,7 +94,7 @@ fn cgroup_file<'a>(pid: Pid, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a CS
 
 /// The path in /proc/PID/cgroup: `0::/services/web`. None for the root group and for one that was removed.
 fn cgroup_path(text: &[u8]) -> Option<&[u8]> {
-    let path = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    let path = fields(text, b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
     let outside = path.windows(3).any(|part| part == b"/..") || path.ends_with(b" (deleted)");
     (path.len() > 1 && !outside).then_some(path)
 }
@@ -115,7 +115,7 @@ fn hears(pid: Pid, default: bool) -> bool {
 }
 
 fn status_hears(status: &[u8], default: bool) -> bool {
-    let field = |name: &[u8]| status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name));
+    let field = |name: &[u8]| fields(status, b'\n').find_map(|line| line.strip_prefix(name));
     let set = |name| field(name).and_then(|digits| number(digits, 16)).unwrap_or(!0);
     let handles = (set(b"SigCgt:\t") | set(b"SigBlk:\t")) & 1 << (signal::TERM - 1) != 0;
     // Its pid in each namespace it is in, the innermost last: an init is 1 there, and something else outside.
@@ -150,7 +150,7 @@ struct Mounted<'a> {
 
 impl<'a> Mounted<'a> {
     fn parse(line: &'a [u8]) -> Option<Mounted<'a>> {
-        let mut fields = line.split(|byte| *byte == b' ');
+        let mut fields = fields(line, b' ');
         let device = !fields.nth(2)?.starts_with(b"0:");
         let target = fields.nth(1)?;
         // Optional fields, then `-`, then the type.

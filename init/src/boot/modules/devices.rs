@@ -8,6 +8,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::map::Map;
 use crate::sys::path::{PathBuffer, copy};
 use crate::sys::{self, AsFd, BorrowedFd};
+use crate::text::fields;
 
 /// The list is full. No system call made here returns it.
 const FULL: Errno = Errno::NOBUFS;
@@ -34,7 +35,7 @@ impl Aliases {
     /// The aliases that came behind the first `from` bytes.
     pub(super) fn behind(&self, from: usize) -> impl Iterator<Item = &[u8]> + Clone {
         let text = self.text.get(from..self.used).unwrap_or(&[]);
-        text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+        fields(text, b'\n').filter(|line| !line.is_empty())
     }
 
     /// Adds what every device says now. A device that goes away meanwhile says nothing.

@@ -4,7 +4,7 @@
 use super::pattern::{matches, same};
 use crate::boot::lines::{Lines, cut, first_word, lines, words};
 use crate::error::Result;
-use crate::text::Line;
+use crate::text::{Line, fields};
 
 /// The texts, all of them possibly empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,7 +95,7 @@ impl<'a> Index<'a> {
         denying.iter().any(|keyword| records_of(self.settings, keyword, name).next().is_some())
             || options(self.command_line).any(|option| {
                 let list = option.value_of(b"modprobe.blacklist").or(option.value_of(b"module_blacklist"));
-                list.is_some_and(|list| list.split(|byte| *byte == b',').any(|module| same(module, name)))
+                list.is_some_and(|list| fields(list, b',').any(|module| same(module, name)))
             })
     }
 
@@ -116,7 +116,7 @@ impl<'a> Index<'a> {
 /// `virtio_net` of `kernel/drivers/net/virtio_net.ko.xz`.
 pub fn name_of(path: &[u8]) -> &[u8] {
     let file = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    file.split(|byte| *byte == b'.').next().unwrap_or(file)
+    fields(file, b'.').next().unwrap_or(file)
 }
 
 /// What stands behind a keyword, on each line that begins with it.
