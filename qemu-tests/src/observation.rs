@@ -4,6 +4,7 @@
 //! last container of the boot sends all files to the second serial line, where kernel messages cannot break a line.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 
@@ -52,6 +53,18 @@ fn collector() -> Container {
         .device("/dev/ttyS1", "c", 4, 65, 0o600)
         .bind("/var/log:/logs/services")
         .bind("/run/log:/logs/run")
+}
+
+/// A boot that many tests look at, or why there was none.
+pub type Shared = OnceLock<Result<Observation, String>>;
+
+/// The boot in `shared`, made by whoever comes first. When it fails, it fails once, for all.
+#[track_caller]
+pub fn shared(shared: &'static Shared, boot: impl FnOnce() -> Result<Observation>) -> &'static Observation {
+    match shared.get_or_init(|| boot().map_err(|error| format!("{error:#}"))) {
+        Ok(observation) => observation,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 impl Observation {

@@ -1,22 +1,20 @@
 //! Containers are what their configuration says.
 
-use std::sync::OnceLock;
-
 use qemu_tests::container::{CAPABILITIES, Container, Generation};
 use qemu_tests::image::Image;
-use qemu_tests::observation::{Observation, boot, probe};
+use qemu_tests::observation::{Observation, Shared, boot, probe, shared};
 use qemu_tests::root::Root;
 use qemu_tests::tree::Tree;
 use serde_json::{Value, json};
 
 /// One boot with a container for every question.
 fn seen() -> &'static Observation {
-    static SEEN: OnceLock<Observation> = OnceLock::new();
-    SEEN.get_or_init(|| {
-        let image = Image::new().unwrap();
+    static SEEN: Shared = Shared::new();
+    shared(&SEEN, || {
+        let image = Image::new()?;
         let parts = [roots, processes, mounts, propagation, devices, resources, runtime, volumes, order, failures];
         let image = parts.into_iter().fold(image, |image, part| part(image));
-        boot(image.onboot(leftovers()), "").unwrap()
+        boot(image.onboot(leftovers()), "")
     })
 }
 

@@ -1,10 +1,8 @@
 //! Namespaces: new ones, the machine's, and those that a container left at a path.
 
-use std::sync::OnceLock;
-
 use qemu_tests::container::Container;
 use qemu_tests::image::Image;
-use qemu_tests::observation::{Observation, boot, probe};
+use qemu_tests::observation::{Observation, Shared, boot, probe, shared};
 use serde_json::{Value, json};
 
 /// As in `/proc/PID/ns` and runtime.json's `bindNS`.
@@ -12,11 +10,11 @@ const BINDABLE: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"
 
 /// One boot with a container for every question.
 fn seen() -> &'static Observation {
-    static SEEN: OnceLock<Observation> = OnceLock::new();
-    SEEN.get_or_init(|| {
+    static SEEN: Shared = Shared::new();
+    shared(&SEEN, || {
         let parts = [kinds, bound, users, living];
-        let image = parts.into_iter().fold(Image::new().unwrap(), |image, part| part(image));
-        boot(image, "").unwrap()
+        let image = parts.into_iter().fold(Image::new()?, |image, part| part(image));
+        boot(image, "")
     })
 }
 

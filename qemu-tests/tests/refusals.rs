@@ -1,11 +1,10 @@
 //! What cannot be done is refused in one line that says what and where; it leaves nothing behind, and the boot goes on.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
 use qemu_tests::container::Container;
 use qemu_tests::image::Image;
-use qemu_tests::observation::{Observation, boot, probe};
+use qemu_tests::observation::{Observation, Shared, boot, probe, shared};
 use qemu_tests::root::Root;
 use qemu_tests::vm::Ending;
 use serde_json::{Value, json};
@@ -19,9 +18,9 @@ struct Refusal {
 
 /// One boot with all of them, between two looks at the machine.
 fn seen() -> &'static Observation {
-    static SEEN: OnceLock<Observation> = OnceLock::new();
-    SEEN.get_or_init(|| {
-        let mut image = Image::new().unwrap().onboot(survey("before"));
+    static SEEN: Shared = Shared::new();
+    shared(&SEEN, || {
+        let mut image = Image::new()?.onboot(survey("before"));
         for refusal in refusals() {
             image = image.onboot(refusal.container);
         }
@@ -30,7 +29,7 @@ fn seen() -> &'static Observation {
             .service(probe("service", "say runs"))
             .service(must_not_run("service-refused").hostname("x"));
         // The module makes a link of its own when it is loaded, which is not to be taken for left behind.
-        boot(image, "pidone.modules=dummy").unwrap()
+        boot(image, "pidone.modules=dummy")
     })
 }
 
