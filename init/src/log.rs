@@ -9,7 +9,8 @@ use crate::limits;
 use crate::sys::file::{self, CWD, Open};
 use crate::text::{Line, Value};
 
-/// How much a record matters: the numbers are the kernel's (syslog(2)).
+/// How much a record matters: the numbers are the kernel's (syslog(2)). What is being done is a notice there, so that
+/// `loglevel=6` shows it without the kernel's own flood; `loglevel=7`, the kernel's default, shows all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
@@ -18,9 +19,9 @@ pub enum Level {
     /// Something is not as it should be.
     Warning = 4,
     /// What is being done.
-    Info = 6,
-    /// How it is being done.
-    Debug = 7,
+    Info = 5,
+    /// How it is being done. Written as a notice too: who asks for it wants to see it where the rest is.
+    Debug = 6,
 }
 
 /// Records above this level are not written.
@@ -38,8 +39,10 @@ pub fn record(level: Level, template: &str, values: &[Value]) {
     }
     let mut buffer = [0; limits::LOG_LINE_BYTES];
     let mut line = Line::new(&mut buffer);
-    line.byte(b'<').byte(b'0' + level as u8).text(">pidone: ").format(template, values).byte(b'\n');
+    let shown = level.min(Level::Info) as u8;
+    line.byte(b'<').byte(b'0' + shown).text(">pidone: ").format(template, values).byte(b'\n');
     let bytes = line.bytes();
+    // Opened anew for each record: the kernel limits how many each open file may write in a while.
     // A log that cannot be written is no reason to stop: there is nobody left to tell.
     let _ = match file::open(CWD, c"/dev/kmsg", Open::Write) {
         Ok(log) => file::write_all(log.as_fd(), bytes),

@@ -19,7 +19,7 @@ use crate::root::{Root, add_busybox};
 pub const SUCCESS: &str = "client: everything answered";
 
 /// What the kernel is told: containers speak on the console, and should every service fail, the machine still ends.
-pub const OPTIONS: &str = "pidone.output=console pidone.timing pidone.idle=poweroff";
+pub const OPTIONS: &str = "loglevel=6 pidone.log=debug pidone.output=console pidone.timing pidone.idle=poweroff";
 
 /// The image.
 pub fn image() -> Result<Image> {

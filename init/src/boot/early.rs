@@ -10,25 +10,27 @@ use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_SHARED};
 use crate::abi::rlimit;
 use crate::config::spec::Rlimit;
 use crate::plan::mount_flags;
-use crate::plan::step::{Absent, Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
+use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::text::{fields, number};
 
-/// The steps, in order. A `?` before one: many kernels and images do without, and nothing is said when it fails.
+/// What comes before the operator's options can be read.
+pub const PROC: &[u8] = b"\
+?directory /proc 0755
+mount proc proc /proc nosuid,nodev,noexec,relatime
+";
+
+/// The rest, in order. A `?` before one: many kernels and images do without, and nothing is said when it fails.
 ///
 /// - First mount points, while the root can still be written.
-/// - `printk_devkmsg` before anything is logged in numbers: the kernel drops records of user space that come too fast.
 /// - From `readonly` on the root is as the image has it; what changes is in /run, /tmp and /var.
 /// - `share` last: containers may ask for mounts that travel both ways; those that do not ask get slaves.
-const STEPS: &[u8] = b"\
-?directory /proc 0755
+pub const STEPS: &[u8] = b"\
 ?directory /sys 0755
 ?directory /dev 0755
 ?directory /run 0755
 ?directory /tmp 1777
 ?directory /var 0755
-mount proc proc /proc nosuid,nodev,noexec,relatime
 mount devtmpfs dev /dev nosuid,noexec,relatime size=10m,nr_inodes=248418,mode=755
-?write /proc/sys/kernel/printk_devkmsg on
 readonly /
 mount tmpfs tmpfs /run nosuid,nodev,noexec,relatime size=10%,mode=755
 mount tmpfs tmpfs /tmp nosuid,nodev,noexec,relatime size=10%,mode=1777
@@ -77,9 +79,9 @@ limit RLIMIT_NPROC unlimited
 /// No line of the list is longer.
 const LINE_BYTES: usize = 96;
 
-/// Calls `apply` with every step in order, and with whether it is worth a word when it fails.
-pub fn for_each(apply: &mut dyn FnMut(&Step, bool)) {
-    for line in fields(STEPS, b'\n') {
+/// Calls `apply` with every step of a list in order, and with whether it is worth a word when it fails.
+pub fn for_each(list: &[u8], apply: &mut dyn FnMut(&Step, bool)) {
+    for line in fields(list, b'\n') {
         let (said, line) = match line.strip_prefix(b"?") {
             Some(line) => (false, line),
             None => (true, line),
@@ -114,7 +116,6 @@ fn step<'w>(mut words: Words<'w>) -> Option<Step<'w>> {
             uid: 0,
             gid: 0,
         }),
-        b"write" => Step::Write { at: Place::machine(words.next()), text: words.next(), absent: Absent::Ok },
         b"readonly" => change(words, Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() }),
         b"share" => {
             change(words, Attributes { propagation: MS_SHARED, propagation_recursive: true, ..Attributes::default() })
@@ -159,19 +160,22 @@ mod tests {
 
     fn printed() -> Vec<String> {
         let mut lines = Vec::new();
-        for_each(&mut |step, said| {
+        let mut print = |step: &Step, said| {
             let mut buffer = [0; 256];
             let mut line = Line::new(&mut buffer);
             let text = String::from_utf8(line.print(step).bytes().to_vec()).unwrap();
             lines.push(if said { text } else { format!("?{text}") });
-        });
+        };
+        for_each(PROC, &mut print);
+        for_each(STEPS, &mut print);
         lines
     }
 
     #[test]
     fn every_line_is_a_step() {
-        assert_eq!(printed().len(), STEPS.split(|byte| *byte == b'\n').count() - 1);
-        assert!(STEPS.split(|byte| *byte == b'\n').all(|line| line.len() < LINE_BYTES));
+        let lines = || [PROC, STEPS].into_iter().flat_map(|list| list.split(|byte| *byte == b'\n'));
+        assert_eq!(printed().len(), lines().filter(|line| !line.is_empty()).count());
+        assert!(lines().all(|line| line.len() < LINE_BYTES));
     }
 
     #[test]
@@ -181,7 +185,6 @@ mod tests {
             "?make directory /tmp (01777)",
             "mount devtmpfs dev on /dev (nosuid,noexec,relatime,size=10m,nr_inodes=248418,mode=755) unless something is \
              mounted there",
-            "?write on to /proc/sys/kernel/printk_devkmsg if it exists",
             "set ro on /",
             "link /var/run to /run",
             "make character device /dev/kmsg 1:11 (0660)",

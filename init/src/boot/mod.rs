@@ -23,48 +23,62 @@ use crate::text::Value;
 use crate::{limits, log};
 use work::Machine;
 
-/// Sets the base system up. Nothing here is fatal.
-fn base_system() {
-    if let Err(errno) = root::make_pivotable() {
-        log::error("bind the initramfs on itself: {}", &[Value::Kernel(errno)]);
-    }
-    // /tmp and the like are for everybody.
-    identity::set_umask(0);
-    early::for_each(&mut |step, said| {
-        // For a moment only: what `step` borrows from the line is not kept.
-        let mut arena = Arena::new(&mut []);
-        if let Err(errno) = Applier::new(&mut arena).apply(step) {
-            let level = if said { log::Level::Warning } else { log::Level::Debug };
-            log::record(level, "base system: {}: {}", &[Value::Print(step), Value::Kernel(errno)]);
-        }
-    });
-    identity::set_umask(0o022);
-    if let Err(errno) = console::open_standard_descriptors() {
-        log::warning("open a console: {}", &[Value::Kernel(errno)]);
-    }
-}
-
 /// PID 1 of a machine, from the first instruction to the power action.
 pub fn main() -> ! {
     let started_us = time::monotonic_us();
     signal::block_all();
-    base_system();
+    if let Err(errno) = root::make_pivotable() {
+        log::error("bind the initramfs on itself: {}", &[Value::Kernel(errno)]);
+    }
+    set_up(early::PROC);
     let mut buffer = [0; limits::CMDLINE_BYTES_MAX];
-    let cmdline = file::read_file(c"/proc/cmdline", &mut buffer).unwrap_or_default();
-    let options = cmdline::parse(cmdline);
+    let options = read_options(&mut buffer);
+    set_up(early::STEPS);
+    if let Err(errno) = console::open_standard_descriptors() {
+        log::warning("open a console: {}", &[Value::Kernel(errno)]);
+    }
+    report_problems(&options);
+    supervise::run(&Machine { options: &options }, policy(&options), started_us)
+}
+
+/// Applies steps of the base system. Nothing here is fatal.
+fn set_up(list: &[u8]) {
+    // /tmp and the like are for everybody.
+    identity::set_umask(0);
+    early::for_each(list, &mut |step, said| {
+        // For a moment only: what `step` borrows from the line is not kept.
+        let mut arena = Arena::new(&mut []);
+        match Applier::new(&mut arena).apply(step) {
+            Ok(()) => log::debug("base system: {}", &[Value::Print(step)]),
+            Err(errno) => {
+                let level = if said { log::Level::Warning } else { log::Level::Debug };
+                log::record(level, "base system: {}: {}", &[Value::Print(step), Value::Kernel(errno)]);
+            }
+        }
+    });
+    identity::set_umask(0o022);
+}
+
+/// The operator's options, from the kernel command line. From here on the log obeys them.
+fn read_options(buffer: &mut [u8]) -> Options<'_> {
+    let options = cmdline::parse(file::read_file(c"/proc/cmdline", buffer).unwrap_or_default());
     log::set_threshold(match options.log {
         LogLevel::Error => log::Level::Error,
         LogLevel::Warning => log::Level::Warning,
         LogLevel::Info => log::Level::Info,
         LogLevel::Debug => log::Level::Debug,
     });
+    options
+}
+
+/// Reported once there is a console to report it on.
+fn report_problems(options: &Options) {
     for problem in options.problems.iter() {
         log::warning("kernel command line: {}: {}", &[Value::Quoted(problem.name), Value::Text(problem.problem)]);
     }
     if options.problems.more() > 0 {
         log::warning("kernel command line: {} more problems", &[Value::Number(options.problems.more() as u64)]);
     }
-    supervise::run(&Machine { options: &options }, policy(&options), started_us)
 }
 
 fn policy(options: &Options) -> Policy {
