@@ -599,6 +599,9 @@ fn failures(image: Image) -> Image {
     scripted.file("bin/script", 0o755, "#!/bin/no-such-interpreter\n");
     scripted.file("bin/nonsense", 0o755, "neither a program nor a script\n");
     let scripted = Root::new(scripted);
+    let leave = "cd /groups/nested/one; mkdir -p a/b; sleep 1000 & echo $! > a/b/cgroup.procs && echo PROBE moved=yes";
+    let leaves_groups =
+        Container::shell("leaves-groups", leave).cgroups_path("/nested/one").bind("/sys/fs/cgroup:/groups");
     image
         .onboot(says_if_it_runs("no-root").edit_config(|config| config["root"]["path"] = json!("absent")))
         .onboot(Container::new("no-program").args(["/bin/absent"]))
@@ -617,6 +620,7 @@ fn failures(image: Image) -> Image {
             Container::shell("fills", "head -c 1000000 /dev/zero > /tmp/x || echo PROBE full=yes")
                 .tmpfs("/tmp:size=64k"),
         )
+        .onboot(leaves_groups)
         .onboot(Container::shell("leaves-orphan", "sleep 1000 & sleep 1000 & exit 0").pid_host())
 }
 
@@ -650,7 +654,7 @@ fn a_full_file_system_is_the_programs_own_affair() {
 fn leftovers() -> Container {
     let script = "cd /proc; for id in [0-9]*; do [ $id = $$ ] || echo PROBE process=$(tr '\\0' ' ' < $id/cmdline); done; \
         sed 's/^/PROBE table=/' 1/mountinfo; \
-        for path in /groups/onboot/*/ /groups/limits/*/ /groups/limits/of/*/; do echo PROBE group=$path; done; \
+        for path in /groups/onboot/*/ /groups/limits/*/ /groups/limits/of/*/ /groups/nested/*/; do echo PROBE group=$path; done; \
         for path in /machine/containers/onboot/*/tmp/* /machine/containers/onboot/*/rootfs/written; do echo PROBE file=$path; done";
     Container::shell("leftovers", script).pid_host().capability_all().bind("/:/machine").bind("/sys/fs/cgroup:/groups")
 }
@@ -662,6 +666,7 @@ fn nothing_is_left_of_a_container_that_has_ended() {
         let all = seen().all("leftovers", key).into_iter();
         all.filter(|line| !line.contains("-leftovers") && !line.contains('*')).collect()
     };
+    assert_eq!(seen().one("leaves-groups", "moved"), "yes", "{}", seen().about("leaves-groups"));
     assert!(!seen().all("leftovers", "table").is_empty(), "{}", seen().about("leftovers"));
     let is_left = |line: &String| line.contains("/containers/onboot/") || line.contains("/var/full");
     let mounts: Vec<String> = others("table").into_iter().filter(is_left).collect();
