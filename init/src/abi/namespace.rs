@@ -59,11 +59,6 @@ impl Namespace {
         }
     }
 
-    /// The kind of this name in config.json.
-    pub fn named(name: &[u8]) -> Option<Namespace> {
-        Namespace::ALL.into_iter().find(|kind| kind.oci_name().as_bytes() == name)
-    }
-
     /// Its name in config.json: `network`.
     pub const fn oci_name(self) -> &'static str {
         self.names().oci

@@ -1,13 +1,20 @@
-//! From checked text into records: one reader that drives any [`Object`].
+//! From checked text into records: one serde visitor that drives any [`Object`].
 //!
 //! A derived deserialiser for every type of the specification is about 2 KB of code for each. Here a type says only what
-//! its fields are called and lends the place where each goes (a [`Slot`]); the code that reads is there once. Since
-//! [`scan::check`] found the text well-formed, it need not look at the text's form again.
+//! its fields are called and lends the place where each goes (a [`Slot`]); the code that reads is there once. It also
+//! carries what serde has no room for: the arena, the place of the value being read, and the failure with its reason.
 
 use core::ffi::CStr;
+use core::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use serde_json_core::str::EscapedStr;
 
 use super::Warnings;
-use super::scan::{self, byte, decode, skip_space, string_end, value_end};
+use super::scan::{self, Decoded};
+use super::schema::{BlockIo, Pids};
 use super::spec::Pair;
 use crate::abi::namespace::Namespace;
 use crate::abi::{capability, rlimit};
@@ -17,20 +24,72 @@ use crate::limits;
 
 /// A record that a JSON object is read into.
 pub(super) trait Object<'a> {
-    /// What its fields are called: all names in one string, each followed by a NUL; a list of strings would be three times
-    /// as large. First those that are read, and of them the required ones, which begin with `missing `: so the problem is
-    /// at hand when they are. Then those of the specification that pidone does not honour, refused unless they ask for
-    /// nothing: with `!` unless empty, with `?` unless empty or zero. A last `*` refuses all others.
-    fn fields(&self) -> &'static str;
+    /// What its fields are called.
+    fn fields(&self) -> &'static Fields;
 
-    /// Where the value of field `index` of [`Object::fields`] goes.
+    /// Where the value of field `index` of [`Fields::names`] goes.
     fn slot(&mut self, index: usize) -> Slot<'_, 'a>;
+}
+
+/// The names of an object's fields.
+pub(super) struct Fields {
+    /// All names in one string, each followed by a NUL: a list of strings would be three times as large. First those that
+    /// are read, and of them the required ones, which begin with `missing `: so the problem is at hand when they are.
+    /// Then those of the specification that pidone does not honour, refused unless they ask for nothing: with `!` unless
+    /// empty, with `?` unless empty or zero.
+    pub names: &'static str,
+    /// Whether all other names are refused too.
+    pub closed: bool,
+}
+
+impl Fields {
+    fn entries(&self) -> impl Iterator<Item = &'static CStr> {
+        let mut rest = self.names.as_bytes();
+        core::iter::from_fn(move || {
+            let entry = CStr::from_bytes_until_nul(rest).ok()?;
+            rest = rest.get(entry.count_bytes() + 1..)?;
+            Some(entry)
+        })
+    }
+
+    /// What is to be done with the field of this name.
+    fn find(&self, key: &str) -> Field {
+        for (index, entry) in self.entries().enumerate() {
+            let entry = entry.to_bytes();
+            let (name, field) = match entry.split_first() {
+                Some((b'!', name)) => (name, Field::Refused(Neutral::Empty)),
+                Some((b'?', name)) => (name, Field::Refused(Neutral::Zero)),
+                _ => (entry.strip_prefix(MISSING).unwrap_or(entry), Field::Known(index)),
+            };
+            if Decoded::new(key.as_bytes()).eq(name.iter().copied()) {
+                return field;
+            }
+        }
+        Field::Unknown
+    }
 }
 
 const MISSING: &[u8] = b"missing ";
 
-/// No name of a field has more bytes.
-const NAME_BYTES_MAX: usize = 32;
+/// What is to be done with a field.
+#[derive(Clone, Copy)]
+enum Field {
+    /// It is read into the slot of this index.
+    Known(usize),
+    /// It is refused unless it has such a value.
+    Refused(Neutral),
+    /// It is skipped, or refused if the object is closed.
+    Unknown,
+}
+
+/// Values that ask for nothing, beside `null`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Neutral {
+    /// `false`, `""`, `[]` and `{}`.
+    Empty,
+    /// Also 0 and -1, and objects that hold only such values.
+    Zero,
+}
 
 /// An element of a list.
 pub(super) trait Record<'a>: Copy {
@@ -43,8 +102,35 @@ pub(super) trait Record<'a>: Copy {
 
 /// A list.
 pub(super) trait Collection<'a> {
-    /// Takes all elements.
-    fn collect(&mut self, reading: &mut Reading<'_, 'a>, count: usize) -> Result<()>;
+    /// Takes all elements. False if there are none.
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool>;
+}
+
+/// The elements of a JSON array, one after the other.
+pub(super) trait Elements<'a> {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Reads the next element into `slot`.
+    fn next(&mut self, slot: Slot<'_, 'a>) -> Read<()>;
+
+    /// Where lists are made.
+    fn arena(&mut self) -> &mut Arena<'a>;
+
+    /// Stops reading, because of the arena.
+    fn stop(&mut self, error: &Error) -> Stopped;
+}
+
+/// Reading has stopped; the reason is kept beside, in the [`Reading`], because serde's errors cannot carry it.
+pub(super) struct Stopped;
+
+/// The result of a part of reading.
+pub(super) type Read<T> = core::result::Result<T, Stopped>;
+
+impl Stopped {
+    fn in_serde<E: serde::de::Error>(self) -> E {
+        E::custom("")
+    }
 }
 
 /// Where a value goes, and thereby what it must be.
@@ -85,6 +171,10 @@ pub(super) enum Slot<'r, 'a> {
     Access(&'r mut u8),
     /// An object.
     Object(&'r mut dyn Object<'a>),
+    /// `resources.pids`.
+    Pids(&'r mut Option<i64>),
+    /// `resources.blockIO`.
+    BlockIo(&'r mut Option<u16>),
     /// An array.
     List(&'r mut dyn Collection<'a>),
     /// An object that maps strings to strings.
@@ -93,31 +183,39 @@ pub(super) enum Slot<'r, 'a> {
     Nothing,
 }
 
-impl<'r, 'a> Slot<'r, 'a> {
-    /// An object that may be absent.
-    pub(super) fn optional_object<T: Object<'a> + Default>(object: &'r mut Option<T>) -> Slot<'r, 'a> {
-        Slot::Object(object.get_or_insert_default())
-    }
+/// What JSON has for it.
+#[derive(Clone, Copy)]
+enum Shape {
+    Text,
+    Flag,
+    Unsigned,
+    Signed,
+    Object,
+    List,
+}
 
-    /// What the value must be: how it begins in JSON (`f` for both literals, `0` for every digit), and in words.
-    fn expected(&self) -> (u8, &'static CStr) {
+impl Slot<'_, '_> {
+    /// What the value must be, in JSON's terms and in words.
+    fn expected(&self) -> (Shape, &'static CStr) {
         match self {
-            Slot::Text(_) | Slot::Word(_) => (b'"', c"expected a string"),
-            Slot::Flag(_) => (b'f', c"expected true or false"),
-            Slot::Id(_) | Slot::OptionalId(_) => (b'0', c"expected an integer from 0 to 4294967294"),
-            Slot::U32(_) | Slot::OptionalU32(_) => (b'0', c"expected an integer from 0 to 4294967295"),
-            Slot::OptionalU16(_) => (b'0', c"expected an integer from 0 to 65535"),
-            Slot::U64(_) | Slot::OptionalU64(_) => (b'0', c"expected an integer from 0"),
-            Slot::OptionalI64(_) => (b'-', c"expected an integer"),
-            Slot::Capability(_) => (b'"', c"expected the name of a capability"),
-            Slot::Rlimit(_) => (b'"', c"expected the name of a resource limit, such as RLIMIT_NOFILE"),
-            Slot::Namespace(_) => (b'"', c"expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
-            Slot::DeviceKind(_) => (b'"', c"expected one of b, c, u, p"),
-            Slot::RuleKind(_) => (b'"', c"expected one of a, b, c"),
-            Slot::Access(_) => (b'"', c"expected a string of the letters r, w, m"),
-            Slot::Object(_) | Slot::Nothing => (b'{', c"expected an object"),
-            Slot::List(_) => (b'[', c"expected an array"),
-            Slot::Pairs(_) => (b'{', c"expected an object of strings"),
+            Slot::Text(_) | Slot::Word(_) => (Shape::Text, c"expected a string"),
+            Slot::Flag(_) => (Shape::Flag, c"expected true or false"),
+            Slot::Id(_) | Slot::OptionalId(_) => (Shape::Unsigned, c"expected an integer from 0 to 4294967294"),
+            Slot::U32(_) | Slot::OptionalU32(_) => (Shape::Unsigned, c"expected an integer from 0 to 4294967295"),
+            Slot::OptionalU16(_) => (Shape::Unsigned, c"expected an integer from 0 to 65535"),
+            Slot::U64(_) | Slot::OptionalU64(_) => (Shape::Unsigned, c"expected an integer from 0"),
+            Slot::OptionalI64(_) => (Shape::Signed, c"expected an integer"),
+            Slot::Capability(_) => (Shape::Text, c"expected the name of a capability"),
+            Slot::Rlimit(_) => (Shape::Text, c"expected the name of a resource limit, such as RLIMIT_NOFILE"),
+            Slot::Namespace(_) => (Shape::Text, c"expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
+            Slot::DeviceKind(_) => (Shape::Text, c"expected one of b, c, u, p"),
+            Slot::RuleKind(_) => (Shape::Text, c"expected one of a, b, c"),
+            Slot::Access(_) => (Shape::Text, c"expected a string of the letters r, w, m"),
+            Slot::Object(_) | Slot::Pids(_) | Slot::BlockIo(_) | Slot::Nothing => {
+                (Shape::Object, c"expected an object")
+            }
+            Slot::List(_) => (Shape::List, c"expected an array"),
+            Slot::Pairs(_) => (Shape::Object, c"expected an object of strings"),
         }
     }
 }
@@ -132,24 +230,40 @@ pub(super) fn read<'a>(
     doing: &'static CStr,
     object: &mut dyn Object<'a>,
 ) -> Result<Warnings> {
-    scan::check(text).map_err(|fault| Error::text(doing, fault.at, fault.problem))?;
-    let (at, warnings) = (skip_space(text, 0), Warnings::default());
-    let mut reading = Reading { text, arena, doing, at, start: at, expected: c"", warnings, rlimits: 0, namespaces: 0 };
-    reading.value(Slot::Object(object))?;
-    Ok(reading.warnings)
+    let mut reading = Reading {
+        text,
+        arena,
+        doing,
+        spot: Spot { key: None, element: None },
+        expected: c"",
+        failure: None,
+        warnings: Warnings::default(),
+        rlimits: 0,
+        namespaces: 0,
+    };
+    if let Err(fault) = scan::check(text) {
+        return Err(reading.error(fault.at, fault.problem));
+    }
+    let mut deserializer = serde_json_core::de::Deserializer::new(text, None);
+    let spot = reading.spot;
+    let reader = Reader { reading: &mut reading, slot: Slot::Object(object), spot };
+    match reader.deserialize(&mut deserializer) {
+        Ok(_) => Ok(reading.warnings),
+        Err(_) => Err(reading.why()),
+    }
 }
 
 /// The state of one reading.
-pub(super) struct Reading<'c, 'a> {
+struct Reading<'c, 'a> {
     text: &'c [u8],
     arena: &'c mut Arena<'a>,
     doing: &'static CStr,
-    /// How far it is read.
-    at: usize,
-    /// Where the value is that was begun last.
-    start: usize,
+    /// The value that was begun last.
+    spot: Spot,
     /// What it must be.
     expected: &'static CStr,
+    /// Why reading stopped, if not because the value at `spot` is of the wrong kind.
+    failure: Option<Error>,
     warnings: Warnings,
     /// Resource limits met so far, as bits.
     rlimits: u32,
@@ -157,329 +271,236 @@ pub(super) struct Reading<'c, 'a> {
     namespaces: u32,
 }
 
-impl<'c, 'a> Reading<'c, 'a> {
-    #[cold]
-    #[inline(never)]
+/// Where a value is: serde has no offsets, but keys are borrowed from the text. The offset itself is found when needed.
+#[derive(Clone, Copy)]
+struct Spot {
+    /// Offset of the key of the member that the value is, or is in. None for the whole text.
+    key: Option<usize>,
+    /// Position of the value in the member's array.
+    element: Option<usize>,
+}
+
+impl Spot {
+    fn offset(self, text: &[u8]) -> usize {
+        let value = match self.key {
+            Some(key) => scan::member_value(text, key),
+            None => scan::skip_space(text, 0),
+        };
+        match self.element {
+            Some(element) => scan::children(text, value).nth(element).unwrap_or(value),
+            None => value,
+        }
+    }
+}
+
+impl<'a> Reading<'_, 'a> {
     fn error(&self, at: usize, problem: &'static CStr) -> Error {
         Error::text(self.doing, at, problem)
     }
 
-    /// The value begun last is not what it must be.
+    /// Stops because of what is at an offset.
     #[cold]
     #[inline(never)]
+    fn stop(&mut self, at: usize, problem: &'static CStr) -> Stopped {
+        self.failure = Some(self.error(at, problem));
+        Stopped
+    }
+
+    /// Stops because the current value is not what it must be.
+    #[cold]
+    #[inline(never)]
+    fn stop_here(&mut self) -> Stopped {
+        self.failure = Some(self.unexpected());
+        Stopped
+    }
+
+    /// Stops if something failed.
+    fn take<T>(&mut self, result: Result<T>) -> Read<T> {
+        result.map_err(|error| {
+            self.failure = Some(error);
+            Stopped
+        })
+    }
+
+    /// Why reading stopped.
+    fn why(&self) -> Error {
+        self.failure.unwrap_or_else(|| self.unexpected())
+    }
+
     fn unexpected(&self) -> Error {
-        self.error(self.start, self.expected)
+        self.error(self.spot.offset(self.text), self.expected)
     }
 
-    fn next(&self) -> Option<u8> {
-        byte(self.text, self.at)
-    }
-
-    /// Goes on to the next element or member; after the last one, past the end of what they are in.
-    fn more(&mut self) -> bool {
-        self.at = skip_space(self.text, self.at);
-        match self.next() {
-            Some(b',') => self.at = skip_space(self.text, self.at + 1),
-            Some(b']' | b'}') => {
-                self.at += 1;
-                return false;
-            }
-            other => return other.is_some(),
-        }
-        true
-    }
-
-    /// Passes over a value.
-    fn skip(&mut self) -> &'c [u8] {
-        let start = self.at;
-        self.at = value_end(self.text, start);
-        self.text.get(start..self.at).unwrap_or_default()
-    }
-
-    /// Passes over a string, and hands out what stands between its quotes.
-    fn raw(&mut self) -> &'c [u8] {
-        match self.skip() {
-            [_, raw @ .., _] => raw,
-            _ => &[],
-        }
-    }
-
-    /// Passes over a key, and hands out what stands between its quotes.
-    fn key(&mut self) -> &'c [u8] {
-        let key = self.raw();
-        self.at = skip_space(self.text, skip_space(self.text, self.at) + 1);
-        key
-    }
-
-    /// How many elements or members there are in what begins here.
-    fn count(&mut self) -> usize {
-        let start = self.at;
-        let is_object = self.next() == Some(b'{');
-        let mut count = 0;
-        self.at += 1;
-        while self.more() {
-            if is_object {
-                self.key();
-            }
-            self.skip();
-            count += 1;
-        }
-        self.at = start;
-        count
+    /// The offset of a string of the text, which serde has borrowed from it.
+    fn offset(&self, raw: &str) -> usize {
+        // Without the opening quote.
+        (raw.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize).wrapping_sub(1)
     }
 
     /// Keeps a string.
-    fn string(&mut self) -> Result<&'a CStr> {
-        let raw = self.raw();
+    fn string(&mut self, raw: &str) -> Read<&'a CStr> {
+        let raw = raw.as_bytes();
         if !raw.contains(&b'\\') {
-            return self.arena.string(&[raw]);
+            let string = self.arena.string(&[raw]);
+            return self.take(string);
         }
         // What an escape stands for is shorter than the escape.
-        let decoded = self.arena.bytes(raw.len())?;
-        let length = decode(raw, decoded);
-        self.arena.string(&[decoded.get(..length).unwrap_or_default()])
+        let decoded = self.arena.bytes(raw.len());
+        let decoded = self.take(decoded)?;
+        let mut length = 0;
+        for (free, byte) in decoded.iter_mut().zip(Decoded::new(raw)) {
+            *free = byte;
+            length += 1;
+        }
+        let string = self.arena.string(&[decoded.get(..length).unwrap_or_default()]);
+        self.take(string)
     }
 
-    /// Reads an integer up to `most`, written in digits only.
-    fn integer(&mut self, most: u64) -> Result<u64> {
-        let mut value = 0_u64;
-        for digit in self.skip() {
-            let next = value.checked_mul(10).and_then(|value| value.checked_add(u64::from(digit.wrapping_sub(b'0'))));
-            match next {
-                Some(next) if digit.is_ascii_digit() && next <= most => value = next,
-                _ => return Err(self.unexpected()),
-            }
-        }
-        Ok(value)
-    }
-
-    fn signed(&mut self) -> Result<i64> {
-        if self.next() == Some(b'-') {
-            self.at += 1;
-            return Ok((self.integer(1 << 63)? as i64).wrapping_neg());
-        }
-        Ok(self.integer(i64::MAX as u64)? as i64)
-    }
-
-    /// Reads the value that begins here.
-    fn value(&mut self, slot: Slot<'_, 'a>) -> Result<()> {
-        let (first, expected) = slot.expected();
-        (self.start, self.expected) = (self.at, expected);
-        let found = match self.next() {
-            Some(b't') => b'f',
-            Some(b'0'..=b'9') if first == b'-' => b'-',
-            Some(b'0'..=b'9') => b'0',
-            other => other.unwrap_or(0),
-        };
-        if found != first {
-            return Err(self.unexpected());
-        }
-        match slot {
-            Slot::Flag(to) => *to = self.skip() == b"true",
-            Slot::Id(to) => *to = self.integer(ID_MAX)? as u32,
-            Slot::OptionalId(to) => *to = Some(self.integer(ID_MAX)? as u32),
-            Slot::U32(to) => *to = self.integer(u32::MAX.into())? as u32,
-            Slot::OptionalU32(to) => *to = Some(self.integer(u32::MAX.into())? as u32),
-            Slot::OptionalU16(to) => *to = Some(self.integer(u16::MAX.into())? as u16),
-            Slot::U64(to) => *to = self.integer(u64::MAX)?,
-            Slot::OptionalU64(to) => *to = Some(self.integer(u64::MAX)?),
-            Slot::OptionalI64(to) => *to = Some(self.signed()?),
-            Slot::Object(object) => return self.object(object),
-            Slot::Pairs(pairs) => return self.pairs(pairs),
-            Slot::List(list) => {
-                let count = self.count();
-                self.at += 1;
-                list.collect(self, count)?;
-                self.more();
-            }
-            text => {
-                let string = self.string()?;
-                return self.text(text, string);
-            }
-        }
-        Ok(())
-    }
-
-    fn object(&mut self, object: &mut dyn Object<'a>) -> Result<()> {
+    fn object<'de, M: MapAccess<'de>>(
+        &mut self,
+        object: &mut dyn Object<'a>,
+        mut members: M,
+    ) -> core::result::Result<bool, M::Error> {
         let fields = object.fields();
-        let start = self.at;
+        let start = self.spot;
         let (mut met, mut present) = (0_u32, 0_u32);
-        self.at += 1;
-        while self.more() {
-            let at = self.at;
-            let mut name = [0; NAME_BYTES_MAX];
-            let length = decode(self.key(), &mut name);
-            // No entry is empty, which is what a name too long for all of them becomes.
-            let (index, entry) = find(fields, name.get(..length).unwrap_or_default());
-            let bit = 1_u32.wrapping_shl(index as u32);
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            match entry.first() {
-                // Unknown: skipped.
-                None => {}
-                Some(b'*') => return Err(self.error(at, c"unknown field")),
-                Some(mark @ (b'!' | b'?')) => {
-                    if !is_neutral(self.text, self.at, *mark == b'?') {
-                        return Err(self.error(at, c"not supported yet"));
+        while let Some(key) = members.next_key::<&str>()? {
+            let at = self.offset(key);
+            match fields.find(key) {
+                Field::Known(index) => {
+                    let bit = 1_u32.wrapping_shl(index as u32);
+                    if met & bit != 0 {
+                        return Err(self.stop(at, c"given twice").in_serde());
                     }
-                }
-                Some(_) if met & bit != 0 => return Err(self.error(at, c"given twice")),
-                // What Go writes for an empty list or map.
-                Some(_) if rest.starts_with(b"n") => met |= bit,
-                Some(_) => {
                     met |= bit;
-                    let is_empty = rest.starts_with(b"\"\"")
-                        || rest.starts_with(b"[") && byte(self.text, skip_space(self.text, self.at + 1)) == Some(b']');
-                    present |= if is_empty { 0 } else { bit };
-                    self.value(object.slot(index))?;
+                    let spot = Spot { key: Some(at), element: None };
+                    if members.next_value_seed(Reader { reading: self, slot: object.slot(index), spot })? {
+                        present |= bit;
+                    }
                     continue;
                 }
+                Field::Refused(neutral) => {
+                    if !is_neutral(self.text, scan::member_value(self.text, at), neutral) {
+                        return Err(self.stop(at, c"not supported yet").in_serde());
+                    }
+                }
+                Field::Unknown if fields.closed => return Err(self.stop(at, c"unknown field").in_serde()),
+                Field::Unknown => {}
             }
-            self.skip();
+            members.next_value::<IgnoredAny>()?;
         }
-        let mut index = 0;
-        while let Some(entry) = entry(fields, index) {
+        for (index, entry) in fields.entries().enumerate() {
             if entry.to_bytes().starts_with(MISSING) && present & 1_u32.wrapping_shl(index as u32) == 0 {
-                return Err(self.error(start, entry));
+                return Err(self.stop(start.offset(self.text), entry).in_serde());
             }
-            index += 1;
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn pairs(&mut self, pairs: &mut &'a [Pair<'a>]) -> Result<()> {
-        let count = self.count();
+    fn pairs<'de, M: MapAccess<'de>>(
+        &mut self,
+        pairs: &mut &'a [Pair<'a>],
+        mut members: M,
+    ) -> core::result::Result<bool, M::Error> {
+        let at = self.spot.offset(self.text);
+        let count = scan::children(self.text, at).count();
         if count > limits::PAIRS_MAX {
-            return Err(Error::limit(self.doing, c"names in one object", count, limits::PAIRS_MAX));
+            self.failure = Some(Error::limit(self.doing, c"names in one object", count, limits::PAIRS_MAX));
+            return Err(Stopped.in_serde());
         }
-        let filled = self.arena.filled(count, Pair { name: c"", value: c"" })?;
-        self.at += 1;
-        let mut read = 0;
-        while self.more() {
-            let key = self.at;
-            let name = self.string()?;
-            self.at = key;
-            self.key();
-            let (earlier, rest) = filled.split_at_mut_checked(read).unwrap_or_default();
-            if earlier.iter().any(|earlier| earlier.name == name) {
-                return Err(self.error(key, c"given twice"));
-            }
-            let Some(pair) = rest.first_mut() else { break };
-            pair.name = name;
-            self.value(Slot::Word(&mut pair.value))?;
-            read += 1;
+        let blank = Pair { name: c"", value: c"" };
+        let filled = self.arena.filled(count, blank);
+        let filled = self.take(filled).map_err(Stopped::in_serde)?;
+        for pair in filled.iter_mut() {
+            let Some(key) = members.next_key::<&str>()? else { break };
+            pair.name = self.string(key).map_err(Stopped::in_serde)?;
+            let spot = Spot { key: Some(self.offset(key)), element: None };
+            members.next_value_seed(Reader { reading: self, slot: Slot::Word(&mut pair.value), spot })?;
         }
         *pairs = filled;
-        Ok(())
+        for (index, (pair, key)) in pairs.iter().zip(scan::children(self.text, at)).enumerate() {
+            if pairs.iter().take(index).any(|earlier| earlier.name == pair.name) {
+                return Err(self.stop(key, c"given twice").in_serde());
+            }
+        }
+        Ok(count > 0)
     }
 
     /// Takes a string into `slot`.
-    fn text(&mut self, slot: Slot<'_, 'a>, text: &'a CStr) -> Result<()> {
+    fn text(&mut self, slot: Slot<'_, 'a>, raw: &str) -> Read<bool> {
+        let text = self.string(raw)?;
         let bytes = text.to_bytes();
+        let one = |letters: &[u8]| match bytes {
+            [letter] if letters.contains(letter) => Some(*letter),
+            _ => None,
+        };
         match slot {
             Slot::Text(to) => *to = Some(text).filter(|text| !text.is_empty()),
             Slot::Word(to) => *to = text,
             Slot::Capability(set) => match capability::number(bytes) {
                 Some(number) => *set |= 1_u64.wrapping_shl(u32::from(number)),
                 // The specification wants a warning: the container may ask for what only a newer kernel has.
-                None => self.warnings.add(u32::try_from(self.start).unwrap_or(u32::MAX)),
+                None => self.warnings.add(u32::try_from(self.offset(raw)).unwrap_or(u32::MAX)),
             },
             Slot::Rlimit(to) => {
-                *to = rlimit::number(bytes).ok_or_else(|| self.unexpected())?;
-                self.rlimits = self.once(self.rlimits, *to)?;
+                *to = rlimit::number(bytes).ok_or_else(|| self.stop_here())?;
+                self.once(*to, |reading| &mut reading.rlimits)?;
             }
             Slot::Namespace(to) => {
-                *to = Namespace::named(bytes).ok_or_else(|| self.unexpected())?;
-                self.namespaces = self.once(self.namespaces, *to as u8)?;
+                let kind = Namespace::ALL.iter().find(|kind| kind.oci_name().as_bytes() == bytes);
+                *to = *kind.ok_or_else(|| self.stop_here())?;
+                self.once(*to as u8, |reading| &mut reading.namespaces)?;
             }
-            Slot::DeviceKind(to) => *to = self.letter(bytes, b"bcup")?,
+            Slot::DeviceKind(to) => *to = one(b"bcup").ok_or_else(|| self.stop_here())?,
             Slot::RuleKind(_) if bytes.is_empty() => {}
-            Slot::RuleKind(to) => *to = Some(self.letter(bytes, b"abc")?),
+            Slot::RuleKind(to) => *to = Some(one(b"abc").ok_or_else(|| self.stop_here())?),
             Slot::Access(to) => {
                 for letter in bytes {
                     *to |= match letter {
                         b'r' => 1,
                         b'w' => 2,
                         b'm' => 4,
-                        _ => return Err(self.unexpected()),
+                        _ => return Err(self.stop_here()),
                     };
                 }
             }
-            _ => return Err(self.unexpected()),
+            _ => return Err(self.stop_here()),
         }
+        Ok(!bytes.is_empty())
+    }
+
+    /// Notes that `number` was met, which may happen only once.
+    fn once(&mut self, number: u8, set: impl Fn(&mut Self) -> &mut u32) -> Read<()> {
+        let bit = 1_u32.wrapping_shl(u32::from(number));
+        if *set(self) & bit != 0 {
+            return Err(self.stop(self.spot.offset(self.text), c"given twice"));
+        }
+        *set(self) |= bit;
         Ok(())
     }
-
-    fn letter(&self, text: &[u8], letters: &[u8]) -> Result<u8> {
-        match text {
-            [letter] if letters.contains(letter) => Ok(*letter),
-            _ => Err(self.unexpected()),
-        }
-    }
-
-    /// Adds a number to those met, each of which may be met only once.
-    fn once(&self, met: u32, number: u8) -> Result<u32> {
-        let bit = 1_u32.wrapping_shl(u32::from(number));
-        if met & bit != 0 { Err(self.error(self.start, c"given twice")) } else { Ok(met | bit) }
-    }
-
-    fn element(&mut self, slot: Slot<'_, 'a>) -> Result<()> {
-        self.more();
-        self.value(slot)
-    }
 }
 
-/// All ones is no id.
-const ID_MAX: u64 = u32::MAX as u64 - 1;
-
-/// The entry of this position in [`Object::fields`].
-fn entry(fields: &'static str, index: usize) -> Option<&'static CStr> {
-    let mut rest = fields.as_bytes();
-    for _ in 0..index {
-        rest = rest.get(CStr::from_bytes_until_nul(rest).ok()?.count_bytes() + 1..)?;
-    }
-    CStr::from_bytes_until_nul(rest).ok()
-}
-
-/// The position and entry of a field; an empty entry if there is none.
-fn find(fields: &'static str, name: &[u8]) -> (usize, &'static [u8]) {
-    let mut index = 0;
-    while let Some(entry) = entry(fields, index) {
-        let entry = entry.to_bytes();
-        let known = match entry {
-            [b'*'] => name,
-            [b'!' | b'?', known @ ..] => known,
-            _ => entry.strip_prefix(MISSING).unwrap_or(entry),
-        };
-        if known == name {
-            return (index, entry);
-        }
-        index += 1;
-    }
-    (index, b"")
-}
-
-/// Whether the value at an offset asks for nothing: `null`, `false`, `""`, `[]` and `{}`. With `zero_too` also 0 and -1,
-/// and objects that hold only such values.
-fn is_neutral(text: &[u8], start: usize, zero_too: bool) -> bool {
-    let end = value_end(text, start);
+/// Whether the value at an offset asks for nothing.
+fn is_neutral(text: &[u8], start: usize, neutral: Neutral) -> bool {
+    let end = scan::value_end(text, start);
     let mut at = start;
     while at < end {
-        match byte(text, at) {
+        match scan::byte(text, at) {
             Some(b'"') => {
-                let length = string_end(text, at) - at;
+                let length = scan::string_end(text, at) - at;
                 at += length;
-                let is_key = byte(text, skip_space(text, at)) == Some(b':');
-                if is_key && !zero_too || !is_key && length > 2 {
+                let is_key = scan::byte(text, scan::skip_space(text, at)) == Some(b':');
+                if is_key && neutral == Neutral::Empty || !is_key && length > 2 {
                     return false;
                 }
                 continue;
             }
-            Some(b'[') if byte(text, skip_space(text, at + 1)) != Some(b']') => return false,
+            Some(b'[') if scan::byte(text, scan::skip_space(text, at + 1)) != Some(b']') => return false,
             Some(b't') => return false,
             Some(b'-' | b'0'..=b'9') => {
-                let length = value_end(text, at) - at;
+                let length = scan::value_end(text, at) - at;
                 let number = text.get(at..at + length);
-                if !zero_too || number != Some(b"0") && number != Some(b"-1") {
+                if neutral == Neutral::Empty || number != Some(b"0") && number != Some(b"-1") {
                     return false;
                 }
                 at += length;
@@ -492,24 +513,158 @@ fn is_neutral(text: &[u8], start: usize, zero_too: bool) -> bool {
     true
 }
 
+/// Reads one value. Its result says whether the value is there: neither `null` nor empty.
+struct Reader<'r, 's, 'c, 'a> {
+    reading: &'r mut Reading<'c, 'a>,
+    slot: Slot<'s, 'a>,
+    spot: Spot,
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_, '_, '_, '_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<bool, D::Error> {
+        // Only now: a number such as 1.5 is noticed when the parser, which took the 1, is asked for what comes next.
+        self.reading.spot = self.spot;
+        self.reading.expected = self.slot.expected().1;
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
+    type Value = bool;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        // Only asked for by errors with text, which the parser has none of.
+        formatter.write_str("")
+    }
+
+    /// `null`: what Go writes for an empty list or map. Only a member may be absent.
+    fn visit_none<E: serde::de::Error>(self) -> core::result::Result<bool, E> {
+        let required = self.spot.element.is_some() || matches!(self.slot, Slot::Word(_));
+        if required || self.spot.key.is_none() { Err(self.reading.stop_here().in_serde()) } else { Ok(false) }
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<bool, D::Error> {
+        match self.slot.expected().0 {
+            Shape::Text => {
+                let EscapedStr(raw) = EscapedStr::deserialize(deserializer)?;
+                self.reading.text(self.slot, raw).map_err(Stopped::in_serde)
+            }
+            Shape::Flag => deserializer.deserialize_bool(self),
+            Shape::Unsigned => deserializer.deserialize_u64(self),
+            Shape::Signed => deserializer.deserialize_i64(self),
+            Shape::Object => deserializer.deserialize_map(self),
+            Shape::List => deserializer.deserialize_seq(self),
+        }
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> core::result::Result<bool, E> {
+        if let Slot::Flag(to) = self.slot {
+            *to = value;
+        }
+        Ok(true)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> core::result::Result<bool, E> {
+        let small = u32::try_from(value).ok();
+        let id = small.filter(|id| *id != u32::MAX);
+        let fits = match self.slot {
+            Slot::Id(to) => id.map(|id| *to = id),
+            Slot::OptionalId(to) => id.map(|id| *to = Some(id)),
+            Slot::U32(to) => small.map(|small| *to = small),
+            Slot::OptionalU32(to) => small.map(|small| *to = Some(small)),
+            Slot::OptionalU16(to) => u16::try_from(value).ok().map(|tiny| *to = Some(tiny)),
+            Slot::U64(to) => {
+                *to = value;
+                Some(())
+            }
+            Slot::OptionalU64(to) => {
+                *to = Some(value);
+                Some(())
+            }
+            _ => None,
+        };
+        if fits.is_some() { Ok(true) } else { Err(self.reading.stop_here().in_serde()) }
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> core::result::Result<bool, E> {
+        if let Slot::OptionalI64(to) = self.slot {
+            *to = Some(value);
+        }
+        Ok(true)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, members: M) -> core::result::Result<bool, M::Error> {
+        match self.slot {
+            Slot::Object(object) => self.reading.object(object, members),
+            Slot::Pids(limit) => self.reading.object(&mut Pids { limit }, members),
+            Slot::BlockIo(weight) => self.reading.object(&mut BlockIo { weight }, members),
+            Slot::Pairs(pairs) => self.reading.pairs(pairs, members),
+            _ => Err(self.reading.stop_here().in_serde()),
+        }
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, elements: S) -> core::result::Result<bool, S::Error> {
+        let Slot::List(list) = self.slot else { return Err(self.reading.stop_here().in_serde()) };
+        let count = scan::children(self.reading.text, self.spot.offset(self.reading.text)).count();
+        let mut array = Array { reading: self.reading, elements, key: self.spot.key, index: 0, count };
+        list.collect(&mut array).map_err(Stopped::in_serde)
+    }
+}
+
+/// An array being read.
+struct Array<'r, 'c, 'a, S> {
+    reading: &'r mut Reading<'c, 'a>,
+    elements: S,
+    key: Option<usize>,
+    index: usize,
+    count: usize,
+}
+
+impl<'de, 'a, S: SeqAccess<'de>> Elements<'a> for Array<'_, '_, 'a, S> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn next(&mut self, slot: Slot<'_, 'a>) -> Read<()> {
+        let spot = Spot { key: self.key, element: Some(self.index) };
+        self.index += 1;
+        match self.elements.next_element_seed(Reader { reading: &mut *self.reading, slot, spot }) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Stopped),
+        }
+    }
+
+    fn arena(&mut self) -> &mut Arena<'a> {
+        self.reading.arena
+    }
+
+    fn stop(&mut self, error: &Error) -> Stopped {
+        self.reading.failure = Some(*error);
+        Stopped
+    }
+}
+
 impl<'a, T: Record<'a>> Collection<'a> for &'a [T] {
-    fn collect(&mut self, reading: &mut Reading<'_, 'a>, count: usize) -> Result<()> {
-        let items = reading.arena.filled(count, T::BLANK)?;
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
+        let count = elements.count();
+        let items = elements.arena().filled(count, T::BLANK).map_err(|error| elements.stop(&error))?;
         for item in items.iter_mut() {
-            reading.element(item.slot())?;
+            elements.next(item.slot())?;
         }
         *self = items;
-        Ok(())
+        Ok(count > 0)
     }
 }
 
 /// A set of capabilities.
 impl<'a> Collection<'a> for u64 {
-    fn collect(&mut self, reading: &mut Reading<'_, 'a>, count: usize) -> Result<()> {
-        for _ in 0..count {
-            reading.element(Slot::Capability(self))?;
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
+        for _ in 0..elements.count() {
+            elements.next(Slot::Capability(self))?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -526,5 +681,16 @@ impl<'a> Record<'a> for &'a CStr {
 
     fn slot(&mut self) -> Slot<'_, 'a> {
         Slot::Word(self)
+    }
+}
+
+/// An object that may be absent.
+impl<'a, T: Object<'a> + Default> Object<'a> for Option<T> {
+    fn fields(&self) -> &'static Fields {
+        T::default().fields()
+    }
+
+    fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
+        self.get_or_insert_default().slot(index)
     }
 }

@@ -259,26 +259,41 @@ fn unicode_escape(rest: &[u8]) -> Result<(char, usize), &'static CStr> {
     }
 }
 
-/// Writes into `to` what the inside of a string stands for, as far as there is room, and counts its bytes. Ends early at
-/// a malformed escape; [`check`] finds those first.
-pub(super) fn decode(raw: &[u8], to: &mut [u8]) -> usize {
-    let (mut rest, mut length) = (raw, 0);
-    while let [byte, behind @ ..] = rest {
-        let (mut character, mut size) = ([*byte, 0, 0, 0], 1);
-        rest = behind;
-        if *byte == b'\\' {
-            let Ok((decoded, escape)) = escape(behind) else { break };
-            size = decoded.encode_utf8(&mut character).len();
-            rest = behind.get(escape..).unwrap_or_default();
-        }
-        for byte in character.iter().take(size) {
-            if let Some(free) = to.get_mut(length) {
-                *free = *byte;
-            }
-            length += 1;
-        }
+/// The bytes that the inside of a string stands for. Ends early at a malformed escape; [`check`] finds those first.
+pub(super) struct Decoded<'t> {
+    rest: &'t [u8],
+    /// Bytes of a decoded character that are not given out yet.
+    pending: [u8; 4],
+    first: usize,
+    end: usize,
+}
+
+impl<'t> Decoded<'t> {
+    /// Decodes `raw`, what stands between the quotes.
+    pub(super) fn new(raw: &'t [u8]) -> Decoded<'t> {
+        Decoded { rest: raw, pending: [0; 4], first: 0, end: 0 }
     }
-    length
+}
+
+impl Iterator for Decoded<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if self.first == self.end {
+            let (byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            if *byte != b'\\' {
+                return Some(*byte);
+            }
+            let (character, length) = escape(rest).ok()?;
+            self.rest = rest.get(length..)?;
+            self.first = 0;
+            self.end = character.encode_utf8(&mut self.pending).len();
+        }
+        let byte = self.pending.get(self.first);
+        self.first += 1;
+        byte.copied()
+    }
 }
 
 /// The byte at an offset.
@@ -334,4 +349,25 @@ pub(super) fn value_end(text: &[u8], mut at: usize) -> usize {
         }
         at += 1;
     }
+}
+
+/// The offset of the value that belongs to the key at `at`, of a text that has been checked.
+pub(super) fn member_value(text: &[u8], at: usize) -> usize {
+    skip_space(text, skip_space(text, string_end(text, at)) + 1)
+}
+
+/// The offsets of what is in the array or object at an offset, of a text that has been checked: elements, or the keys of
+/// members.
+pub(super) fn children(text: &[u8], at: usize) -> impl Iterator<Item = usize> + '_ {
+    let first = skip_space(text, at + 1);
+    let mut next = Some(first).filter(|first| !matches!(byte(text, *first), Some(b']' | b'}') | None));
+    core::iter::from_fn(move || {
+        let child = next?;
+        let mut end = skip_space(text, value_end(text, child));
+        if byte(text, end) == Some(b':') {
+            end = skip_space(text, value_end(text, skip_space(text, end + 1)));
+        }
+        next = (byte(text, end) == Some(b',')).then(|| skip_space(text, end + 1));
+        Some(child)
+    })
 }

@@ -7,7 +7,7 @@
 
 use core::ffi::CStr;
 
-use super::read::{Object, Record, Slot};
+use super::read::{Fields, Object, Record, Slot};
 use super::spec::{
     Capabilities, Cpu, Device, DeviceRule, HugepageLimit, IdMapping, Interface, Linux, Memory, Mount, NamespaceEntry,
     Process, Resources, Rlimit, Root, Runtime, Spec, User,
@@ -26,16 +26,19 @@ macro_rules! object {
         }
     ) => {
         impl<'a> Object<'a> for $object {
-            fn fields(&self) -> &'static str {
+            fn fields(&self) -> &'static Fields {
                 const KNOWN: usize = [$($required,)* $($optional,)*].len();
                 const _: () = assert!(KNOWN <= 32, "the fields met are bits of a u32");
-                concat!(
-                    $("missing ", $required, "\0",)*
-                    $($optional, "\0",)*
-                    $($("!", $empty, "\0",)*)?
-                    $($("?", $zero, "\0",)*)?
-                    object!(@closed $($closed)?),
-                )
+                const FIELDS: Fields = Fields {
+                    names: concat!(
+                        $("missing ", $required, "\0",)*
+                        $($optional, "\0",)*
+                        $($("!", $empty, "\0",)*)?
+                        $($("?", $zero, "\0",)*)?
+                    ),
+                    closed: object!(@closed $($closed)?),
+                };
+                &FIELDS
             }
 
             fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
@@ -57,8 +60,8 @@ macro_rules! object {
             }
         }
     };
-    (@closed) => { "" };
-    (@closed closed) => { "*\0" };
+    (@closed) => { false };
+    (@closed closed) => { true };
 }
 
 /// Makes an object an element of lists.
@@ -76,8 +79,8 @@ macro_rules! record {
 
 object! {
     Spec<'a> {
-        required "root" => optional_object(root),
-        required "process" => optional_object(process),
+        required "root" => Object(root),
+        required "process" => Object(process),
         optional "ociVersion" => Text(oci_version),
         optional "hostname" => Text(hostname),
         optional "domainname" => Text(domainname),
@@ -102,7 +105,7 @@ object! {
         required "cwd" => Text(cwd),
         optional "env" => List(env),
         optional "user" => Object(user),
-        optional "capabilities" => optional_object(capabilities),
+        optional "capabilities" => Object(capabilities),
         optional "rlimits" => List(rlimits),
         optional "noNewPrivileges" => Flag(no_new_privileges),
         optional "oomScoreAdj" => OptionalI64(oom_score_adj),
@@ -203,8 +206,8 @@ object! {
         optional "devices" => List(devices),
         optional "memory" => Object(memory),
         optional "cpu" => Object(cpu),
-        optional "pids" => Object(pids_limit),
-        optional "blockIO" => Object(block_io_weight),
+        optional "pids" => Pids(pids_limit),
+        optional "blockIO" => BlockIo(block_io_weight),
         optional "hugepageLimits" => List(hugepage_limits),
         optional "unified" => Pairs(unified),
         refused unless empty: "rdma";
@@ -213,25 +216,29 @@ object! {
 }
 
 /// `pids`, of which one field is kept.
-impl<'a> Object<'a> for Option<i64> {
-    fn fields(&self) -> &'static str {
-        "limit\0"
-    }
+pub(super) struct Pids<'r> {
+    /// Where it is kept.
+    pub limit: &'r mut Option<i64>,
+}
 
-    fn slot(&mut self, _: usize) -> Slot<'_, 'a> {
-        Slot::OptionalI64(self)
+object! {
+    Pids<'_> {
+        optional "limit" => OptionalI64(limit),
     }
 }
 
 /// `blockIO`, of which one field is kept.
-impl<'a> Object<'a> for Option<u16> {
-    fn fields(&self) -> &'static str {
-        "weight\0!weightDevice\0!throttleReadBpsDevice\0!throttleWriteBpsDevice\0!throttleReadIOPSDevice\0\
-            !throttleWriteIOPSDevice\0?leafWeight\0"
-    }
+pub(super) struct BlockIo<'r> {
+    /// Where it is kept.
+    pub weight: &'r mut Option<u16>,
+}
 
-    fn slot(&mut self, _: usize) -> Slot<'_, 'a> {
-        Slot::OptionalU16(self)
+object! {
+    BlockIo<'_> {
+        optional "weight" => OptionalU16(weight),
+        refused unless empty: "weightDevice" "throttleReadBpsDevice" "throttleWriteBpsDevice" "throttleReadIOPSDevice"
+            "throttleWriteIOPSDevice";
+        refused unless zero: "leafWeight";
     }
 }
 
@@ -302,8 +309,8 @@ record!(Interface<'a>, Interface { name: None, add: None, peer: None, create_in_
 
 /// `bindNS`: in the order of [`Namespace::ALL`], by the names of [`Namespace::proc_name`].
 impl<'a> Object<'a> for [Option<&'a CStr>; 7] {
-    fn fields(&self) -> &'static str {
-        "cgroup\0ipc\0mnt\0net\0pid\0user\0uts\0*\0"
+    fn fields(&self) -> &'static Fields {
+        &Fields { names: "cgroup\0ipc\0mnt\0net\0pid\0user\0uts\0", closed: true }
     }
 
     fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
