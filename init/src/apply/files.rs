@@ -25,7 +25,7 @@ impl Applier<'_, '_> {
             DeviceKind::Fifo => FileType::Fifo,
         };
         let number = rustix::fs::makedev(node.major, node.minor);
-        self.in_parent(&node.at, |parent, name| {
+        self.in_parent(&node.at, &mut |parent, name| {
             match rustix::fs::mknodat(parent, name, kind, Mode::from_raw_mode(node.mode), number) {
                 Err(Errno::EXIST) => {}
                 result => result?,
@@ -40,7 +40,7 @@ impl Applier<'_, '_> {
     }
 
     pub(super) fn make_symlink(&self, at: &Place, to: &CStr) -> Result<()> {
-        self.in_parent(at, |parent, name| match rustix::fs::symlinkat(to, parent, name) {
+        self.in_parent(at, &mut |parent, name| match rustix::fs::symlinkat(to, parent, name) {
             Err(Errno::EXIST) => Ok(()),
             result => result,
         })

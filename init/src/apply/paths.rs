@@ -46,7 +46,7 @@ impl Applier<'_, '_> {
     }
 
     /// Opens the directory that holds the last component of a place, made when missing, and hands both to `act`.
-    pub(super) fn in_parent<T>(&self, at: &Place, act: impl FnOnce(&OwnedFd, &CStr) -> Result<T>) -> Result<T> {
+    pub(super) fn in_parent(&self, at: &Place, act: &mut dyn FnMut(&OwnedFd, &CStr) -> Result<()>) -> Result<()> {
         let mut buffer = [0; PATH_BYTES_MAX];
         let (parent, name) = split_last(at.path, &mut buffer)?;
         let parent = self.open_directory(&Place { base: at.base, path: parent }, PARENT_MODE)?;

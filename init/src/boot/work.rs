@@ -52,7 +52,7 @@ impl Work for Machine<'_> {
                 log::error("tell PID 1: {}", &[Value::Kernel(errno)]);
             }
         };
-        let launched = with_bundle(section, name, |identity, regions| {
+        let launched = with_bundle(section, name, &mut |identity, regions| {
             let request = Request {
                 identity,
                 output,
@@ -65,7 +65,7 @@ impl Work for Machine<'_> {
     }
 
     fn clean(&self, section: Section, name: &CStr) -> u8 {
-        let cleaned = with_bundle(section, name, |identity, regions| {
+        let cleaned = with_bundle(section, name, &mut |identity, regions| {
             // Onboot and onshutdown containers have nobody who reads their files while they run.
             if section != Section::Services && self.options.output == cmdline::Output::Log {
                 launch::dump_log(identity.section, identity.name, console::write_to_all);
@@ -78,7 +78,7 @@ impl Work for Machine<'_> {
 }
 
 /// Hands on which container it is, and the memory for its plan. This process does one container and ends.
-fn with_bundle(section: Section, name: &CStr, act: impl FnOnce(Identity, &mut region::Regions) -> bool) -> bool {
+fn with_bundle(section: Section, name: &CStr, act: &mut dyn FnMut(Identity, &mut region::Regions) -> bool) -> bool {
     let (section, directory): (_, &[u8]) = match section {
         Section::Onboot => (facts::Section::Onboot, b"/containers/onboot/"),
         Section::Services => (facts::Section::Services, b"/containers/services/"),

@@ -66,7 +66,7 @@ pub fn launch(request: &Request, regions: &mut Regions) -> bool {
             report::failure(name, &plan, &failure);
             let undo = plan.undo.iter().filter(|undo| undo.of < done).map(|undo| &undo.step);
             // The control group first, with the process in it: what it has open or mounted is then free to go.
-            take_back(name, &mut arena, plan.clean.iter().take(1).chain(undo).chain(plan.clean.iter().skip(1)));
+            take_back(name, &mut arena, &mut plan.clean.iter().take(1).chain(undo).chain(plan.clean.iter().skip(1)));
             false
         }
     }
@@ -78,7 +78,7 @@ pub fn clean(identity: &Identity, regions: &mut Regions) {
     let mut arena = Arena::new(&mut regions.arena);
     let mut texts = Texts { config: &mut regions.config, runtime: &mut regions.runtime };
     match bundle::plan(identity, &mut texts, &mut arena) {
-        Ok(plan) => take_back(identity.name, &mut arena, plan.clean.iter()),
+        Ok(plan) => take_back(identity.name, &mut arena, &mut plan.clean.iter()),
         Err(failure) => {
             log::error("container {}: clean up: {}", &[Value::Name(identity.name), Value::Print(&failure)]);
         }
@@ -86,7 +86,7 @@ pub fn clean(identity: &Identity, regions: &mut Regions) {
 }
 
 /// Performs all of the steps, whatever fails on the way.
-fn take_back<'p, 'a: 'p>(name: &CStr, arena: &mut Arena<'a>, steps: impl Iterator<Item = &'p Step<'a>>) {
+fn take_back<'p, 'a: 'p>(name: &CStr, arena: &mut Arena<'a>, steps: &mut dyn Iterator<Item = &'p Step<'a>>) {
     let mut applier = Applier::new(arena);
     for step in steps {
         if let Err(errno) = applier.apply(step) {

@@ -193,7 +193,7 @@ fn unescape<'a>(text: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
 }
 
 /// Calls `each` with every mount and its path, the last one first.
-fn for_each_mount(buffer: &mut [u8], mut each: impl FnMut(&Mounted, &CStr)) {
+fn for_each_mount(buffer: &mut [u8], each: &mut dyn FnMut(&Mounted, &CStr)) {
     let text = match file::read_file(c"/proc/self/mountinfo", buffer) {
         Ok(text) => &*text,
         Err(errno) => {
@@ -214,7 +214,7 @@ fn for_each_mount(buffer: &mut [u8], mut each: impl FnMut(&Mounted, &CStr)) {
 /// Unmounts what can be, from the last mount to the first; how many that were.
 fn unmount_once(buffer: &mut [u8]) -> usize {
     let mut unmounted = 0;
-    for_each_mount(buffer, |mounted, target| {
+    for_each_mount(buffer, &mut |mounted, target| {
         if !mounted.stays() && crate::sys::mount::unmount(target, mounted.remote()).is_ok() {
             unmounted += 1;
         }
@@ -225,7 +225,7 @@ fn unmount_once(buffer: &mut [u8]) -> usize {
 /// What is left on block devices, the root among it, is made read-only, which writes it back.
 fn make_readonly(buffer: &mut [u8]) {
     let mut failed = false;
-    for_each_mount(buffer, |mounted, target| {
+    for_each_mount(buffer, &mut |mounted, target| {
         let root = target == c"/";
         if !root && (mounted.stays() || !mounted.device) {
             return;
