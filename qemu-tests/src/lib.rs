@@ -6,6 +6,10 @@
 //! - Everything downloaded or derived lives in [`cache`], so a second run needs no network.
 //! - Two guests run at a time, over all processes: see [`gate`].
 //!
+//! The environment may say otherwise: `PIDONE_KERNEL` (`6.12`), `PIDONE_VMLINUX` and `PIDONE_MODULES` (a kernel of one's own),
+//! `PIDONE_BINARY` and `PIDONE_PROBE` (programs built already), `PIDONE_ACCEL` (`tcg`, `kvm`), `PIDONE_GUESTS` (how many at a
+//! time), `PIDONE_CACHE` (where downloads are kept).
+//!
 //! Reading order: `tree`, `initramfs`, `disk`, `kernel`, `modules`, `vm` (with `console`, `qmp`, `gate`, `acceleration`),
 //! then `container`, `image`, `observation`, `debian`.
 

@@ -25,7 +25,7 @@ use crate::tree::Tree;
 use crate::{disk, initramfs};
 
 /// An emulated boot takes two to four seconds on a quiet machine, and many times that on a busy one.
-const DEADLINE: Duration = Duration::from_secs(180);
+const DEADLINE: Duration = Duration::from_secs(120);
 /// The last events and bytes of an ended QEMU arrive at once.
 const DRAIN: Duration = Duration::from_secs(10);
 /// QEMU makes its sockets before anything else.
