@@ -13,6 +13,7 @@ use crate::limits::PATH_BYTES_MAX;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::{Result, bpf};
 use crate::text::fields;
+use crate::texts::until_nul;
 
 const ROOT: &CStr = c"/sys/fs/cgroup";
 
@@ -126,5 +127,5 @@ fn remove_below(group: BorrowedFd, depth: usize) -> Result<()> {
 /// Copies bytes into a buffer as a C string.
 fn terminated<'b>(bytes: &[u8], buffer: &'b mut [u8]) -> Result<&'b CStr> {
     buffer.get_mut(..bytes.len()).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(bytes);
-    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::NAMETOOLONG)
+    until_nul(buffer).ok_or(Errno::NAMETOOLONG)
 }

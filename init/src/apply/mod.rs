@@ -19,6 +19,7 @@ use crate::arena::Arena;
 use crate::plan::step::Step;
 use crate::sys::Result;
 use crate::sys::process::Pid;
+use crate::texts::until_nul;
 
 pub use cgroup::open_cgroup;
 
@@ -118,5 +119,5 @@ fn numbered<'b>(buffer: &'b mut [u8], prefix: &str, number: u32, suffix: &str) -
         return Err(Errno::NAMETOOLONG);
     }
     let used = line.length();
-    CStr::from_bytes_until_nul(buffer.get(..used).unwrap_or(&[])).map_err(|_| Errno::NAMETOOLONG)
+    until_nul(buffer.get(..used).unwrap_or(&[])).ok_or(Errno::NAMETOOLONG)
 }

@@ -12,6 +12,7 @@ use crate::limits::PATH_BYTES_MAX;
 use crate::plan::step::{Base, Place};
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, FileType, Open};
+use crate::texts::until_nul;
 
 /// Permissions of directories that are made on the way to a place.
 const PARENT_MODE: u32 = 0o755;
@@ -121,7 +122,7 @@ fn make_in(parent: &OwnedFd, name: &CStr, last: Option<(u32, FileType)>) -> Resu
 
 /// A C string from `start` to the first NUL.
 fn terminated(buffer: &[u8], start: usize) -> Result<&CStr> {
-    CStr::from_bytes_until_nul(buffer.get(start..).unwrap_or(&[])).map_err(|_| Errno::NAMETOOLONG)
+    until_nul(buffer.get(start..).unwrap_or(&[])).ok_or(Errno::NAMETOOLONG)
 }
 
 /// A path's parent, written to `buffer`, and its last component. The root has neither.
@@ -129,7 +130,7 @@ fn split_last<'p>(path: &'p CStr, buffer: &'p mut [u8]) -> Result<(&'p CStr, &'p
     let bytes = path.to_bytes();
     let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno::INVAL)?;
     let name = path.to_bytes_with_nul().get(slash + 1..).unwrap_or(&[]);
-    let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::INVAL)?;
+    let name = until_nul(name).ok_or(Errno::INVAL)?;
     if name.is_empty() || name == c"." || name == c".." {
         return Err(Errno::INVAL);
     }

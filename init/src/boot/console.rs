@@ -1,13 +1,12 @@
 //! The standard descriptors of PID 1, and every console that the operator named.
 
-use core::ffi::CStr;
-
 use rustix::fd::AsFd;
 
 use super::lines::words;
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
 use crate::text::Line;
+use crate::texts::until_nul;
 
 /// Consoles named by `console=` that output is copied to; the kernel itself has at most 8 (MAX_CMDLINECONSOLES).
 const CONSOLES_MAX: usize = 8;
@@ -38,7 +37,7 @@ fn write_to(name: &[u8], bytes: &[u8]) -> Result<()> {
     let mut path = [0; 64];
     let mut line = Line::new(&mut path);
     line.text("/dev/").raw(name).byte(0);
-    let path = CStr::from_bytes_until_nul(line.bytes()).map_err(|_| rustix::io::Errno::NAMETOOLONG)?;
+    let path = until_nul(line.bytes()).ok_or(rustix::io::Errno::NAMETOOLONG)?;
     let console = file::open(CWD, path, Open::Terminal)?;
     file::set_blocking(console.as_fd())?;
     file::write_all(console.as_fd(), bytes)

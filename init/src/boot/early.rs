@@ -12,6 +12,7 @@ use crate::config::spec::Rlimit;
 use crate::plan::mount_flags;
 use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::text::{fields, number};
+use crate::texts::until_nul;
 
 /// What comes before the operator's options can be read.
 pub const PROC: &[u8] = b"\
@@ -143,7 +144,7 @@ struct Words<'w> {
 impl<'w> Words<'w> {
     /// The next word; the empty one behind the last.
     fn next(&mut self) -> &'w CStr {
-        let word = CStr::from_bytes_until_nul(self.rest).unwrap_or_default();
+        let word = until_nul(self.rest).unwrap_or_default();
         self.rest = self.rest.get(word.count_bytes() + 1..).unwrap_or_default();
         word
     }

@@ -10,6 +10,7 @@ use crate::sys::map::Map;
 use crate::sys::path::copy;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result};
 use crate::text::Value;
+use crate::texts::until_nul;
 
 /// A file's name: 255 bytes at most (Linux's NAME_MAX), and the final NUL.
 struct Name {
@@ -44,7 +45,7 @@ pub fn for_each_name(path: &CStr, suffix: &[u8], each: &mut dyn FnMut(BorrowedFd
     loop {
         match next_name(path, suffix, &last) {
             Ok(Some((folder, name))) => {
-                if let Ok(name) = CStr::from_bytes_until_nul(&name.bytes) {
+                if let Some(name) = until_nul(&name.bytes) {
                     each(folder.as_fd(), name);
                 }
                 last = name;

@@ -21,6 +21,7 @@ use crate::abi::{capability, rlimit};
 use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::texts::until_nul;
 
 /// A record that a JSON object is read into.
 pub(super) trait Object<'a> {
@@ -46,7 +47,7 @@ impl Fields {
     fn entries(&self) -> impl Iterator<Item = &'static CStr> {
         let mut rest = self.names.as_bytes();
         core::iter::from_fn(move || {
-            let entry = CStr::from_bytes_until_nul(rest).ok()?;
+            let entry = until_nul(rest)?;
             rest = rest.get(entry.count_bytes() + 1..)?;
             Some(entry)
         })

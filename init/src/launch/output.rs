@@ -12,6 +12,7 @@ use crate::plan::facts::Section;
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
 use crate::text::Line;
+use crate::texts::until_nul;
 
 /// Where a container's standard output and error go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ fn log_path<'b>(buffer: &'b mut [u8], section: Section, name: &CStr, suffix: &st
     if line.overflowed() {
         return Err(Errno::NAMETOOLONG);
     }
-    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::NAMETOOLONG)
+    until_nul(buffer).ok_or(Errno::NAMETOOLONG)
 }
 
 /// /run/log/onboot, and the link to it in /var/log that images read.

@@ -5,6 +5,7 @@ use core::ffi::CStr;
 use crate::arena::Arena;
 use crate::error::Result;
 use crate::text::fields;
+use crate::texts::until_nul;
 
 /// The components of a path, without empty ones and `.`.
 pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -31,7 +32,7 @@ pub(super) fn join<'a>(arena: &mut Arena<'a>, base: &CStr, path: &CStr) -> Resul
         put(b'/');
     }
     // The buffer has room for a slash too many on each side, and for the NUL that is in it already.
-    Ok(CStr::from_bytes_until_nul(buffer).unwrap_or(c"/"))
+    Ok(until_nul(buffer).unwrap_or(c"/"))
 }
 
 /// Whether a path starts at the root.

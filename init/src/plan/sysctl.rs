@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::plan::step::{Absent, Place, Step};
 use crate::plan::{Request, Steps, path};
 use crate::text::fields;
+use crate::texts::until_nul;
 
 const MAP: &CStr = c"linux.sysctl";
 const ROOT: &CStr = c"/proc/sys";
@@ -29,7 +30,7 @@ pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Re
         let refused = |problem| Error::refused_entry(MAP, number, problem);
         let place = to.arena.bytes(pair.name.count_bytes() + 1)?;
         place_of(pair.name.to_bytes(), place);
-        let place = CStr::from_bytes_until_nul(place).unwrap_or(c"");
+        let place = until_nul(place).unwrap_or(c"");
         if path::goes_up(place) || fields(place.to_bytes(), b'/').any(is_nothing) {
             return Err(refused(c"not a name below /proc/sys"));
         }

@@ -14,6 +14,7 @@ use crate::sys::power::{self, Command};
 use crate::sys::process::{self, Pid};
 use crate::sys::{block, region};
 use crate::text::{Line, Value, fields, number};
+use crate::texts::until_nul;
 
 /// Longest path the kernel takes or gives, with its NUL.
 const PATH_BYTES: usize = 4096;
@@ -103,7 +104,7 @@ fn proc_file<'a>(pid: Pid, name: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]
     let mut path = [0; 64];
     let mut line = Line::new(&mut path);
     line.text("/proc/").signed(i64::from(pid)).raw(name).byte(0);
-    let path = CStr::from_bytes_until_nul(&path).ok()?;
+    let path = until_nul(&path)?;
     file::read_file(path, buffer).ok().map(|text| &*text)
 }
 
@@ -189,7 +190,7 @@ fn unescape<'a>(text: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
         };
     }
     line.byte(0);
-    if line.overflowed() { None } else { CStr::from_bytes_until_nul(buffer).ok() }
+    if line.overflowed() { None } else { until_nul(buffer) }
 }
 
 /// Calls `each` with every mount and its path, the last one first.

@@ -16,6 +16,7 @@ use core::ffi::CStr;
 use crate::abi::{Errno, signal};
 use crate::limits;
 use crate::sys::process::{Ended, Pid};
+use crate::texts::until_nul;
 
 /// The kinds of containers, by the directory under /containers that they are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,7 +319,7 @@ impl Slot {
 
     /// The container's name.
     pub fn name(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.name).unwrap_or(c"")
+        until_nul(&self.name).unwrap_or(c"")
     }
 
     /// The container's section.

@@ -28,6 +28,7 @@ use crate::sys::process::{self, Pid};
 use crate::sys::signal::SignalFd;
 use crate::sys::{input, time, wait};
 use crate::text::{Line, Value};
+use crate::texts::until_nul;
 
 /// Sources of events.
 pub(super) struct Events {
@@ -201,7 +202,7 @@ pub(super) fn joined<'a>(buffer: &'a mut [u8], pieces: &[&[u8]]) -> Option<&'a C
     if line.overflowed() {
         return None;
     }
-    CStr::from_bytes_until_nul(buffer).ok()
+    until_nul(buffer)
 }
 
 /// What a signal asks of PID 1: busybox's meanings, SIGPWR, and systemd's real-time signals, which hosts send. Others

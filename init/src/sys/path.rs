@@ -5,6 +5,7 @@ use core::ffi::CStr;
 use rustix::io::Errno;
 
 use super::Result;
+use super::texts::until_nul;
 
 /// The kernel's PATH_MAX, the final NUL included.
 const PATH_BYTES: usize = 4096;
@@ -30,7 +31,7 @@ impl PathBuffer {
         if let Some(last) = bytes.last_mut() {
             *last = 0;
         }
-        CStr::from_bytes_with_nul(bytes).map_err(|_| Errno::INVAL)
+        until_nul(bytes).filter(|path| path.count_bytes() == used).ok_or(Errno::INVAL)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Two static texts in the space of one pointer, for errors that fit into two registers.
+//! C strings in bytes; and two static ones in the space of one pointer, for errors that fit into two registers.
 //!
 //! All statics of a program lie within 2 GiB of each other: the code model that programs are compiled for says so. So the
 //! low half of an address tells which one is meant, and any other static tells the high half.
@@ -44,6 +44,15 @@ unsafe fn text(low: u32) -> &'static CStr {
     let address = any.wrapping_add_signed(distance as isize);
     // SAFETY: within 2 GiB of any static there is one address with this low half, that of the C string.
     unsafe { CStr::from_ptr(core::ptr::with_exposed_provenance::<c_char>(address)) }
+}
+
+/// The C string that ends at the first NUL, if there is one.
+#[inline(never)]
+pub fn until_nul(bytes: &[u8]) -> Option<&CStr> {
+    let length = bytes.iter().position(|byte| *byte == 0)?;
+    let string = bytes.get(..length + 1)?;
+    // SAFETY: its last byte is the first NUL.
+    Some(unsafe { CStr::from_bytes_with_nul_unchecked(string) })
 }
 
 #[cfg(test)]

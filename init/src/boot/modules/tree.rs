@@ -10,6 +10,7 @@ use crate::sys::map::Map;
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, OwnedFd, machine, module};
 use crate::text::{Line, Value};
+use crate::texts::until_nul;
 use crate::{limits, log};
 
 /// Where distributions keep the modules of their kernels.
@@ -73,7 +74,7 @@ impl Tree {
             let most = limits::MODULE_PARAMETERS_BYTES_MAX;
             return Err(Error::limit(c"load", c"bytes of parameters", most + 1, most));
         }
-        let parameters = CStr::from_bytes_until_nul(line.bytes()).unwrap_or_default();
+        let parameters = until_nul(line.bytes()).unwrap_or_default();
         module::load(file.as_fd(), parameters, !path.ends_with(b".ko")).doing(c"load")?;
         Ok(true)
     }
