@@ -117,9 +117,6 @@ pub(super) trait Elements<'a> {
 
     /// Where lists are made.
     fn arena(&mut self) -> &mut Arena<'a>;
-
-    /// Stops reading, because of the arena.
-    fn stop(&mut self, error: &Error) -> Stopped;
 }
 
 /// Reading has stopped; the reason is kept beside, in the [`Reading`], because serde's errors cannot carry it.
@@ -248,7 +245,10 @@ pub(super) fn read<'a>(
     let mut deserializer = serde_json_core::de::Deserializer::new(text, None);
     let spot = reading.spot;
     let reader = Reader { reading: &mut reading, slot: Slot::Object(object), spot };
-    match reader.deserialize(&mut deserializer) {
+    let result = reader.deserialize(&mut deserializer);
+    // What was read into no memory may look wrong.
+    reading.arena.check()?;
+    match result {
         Ok(_) => Ok(reading.warnings),
         Err(_) => Err(reading.why()),
     }
@@ -315,14 +315,6 @@ impl<'a> Reading<'_, 'a> {
         Stopped
     }
 
-    /// Stops if something failed.
-    fn take<T>(&mut self, result: Result<T>) -> Read<T> {
-        result.map_err(|error| {
-            self.failure = Some(error);
-            Stopped
-        })
-    }
-
     /// Why reading stopped.
     fn why(&self) -> Error {
         self.failure.unwrap_or_else(|| self.unexpected())
@@ -342,19 +334,16 @@ impl<'a> Reading<'_, 'a> {
     fn string(&mut self, raw: &str) -> Read<&'a CStr> {
         let raw = raw.as_bytes();
         if !raw.contains(&b'\\') {
-            let string = self.arena.string(&[raw]);
-            return self.take(string);
+            return Ok(self.arena.string(&[raw]));
         }
         // What an escape stands for is shorter than the escape.
         let decoded = self.arena.bytes(raw.len());
-        let decoded = self.take(decoded)?;
         let mut length = 0;
         for (free, byte) in decoded.iter_mut().zip(Decoded::new(raw)) {
             *free = byte;
             length += 1;
         }
-        let string = self.arena.string(&[decoded.get(..length).unwrap_or_default()]);
-        self.take(string)
+        Ok(self.arena.string(&[decoded.get(..length).unwrap_or_default()]))
     }
 
     fn object<'de, M: MapAccess<'de>>(
@@ -411,7 +400,6 @@ impl<'a> Reading<'_, 'a> {
         }
         let blank = Pair { name: c"", value: c"" };
         let filled = self.arena.filled(count, blank);
-        let filled = self.take(filled).map_err(Stopped::in_serde)?;
         for pair in filled.iter_mut() {
             let Some(key) = members.next_key::<&str>()? else { break };
             pair.name = self.string(key).map_err(Stopped::in_serde)?;
@@ -640,17 +628,12 @@ impl<'de, 'a, S: SeqAccess<'de>> Elements<'a> for Array<'_, '_, 'a, S> {
     fn arena(&mut self) -> &mut Arena<'a> {
         self.reading.arena
     }
-
-    fn stop(&mut self, error: &Error) -> Stopped {
-        self.reading.failure = Some(*error);
-        Stopped
-    }
 }
 
 impl<'a, T: Record<'a>> Collection<'a> for &'a [T] {
     fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
         let count = elements.count();
-        let items = elements.arena().filled(count, T::BLANK).map_err(|error| elements.stop(&error))?;
+        let items = elements.arena().filled(count, T::BLANK);
         for item in items.iter_mut() {
             elements.next(item.slot())?;
         }

@@ -56,18 +56,23 @@ impl Section {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Controllers(u16);
 
-/// A controller: its name, and what is said when it is missing.
-static NAMES: [(&[u8], &CStr); 9] = [
-    (b"cpuset", c"the kernel has no cpuset controller"),
-    (b"cpu", c"the kernel has no cpu controller"),
-    (b"io", c"the kernel has no io controller"),
-    (b"memory", c"the kernel has no memory controller"),
-    (b"hugetlb", c"the kernel has no hugetlb controller"),
-    (b"pids", c"the kernel has no pids controller"),
-    (b"rdma", c"the kernel has no rdma controller"),
-    (b"misc", c"the kernel has no misc controller"),
-    (b"dmem", c"the kernel has no dmem controller"),
+/// What is said of a controller that is missing.
+static MISSING: [&CStr; 9] = [
+    c"the kernel has no cpuset controller",
+    c"the kernel has no cpu controller",
+    c"the kernel has no io controller",
+    c"the kernel has no memory controller",
+    c"the kernel has no hugetlb controller",
+    c"the kernel has no pids controller",
+    c"the kernel has no rdma controller",
+    c"the kernel has no misc controller",
+    c"the kernel has no dmem controller",
 ];
+
+/// The name of a controller in what is said of it.
+fn name_in(problem: &CStr) -> Option<&[u8]> {
+    problem.to_bytes().strip_prefix(b"the kernel has no ")?.strip_suffix(b" controller")
+}
 
 impl Controllers {
     /// Processors and memory nodes to run on.
@@ -85,7 +90,7 @@ impl Controllers {
 
     /// All that pidone knows.
     #[cfg(test)]
-    pub(super) const ALL: Controllers = Controllers((1 << NAMES.len()) - 1);
+    pub(super) const ALL: Controllers = Controllers((1 << MISSING.len()) - 1);
 
     /// The set that a `cgroup.controllers` file lists. Controllers unknown to pidone are left out.
     pub fn listed(text: &[u8]) -> Controllers {
@@ -93,8 +98,13 @@ impl Controllers {
     }
 
     /// The controller of that name.
-    pub(super) fn named(name: &[u8]) -> Option<Controllers> {
-        NAMES.iter().position(|(known, _)| *known == name).map(|position| Controllers(1 << position))
+    fn named(name: &[u8]) -> Option<Controllers> {
+        MISSING.iter().position(|known| name_in(known) == Some(name)).map(|position| Controllers(1 << position))
+    }
+
+    /// The controller that a control file belongs to, by its name.
+    pub(super) fn of_file(name: &[u8]) -> Option<Controllers> {
+        Controllers::named(fields(name, b'.').next()?)
     }
 
     /// Both sets.
@@ -109,7 +119,7 @@ impl Controllers {
 
     /// What to say when this one controller is missing.
     pub(super) fn missing(self) -> &'static CStr {
-        NAMES.get(self.0.trailing_zeros() as usize).map_or(c"the kernel has no such controller", |(_, problem)| problem)
+        MISSING.get(self.0.trailing_zeros() as usize).copied().unwrap_or(c"the kernel has no such controller")
     }
 }
 

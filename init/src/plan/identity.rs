@@ -4,24 +4,23 @@ use core::ffi::CStr;
 
 use crate::arena::Arena;
 use crate::config::spec::{Capabilities, Process};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::plan::step::{Absent, Place, Program, Step};
 use crate::plan::{Request, Steps, path};
+use crate::text::Value;
 
 /// umask(2) of a process that asks for none.
 const UMASK: u32 = 0o022;
 
 /// On the launcher, whose children inherit it: once a user namespace is entered, the file belongs to somebody else and a
 /// lower score is out of reach.
-pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
-    let Some(score) = request.process.oom_score_adj else { return Ok(()) };
+pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    let Some(score) = request.process.oom_score_adj else { return };
     if !(-1000..=1000).contains(&score) {
-        return Err(Error::refused(c"process.oomScoreAdj", c"must be from -1000 to 1000"));
+        return to.refuse(c"process.oomScoreAdj", c"must be from -1000 to 1000");
     }
-    let text = to.text(|line| {
-        line.signed(score);
-    })?;
-    to.push(Step::Write { at: Place::machine(c"/proc/self/oom_score_adj"), text, absent: Absent::Error })
+    let text = to.text(if score < 0 { "-{}" } else { "{}" }, &[Value::Number(score.unsigned_abs())]);
+    to.push(Step::Write { at: Place::machine(c"/proc/self/oom_score_adj"), text, absent: Absent::Error });
 }
 
 /// The last steps inside. Each takes away what an earlier one needs:
@@ -30,93 +29,96 @@ pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -
 /// - groups and user next, with permitted capabilities kept across;
 /// - then all capabilities but the wanted ones;
 /// - the directory and the program as the user finds them.
-pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let process = request.process;
-    rlimits(process, to)?;
+    rlimits(process, to);
     if process.no_new_privileges {
-        to.push(Step::SetNoNewPrivileges)?;
+        to.push(Step::SetNoNewPrivileges);
     }
-    let capabilities = capabilities(request)?;
-    to.push(Step::LimitCapabilities { bounding: capabilities.bounding })?;
+    let capabilities = capabilities(request, to);
+    to.push(Step::LimitCapabilities { bounding: capabilities.bounding });
     let user = process.user;
     to.push(Step::SetUser {
         uid: user.uid,
         gid: user.gid,
         groups: user.additional_gids,
         umask: user.umask.unwrap_or(UMASK),
-    })?;
-    to.push(Step::SetCapabilities(capabilities))?;
-    to.push(Step::ChangeDirectory { path: directory(process)? })?;
-    let program = program(process, to.arena)?;
-    to.push(Step::Execute(program))
+    });
+    to.push(Step::SetCapabilities(capabilities));
+    let path = directory(process, to);
+    to.push(Step::ChangeDirectory { path });
+    let program = program(process, to);
+    to.push(Step::Execute(program));
 }
 
 /// The working directory.
-pub(super) fn directory<'a>(process: &Process<'a>) -> Result<&'a CStr> {
-    let directory = process.cwd.ok_or(Error::refused(c"process.cwd", c"required"))?;
-    if path::is_absolute(directory) { Ok(directory) } else { Err(Error::refused(c"process.cwd", c"must be absolute")) }
+pub(super) fn directory<'a>(process: &Process<'a>, to: &mut Steps) -> &'a CStr {
+    let directory = process.cwd.unwrap_or_default();
+    if process.cwd.is_none() {
+        to.refuse(c"process.cwd", c"required");
+    }
+    if !path::is_absolute(directory) {
+        to.refuse(c"process.cwd", c"must be absolute");
+    }
+    directory
 }
 
 /// That no type is listed twice is proven by the parser.
-fn rlimits<'a>(process: &Process, to: &mut Steps<'_, 'a>) -> Result<()> {
+fn rlimits<'a>(process: &Process, to: &mut Steps<'_, 'a>) {
     for (number, limit) in process.rlimits.iter().enumerate() {
         if limit.soft > limit.hard {
-            return Err(Error::refused_entry(c"process.rlimits", number, c"soft: must not be more than hard"));
+            return to.refuse_entry(c"process.rlimits", number, c"soft: must not be more than hard");
         }
-        to.push(Step::SetRlimit(*limit))?;
+        to.push(Step::SetRlimit(*limit));
     }
-    Ok(())
 }
 
 /// The wanted sets, without what the kernel does not know. The rules between the sets are capabilities(7)'s.
-fn capabilities(request: &Request) -> Result<Capabilities> {
-    let wanted = request.process.capabilities.unwrap_or_default();
+fn capabilities(request: &Request, to: &mut Steps) -> Capabilities {
+    let mut sets = request.process.capabilities.unwrap_or_default();
     let known = u64::MAX >> (63 - request.facts.capability_last.min(63));
-    let sets = Capabilities {
-        bounding: wanted.bounding & known,
-        effective: wanted.effective & known,
-        inheritable: wanted.inheritable & known,
-        permitted: wanted.permitted & known,
-        ambient: wanted.ambient & known,
-    };
+    for set in [&mut sets.bounding, &mut sets.effective, &mut sets.inheritable, &mut sets.permitted, &mut sets.ambient]
+    {
+        *set &= known;
+    }
     if sets.effective & !sets.permitted != 0 {
-        return Err(Error::refused(c"process.capabilities.effective", c"must all be in permitted, too"));
+        to.refuse(c"process.capabilities.effective", c"must all be in permitted, too");
     }
     if sets.inheritable & !sets.bounding != 0 {
-        return Err(Error::refused(c"process.capabilities.inheritable", c"must all be in bounding, too"));
+        to.refuse(c"process.capabilities.inheritable", c"must all be in bounding, too");
     }
     if sets.ambient & !(sets.permitted & sets.inheritable) != 0 {
-        return Err(Error::refused(c"process.capabilities.ambient", c"must all be in permitted and inheritable, too"));
+        to.refuse(c"process.capabilities.ambient", c"must all be in permitted and inheritable, too");
     }
-    Ok(sets)
+    sets
 }
 
-fn program<'a>(process: &Process<'a>, arena: &mut Arena<'a>) -> Result<Program<'a>> {
+fn program<'a>(process: &Process<'a>, to: &mut Steps<'_, 'a>) -> Program<'a> {
     if process.args.first().is_none_or(|program| program.is_empty()) {
-        return Err(Error::refused(c"process.args", c"required, and the first must not be empty"));
+        to.refuse(c"process.args", c"required, and the first must not be empty");
     }
-    Ok(Program { arguments: process.args, environment: environment(process.env, arena)? })
+    Program { arguments: process.args, environment: environment(process.env, to.arena) }
 }
 
 /// The environment with the last of each name only, in the order given.
 ///
 /// Names are found again through a hash table of positions, since a text of a megabyte holds tens of thousands.
-fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> Result<&'a [&'a CStr]> {
+fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> &'a [&'a CStr] {
     // At most half of the slots are ever taken.
-    let table = arena.filled(pairs.len().saturating_mul(2).next_power_of_two(), EMPTY)?;
+    let table = arena.filled(pairs.len().saturating_mul(2).next_power_of_two(), EMPTY);
     for (position, pair) in pairs.iter().enumerate() {
-        let Some(name) = name_of(pair) else {
-            return Err(Error::refused_entry(c"process.env", position, c"must be NAME=value"));
-        };
+        let name = name_of(pair);
+        if name.is_empty() {
+            arena.fail(Error::refused_entry(c"process.env", position, c"must be NAME=value"));
+        }
         if let Some(slot) = slot_of(table, name, pairs) {
             *slot = position as u32;
         }
     }
     let mut last = arena.list();
     for (position, pair) in pairs.iter().enumerate() {
-        let slot = name_of(pair).and_then(|name| slot_of(table, name, pairs));
-        if slot.is_some_and(|slot| *slot == position as u32) {
-            arena.push(&mut last, *pair)?;
+        if slot_of(table, name_of(pair), pairs).is_some_and(|slot| *slot == position as u32) {
+            arena.push(&mut last, *pair);
         }
     }
     arena.finish(last)
@@ -127,12 +129,14 @@ const EMPTY: u32 = u32::MAX;
 
 /// The slot that holds a pair of that name, or the empty one where it belongs.
 fn slot_of<'t>(table: &'t mut [u32], name: &[u8], pairs: &[&CStr]) -> Option<&'t mut u32> {
-    let first = hash(name) & table.len().wrapping_sub(1);
-    let (before, after) = table.split_at_mut_checked(first)?;
-    let is_place = |held: u32| {
-        held == EMPTY || pairs.get(held as usize).and_then(|pair| name_of(pair)).is_some_and(|other| other == name)
-    };
-    after.iter_mut().chain(before).find(|slot| is_place(**slot))
+    let mut index = hash(name);
+    loop {
+        index &= table.len().wrapping_sub(1);
+        match table.get(index) {
+            Some(held) if pairs.get(*held as usize).is_some_and(|pair| name_of(pair) != name) => index += 1,
+            _ => return table.get_mut(index),
+        }
+    }
 }
 
 /// FNV-1a.
@@ -140,11 +144,11 @@ fn hash(name: &[u8]) -> usize {
     name.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)) as usize
 }
 
-/// The name of a `NAME=value`.
-fn name_of(pair: &CStr) -> Option<&[u8]> {
+/// The name of a `NAME=value`; empty if it has none.
+fn name_of(pair: &CStr) -> &[u8] {
     let pair = pair.to_bytes();
-    let length = pair.iter().position(|byte| *byte == b'=').filter(|length| *length > 0)?;
-    pair.get(..length)
+    let length = pair.iter().position(|byte| *byte == b'=').unwrap_or(0);
+    pair.get(..length).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -156,9 +160,9 @@ mod tests {
         let mut region = [0; 1024];
         let mut arena = Arena::new(&mut region);
         let given = [c"A=1", c"PATH=/bin", c"AA=2", c"A=3=4", c"B=", c"PATH=/sbin", c"A=5"];
-        let kept = environment(&given, &mut arena).unwrap();
+        let kept = environment(&given, &mut arena);
         assert_eq!(kept, [c"AA=2", c"B=", c"PATH=/sbin", c"A=5"]);
-        assert_eq!(environment(&[], &mut arena).unwrap(), [] as [&CStr; 0]);
+        assert_eq!(environment(&[], &mut arena), [] as [&CStr; 0]);
     }
 
     #[test]
@@ -166,8 +170,8 @@ mod tests {
         let mut region = [0; 1024];
         for wrong in [c"PATH", c"", c"=x"] {
             let mut arena = Arena::new(&mut region);
-            let error = environment(&[c"A=1", wrong], &mut arena).unwrap_err();
-            assert_eq!(error, Error::refused_entry(c"process.env", 1, c"must be NAME=value"));
+            environment(&[c"A=1", wrong], &mut arena);
+            assert_eq!(arena.check().unwrap_err(), Error::refused_entry(c"process.env", 1, c"must be NAME=value"));
         }
     }
 
@@ -177,7 +181,7 @@ mod tests {
             (0..50_000).map(|n| std::ffi::CString::new(format!("VARIABLE{}={n}", n % 40_000)).unwrap()).collect();
         let pairs: Vec<&CStr> = pairs.iter().map(|pair| pair.as_c_str()).collect();
         let mut region = vec![0; 4 << 20];
-        let kept = environment(&pairs, &mut Arena::new(&mut region)).unwrap();
+        let kept = environment(&pairs, &mut Arena::new(&mut region));
         assert_eq!(kept.len(), 40_000);
         assert_eq!(kept.first(), Some(&c"VARIABLE10000=10000"));
         assert_eq!(kept.last(), Some(&c"VARIABLE9999=49999"));

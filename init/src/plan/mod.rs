@@ -30,7 +30,7 @@ use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::namespaces::Namespaces;
 use crate::plan::step::{Plan, Step};
-use crate::text::{Line, fields};
+use crate::text::{Line, Value};
 
 pub use options::mount_flags;
 pub use rootfs::volume;
@@ -40,92 +40,92 @@ pub use rootfs::volume;
 /// # Errors
 /// What is refused, by the name of its field; a bound that was passed.
 pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena: &mut Arena<'a>) -> Result<Plan<'a>> {
-    check_version(spec.oci_version)?;
+    let to = &mut Steps::new(arena);
+    check_version(spec.oci_version, to);
+    to.arena.check()?;
     let process = spec.process.as_ref().ok_or(Error::refused(c"process", c"required"))?;
-    let root = rootfs::root_path(spec, facts, arena)?;
-    let request = Request {
+    let request = &Request {
         spec,
         process,
         runtime,
         facts,
-        namespaces: Namespaces::read(spec, facts)?,
-        root,
-        bundle_root: path::join(arena, facts.bundle, c"rootfs")?,
-        cgroup: cgroup::group(spec, facts, arena)?,
+        root: rootfs::root_path(spec, facts, to),
+        namespaces: Namespaces::read(spec, facts, to),
+        bundle_root: path::join(to.arena, facts.bundle, c"rootfs"),
+        cgroup: cgroup::group(spec, facts, to),
     };
-    let mut room = limits::STEPS_MAX;
-    let before = collect(&request, arena, &mut room, before)?;
-    let inside = collect(&request, arena, &mut room, inside)?;
-    let after = collect(&request, arena, &mut room, after)?;
-    Ok(Plan {
-        clone_flags: request.namespaces.clone_flags(),
-        cgroup: request.cgroup,
-        before,
-        inside,
-        after,
-        clean: undo::clean(&request, before, arena, &mut room)?,
-        undo: undo::undo(&request, before, after, arena)?,
-        notes: notes(&request, arena)?,
-    })
+    before(request, to);
+    let before = to.finish();
+    inside(request, to);
+    let inside = to.finish();
+    after(request, to);
+    let after = to.finish();
+    undo::clean(request, before, to);
+    let clean = to.finish();
+    let undo = undo::undo(request, before, after, to.arena);
+    to.arena.check()?;
+    let notes = notes(request);
+    let (clone_flags, cgroup) = (request.namespaces.clone_flags(), request.cgroup);
+    Ok(Plan { clone_flags, cgroup, before, inside, after, clean, undo, notes })
 }
 
 /// On the machine, before the container's process exists.
-fn before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
-    rootfs::bundle_mounts(request, to)?;
+fn before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    rootfs::bundle_mounts(request, to);
     // In LinuxKit's order: what is mounted may be where directories are wanted.
-    rootfs::runtime_mounts(request, to)?;
-    rootfs::runtime_directories(request, to)?;
-    cgroup::runtime_groups(request, to)?;
+    rootfs::runtime_mounts(request, to);
+    rootfs::runtime_directories(request, to);
+    cgroup::runtime_groups(request, to);
     // Limits are in force before there is anybody to limit.
-    cgroup::limits(request, to)?;
-    devices::filter(request, to)?;
-    identity::oom_score(request, to)?;
-    namespaces::join_before(request, to)
+    cgroup::limits(request, to);
+    devices::filter(request, to);
+    identity::oom_score(request, to);
+    namespaces::join_before(request, to);
 }
 
 /// Inside, by the container's process.
-fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let namespaces = &request.namespaces;
-    namespaces::join_inside(request, to)?;
-    to.push(Step::NewSession)?;
+    namespaces::join_inside(request, to);
+    to.push(Step::NewSession);
     if namespaces.is_new(Namespace::Cgroup) {
-        to.push(Step::NewCgroupNamespace)?;
+        to.push(Step::NewCgroupNamespace);
     }
     if let Some(name) = request.spec.hostname.filter(|name| !name.is_empty()) {
-        to.push(Step::SetHostname { name })?;
+        to.push(Step::SetHostname { name });
     }
     if let Some(name) = request.spec.domainname.filter(|name| !name.is_empty()) {
-        to.push(Step::SetDomainname { name })?;
+        to.push(Step::SetDomainname { name });
     }
     if namespaces.is_new(Namespace::Network) {
-        to.push(Step::LoopbackUp)?;
+        to.push(Step::LoopbackUp);
     }
     // By the machine's /proc: the container's may be read-only, hidden, or somebody else's. Files there show the
     // namespaces of whoever opens them, and to the machine's root, which a user namespace's root is not, they are open.
-    sysctl::write(request, to)?;
+    sysctl::write(request, to);
     if namespaces.is_mapped() {
         // Before anything is mounted: the kernel makes no file for somebody whom the mappings do not know.
-        to.push(Step::BecomeRoot)?;
+        to.push(Step::BecomeRoot);
     }
-    rootfs::enter(request, to)?;
-    identity::become_container(request, to)
+    rootfs::enter(request, to);
+    identity::become_container(request, to);
 }
 
 /// On the machine, while the container's process waits with the exec.
-fn after<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
-    namespaces::map_ids(request, to)?;
-    network::interfaces(request, to)?;
-    namespaces::bind(request, to)
+fn after<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    namespaces::map_ids(request, to);
+    network::interfaces(request, to);
+    namespaces::bind(request, to);
 }
 
-fn notes<'a>(request: &Request, arena: &mut Arena<'a>) -> Result<&'a [&'static str]> {
-    let mut notes = arena.list();
+fn notes(request: &Request) -> &'static [&'static str] {
     if request.namespaces.joined(Namespace::Mount).is_some() {
-        arena.push(&mut notes, "root, mounts and devices are those of the joined mount namespace")?;
+        &["root, mounts and devices are those of the joined mount namespace"]
     } else if !devices::are_made(request) && !request.spec.linux.devices.is_empty() {
-        arena.push(&mut notes, "linux.devices are not made: /dev is a bind mount")?;
+        &["linux.devices are not made: /dev is a bind mount"]
+    } else {
+        &[]
     }
-    arena.finish(notes)
 }
 
 /// What was asked, and the first decisions, on which the others build.
@@ -143,7 +143,8 @@ struct Request<'r, 'a> {
     cgroup: &'a CStr,
 }
 
-/// A list of steps being made.
+/// Lists of steps being made, one after the other. Nothing stops when something is refused: the arena keeps the first
+/// failure, and there is no plan then.
 struct Steps<'s, 'a> {
     arena: &'s mut Arena<'a>,
     list: List<Step<'a>>,
@@ -152,75 +153,96 @@ struct Steps<'s, 'a> {
 }
 
 impl<'s, 'a> Steps<'s, 'a> {
-    fn new(arena: &'s mut Arena<'a>, room: usize) -> Steps<'s, 'a> {
+    fn new(arena: &'s mut Arena<'a>) -> Steps<'s, 'a> {
         let list = arena.list();
-        Steps { arena, list, room }
+        Steps { arena, list, room: limits::STEPS_MAX }
     }
 
-    fn push(&mut self, step: Step<'a>) -> Result<()> {
+    #[inline(never)]
+    fn push(&mut self, step: Step<'a>) {
         let most = limits::STEPS_MAX;
-        self.room = self.room.checked_sub(1).ok_or(Error::limit(c"plan the container", c"steps", most + 1, most))?;
-        self.arena.push(&mut self.list, step)
+        match self.room.checked_sub(1) {
+            Some(room) => self.room = room,
+            None => return self.arena.fail(Error::limit(c"plan the container", c"steps", most + 1, most)),
+        }
+        self.arena.push(&mut self.list, step);
+    }
+
+    #[inline(never)]
+    fn refuse(&mut self, field: &'static CStr, problem: &'static CStr) {
+        self.arena.fail(Error::refused(field, problem));
+    }
+
+    #[inline(never)]
+    fn refuse_entry(&mut self, list: &'static CStr, number: usize, problem: &'static CStr) {
+        self.arena.fail(Error::refused_entry(list, number, problem));
     }
 
     /// A short text of our own.
-    fn text(&mut self, write: impl FnOnce(&mut Line)) -> Result<&'a CStr> {
+    #[inline(never)]
+    fn text(&mut self, template: &str, values: &[Value]) -> &'a CStr {
         let mut buffer = [0; TEXT_BYTES];
         let mut line = Line::new(&mut buffer);
-        write(&mut line);
-        self.arena.string(&[line.bytes()])
+        self.arena.string(&[line.format(template, values).bytes()])
     }
 
-    fn finish(self) -> Result<&'a [Step<'a>]> {
-        self.arena.finish(self.list)
+    fn number(&mut self, number: u64) -> &'a CStr {
+        self.text("{}", &[Value::Number(number)])
+    }
+
+    /// The steps since the last list.
+    fn finish(&mut self) -> &'a [Step<'a>] {
+        let steps = self.arena.finish(core::mem::take(&mut self.list));
+        self.list = self.arena.list();
+        steps
     }
 }
 
-/// Two numbers of 20 digits, a space and a sign.
+/// Two numbers of 20 digits and a space.
 const TEXT_BYTES: usize = 48;
 
-type Fill = for<'r, 's, 'x, 'y, 'a> fn(&'x Request<'r, 'a>, &'y mut Steps<'s, 'a>) -> Result<()>;
-
-fn collect<'a>(
-    request: &Request<'_, 'a>,
-    arena: &mut Arena<'a>,
-    room: &mut usize,
-    fill: Fill,
-) -> Result<&'a [Step<'a>]> {
-    let mut steps = Steps::new(arena, *room);
-    fill(request, &mut steps)?;
-    *room = steps.room;
-    steps.finish()
-}
-
 /// semver.org: anything that begins with a version 1 is compatible.
-fn check_version(version: Option<&CStr>) -> Result<()> {
-    let version = version.ok_or(Error::refused(c"ociVersion", c"required"))?.to_bytes();
-    let core = version.split(|byte| matches!(byte, b'-' | b'+')).next().unwrap_or(&[]);
-    let mut numbers = fields(core, b'.');
-    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-    let major = numbers.next();
-    if !(major.is_some_and(is_number) && numbers.clone().all(is_number) && numbers.count() == 2) {
-        return Err(Error::refused(c"ociVersion", c"not a version: MAJOR.MINOR.PATCH"));
+fn check_version(version: Option<&CStr>, to: &mut Steps) {
+    let Some(version) = version else { return to.refuse(c"ociVersion", c"required") };
+    // Numbers begun; what ends them; whether one has no digits.
+    let (mut numbers, mut digits, mut wrong) = (1, 0, false);
+    for &byte in version.to_bytes() {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'.' => {
+                wrong |= digits == 0;
+                (numbers, digits) = (numbers + 1, 0);
+            }
+            b'-' | b'+' => break,
+            _ => wrong = true,
+        }
     }
-    if major != Some(b"1") {
-        return Err(Error::refused(c"ociVersion", c"this version of the specification is not supported, but 1.x is"));
+    if wrong || digits == 0 || numbers != 3 {
+        return to.refuse(c"ociVersion", c"not a version: MAJOR.MINOR.PATCH");
     }
-    Ok(())
+    if !version.to_bytes().starts_with(b"1.") {
+        to.refuse(c"ociVersion", c"this version of the specification is not supported, but 1.x is");
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn check(version: Option<&CStr>) -> Result<()> {
+        let mut arena = Arena::new(&mut []);
+        check_version(version, &mut Steps::new(&mut arena));
+        arena.check()
+    }
+
     #[test]
     fn any_version_1_is_accepted() {
         for version in [c"1.0.0", c"1.0.0-rc5", c"1.0.2-dev", c"1.3.0", c"1.2.3+build.7"] {
-            assert_eq!(check_version(Some(version)), Ok(()), "{version:?}");
+            assert_eq!(check(Some(version)), Ok(()), "{version:?}");
         }
         for version in [c"", c"1", c"1.0", c"1.0.0.0", c"0.6.0", c"2.0.0", c"11.0.0", c"1.x.0", c"v1.0.0", c"1..0"] {
-            assert!(check_version(Some(version)).is_err(), "{version:?}");
+            assert!(check(Some(version)).is_err(), "{version:?}");
         }
-        assert_eq!(check_version(None), Err(Error::refused(c"ociVersion", c"required")));
+        assert_eq!(check(None), Err(Error::refused(c"ociVersion", c"required")));
     }
 }

@@ -2,12 +2,11 @@
 
 use core::ffi::CStr;
 
-use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_RDONLY, MS_REMOUNT};
+use crate::abi::mount::{MOUNT_ATTR_ATIME, MOUNT_ATTR_RDONLY, MS_RDONLY, MS_REMOUNT};
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Mount;
-use crate::error::{Error, Result};
 use crate::plan::options::{self, Options};
-use crate::plan::step::{Attributes, Bind, Existing, NewMount, Place, Step};
+use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, path};
 
 /// Where a list of mounts belongs.
@@ -20,22 +19,22 @@ pub(super) enum Where {
 }
 
 impl Where {
-    fn refused(self, number: usize, problem: &'static CStr) -> Error {
+    #[inline(never)]
+    fn refuse(self, to: &mut Steps, number: usize, problem: &'static CStr) {
         let list = match self {
             Where::Machine => c"runtime.json: mounts",
             Where::Container => c"mounts",
         };
-        Error::refused_entry(list, number, problem)
+        to.refuse_entry(list, number, problem);
     }
 }
 
 /// config.json's mounts, in order.
-pub(super) fn all<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn all<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (number, mount) in request.spec.mounts.iter().enumerate() {
-        let target = container_place(to, number, mount)?;
-        one(request, to, Where::Container, number, mount, target)?;
+        let target = container_place(to, number, mount);
+        one(request, to, Where::Container, number, mount, target);
     }
-    Ok(())
 }
 
 /// A tmpfs that is to be read-only is mounted writable, since mount points and devices are still to be made in it.
@@ -44,30 +43,33 @@ fn is_made_readonly_later(mount: &Mount, options: &Options) -> bool {
 }
 
 /// The read-only ones that had to wait, and the root.
-pub(super) fn make_readonly<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn make_readonly<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let attributes = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
     for (number, mount) in request.spec.mounts.iter().enumerate() {
-        let options = Options::read(mount.options).unwrap_or_default();
+        let options = Options::read(mount.options);
         if is_made_readonly_later(mount, &options) {
-            let at = container_place(to, number, mount)?;
-            to.push(Step::SetAttributes { at, attributes })?;
+            let at = container_place(to, number, mount);
+            to.push(Step::SetAttributes { at, attributes });
         }
     }
     if request.spec.root.is_some_and(|root| root.readonly) {
-        to.push(Step::SetAttributes { at: Place::container(c"/"), attributes })?;
+        to.push(Step::SetAttributes { at: Place::container(c"/"), attributes });
     }
-    Ok(())
 }
 
-fn container_place<'a>(to: &mut Steps<'_, 'a>, number: usize, mount: &Mount<'a>) -> Result<Place<'a>> {
-    let target = mount.destination.ok_or(Where::Container.refused(number, c"destination: required"))?;
-    if path::same(target, c"/") {
-        return Err(Where::Container.refused(number, c"destination: must not be the root itself"));
+fn container_place<'a>(to: &mut Steps<'_, 'a>, number: usize, mount: &Mount<'a>) -> Place<'a> {
+    let target = mount.destination.unwrap_or_default();
+    if mount.destination.is_none() {
+        Where::Container.refuse(to, number, c"destination: required");
     }
-    Ok(Place::container(if path::is_absolute(target) { target } else { path::join(to.arena, c"/", target)? }))
+    if path::same(target, c"/") {
+        Where::Container.refuse(to, number, c"destination: must not be the root itself");
+    }
+    Place::container(if path::is_absolute(target) { target } else { path::join(to.arena, c"/", target) })
 }
 
 /// One mount, whatever kind it is of.
+#[inline(never)]
 pub(super) fn one<'a>(
     request: &Request<'_, 'a>,
     to: &mut Steps<'_, 'a>,
@@ -75,40 +77,45 @@ pub(super) fn one<'a>(
     number: usize,
     mount: &Mount<'a>,
     target: Place<'a>,
-) -> Result<()> {
-    let options = Options::read(mount.options).map_err(|problem| place.refused(number, problem))?;
-    let kind = mount.kind.filter(|kind| !kind.is_empty() && *kind != c"none");
-    let bind = options.bind.or((kind == Some(c"bind")).then_some(false));
+) {
+    let options = &Options::read(mount.options);
+    if let Some(problem) = options.problem {
+        place.refuse(to, number, problem);
+    }
+    let kind = mount.kind.filter(|kind| *kind != c"none").unwrap_or_default();
+    let bind = options.bind.or((kind == c"bind").then_some(false));
     let is_file_system_changed = options.has_data || options.file_system != 0;
     if options.remount && !is_file_system_changed {
-        return change(to, target, &options);
+        return change(to, target, options);
     }
     if let Some(recursive) = bind {
         if is_file_system_changed {
-            return Err(place.refused(number, c"options: unknown for a bind mount"));
+            place.refuse(to, number, c"options: unknown for a bind mount");
         }
-        let source = mount.source.filter(|source| !source.is_empty());
-        let source = source.ok_or(place.refused(number, c"source: required for a bind mount"))?;
+        let source = mount.source.unwrap_or_default();
+        if source.is_empty() {
+            place.refuse(to, number, c"source: required for a bind mount");
+        }
         let base = if path::is_absolute(source) { c"/" } else { request.facts.bundle };
-        let source = path::join(to.arena, base, source)?;
-        return bind_with(to, source, target, recursive, &options);
+        let source = path::join(to.arena, base, source);
+        return bind_with(to, source, target, recursive, options);
     }
-    let Some(kind) = kind else {
+    if kind.is_empty() {
         if options.attributes.propagation != 0 && !is_file_system_changed {
-            return change(to, target, &options);
+            return change(to, target, options);
         }
-        return Err(place.refused(number, c"type: required unless it is a bind mount"));
-    };
+        place.refuse(to, number, c"type: required unless it is a bind mount");
+    }
     if place == Where::Container && !options.remount {
         let is_cgroup = kind == c"cgroup" || kind == c"cgroup2";
         if let Some(shown) = shown_by_machine(request, kind) {
-            return bind_machines(to, shown, target, !is_cgroup, &options);
+            return bind_machines(to, shown, target, !is_cgroup, options);
         }
         if is_cgroup {
-            return file_system(to, c"cgroup2", Some(c"cgroup"), target, mount, &options);
+            return file_system(to, c"cgroup2", c"cgroup", target, mount, options);
         }
     }
-    file_system(to, kind, mount.source, target, mount, &options)
+    file_system(to, kind, mount.source.unwrap_or_default(), target, mount, options);
 }
 
 /// File systems that show a namespace, and where the machine has them.
@@ -132,76 +139,59 @@ fn shown_by_machine(request: &Request, kind: &CStr) -> Option<&'static CStr> {
 }
 
 /// A bind of what the machine has, with at least the restrictions asked for, on all of it.
-fn bind_machines<'a>(
-    to: &mut Steps<'_, 'a>,
-    source: &'a CStr,
-    target: Place<'a>,
-    recursive: bool,
-    options: &Options,
-) -> Result<()> {
-    let mut attributes = Attributes { clear: 0, recursive, ..options.attributes };
+fn bind_machines<'a>(to: &mut Steps<'_, 'a>, source: &'a CStr, target: Place<'a>, recursive: bool, options: &Options) {
     // The access time mode is a restriction to nobody, and cannot be set without being cleared.
-    attributes.set &= !crate::abi::mount::MOUNT_ATTR_ATIME;
-    attributes.set |= options.below.set & !crate::abi::mount::MOUNT_ATTR_ATIME;
-    to.push(Step::Bind(Bind { source, target, recursive, attributes }))
+    let set = (options.attributes.set | options.below.set) & !MOUNT_ATTR_ATIME;
+    let attributes = Attributes { set, clear: 0, recursive, ..options.attributes };
+    to.push(Step::Bind(Bind { source, target, recursive, attributes }));
 }
 
-fn bind_with<'a>(
-    to: &mut Steps<'_, 'a>,
-    source: &'a CStr,
-    target: Place<'a>,
-    recursive: bool,
-    options: &Options,
-) -> Result<()> {
-    let Options { attributes, below, .. } = *options;
-    let one_call = !options.has_below() || attributes.set | attributes.clear == 0;
-    let merged = Attributes {
-        propagation: attributes.propagation,
-        propagation_recursive: attributes.propagation_recursive,
-        ..if one_call && options.has_below() { below } else { attributes }
-    };
-    to.push(Step::Bind(Bind { source, target, recursive, attributes: merged }))?;
-    if one_call { Ok(()) } else { to.push(Step::SetAttributes { at: target, attributes: below }) }
+fn bind_with<'a>(to: &mut Steps<'_, 'a>, source: &'a CStr, target: Place<'a>, recursive: bool, options: &Options) {
+    let has_own = options.attributes.set | options.attributes.clear != 0;
+    let two_calls = has_own && options.has_below();
+    let attributes = if has_own { options.attributes } else { options.below_with_propagation() };
+    to.push(Step::Bind(Bind { source, target, recursive, attributes }));
+    if two_calls {
+        to.push(Step::SetAttributes { at: target, attributes: options.below });
+    }
 }
 
 /// Changes an existing mount.
-fn change<'a>(to: &mut Steps<'_, 'a>, at: Place<'a>, options: &Options) -> Result<()> {
-    to.push(Step::SetAttributes { at, attributes: options.attributes })?;
-    if options.has_below() { to.push(Step::SetAttributes { at, attributes: options.below }) } else { Ok(()) }
+fn change<'a>(to: &mut Steps<'_, 'a>, at: Place<'a>, options: &Options) {
+    to.push(Step::SetAttributes { at, attributes: options.attributes });
+    if options.has_below() {
+        to.push(Step::SetAttributes { at, attributes: options.below });
+    }
 }
 
+#[inline(never)]
 fn file_system<'a>(
     to: &mut Steps<'_, 'a>,
     kind: &'a CStr,
-    source: Option<&'a CStr>,
+    source: &'a CStr,
     target: Place<'a>,
     mount: &Mount<'a>,
     options: &Options,
-) -> Result<()> {
-    let below = if options.has_below() { options.below } else { Attributes::default() };
-    let attributes = Attributes {
-        propagation: options.attributes.propagation,
-        propagation_recursive: options.attributes.propagation_recursive,
-        ..below
-    };
+) {
     let mut flags = options.flags | if options.remount { MS_REMOUNT } else { 0 };
-    if target.base == crate::plan::step::Base::Container && is_made_readonly_later(mount, options) {
+    if target.base == Base::Container && is_made_readonly_later(mount, options) {
         flags &= !MS_RDONLY;
     }
-    let data = data(to, mount.options)?;
-    let source = source.filter(|source| !source.is_empty()).unwrap_or(kind);
-    to.push(Step::Mount(NewMount { kind, source, target, flags, data, existing: Existing::Cover, attributes }))
+    let data = data(to, mount.options);
+    let source = if source.is_empty() { kind } else { source };
+    let attributes = options.below_with_propagation();
+    to.push(Step::Mount(NewMount { kind, source, target, flags, data, existing: Existing::Cover, attributes }));
 }
 
 /// The options that only the file system knows, with commas between.
-fn data<'a>(to: &mut Steps<'_, 'a>, options: &[&'a CStr]) -> Result<&'a CStr> {
+fn data<'a>(to: &mut Steps<'_, 'a>, options: &[&'a CStr]) -> &'a CStr {
     let mut pieces = to.arena.list::<&[u8]>();
     let mut separator: &[u8] = b"";
     for option in options.iter().filter(|option| options::is_data(option)) {
-        to.arena.push(&mut pieces, separator)?;
-        to.arena.push(&mut pieces, option.to_bytes())?;
+        to.arena.push(&mut pieces, separator);
+        to.arena.push(&mut pieces, option.to_bytes());
         separator = b",";
     }
-    let pieces = to.arena.finish(pieces)?;
+    let pieces = to.arena.finish(pieces);
     to.arena.string(pieces)
 }

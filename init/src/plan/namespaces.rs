@@ -4,7 +4,6 @@ use core::ffi::CStr;
 
 use crate::abi::namespace::Namespace;
 use crate::config::spec::{IdMapping, Spec};
-use crate::error::{Error, Result};
 use crate::plan::facts::Facts;
 use crate::plan::step::Step;
 use crate::plan::{Request, Steps, path};
@@ -22,71 +21,66 @@ pub(super) struct Namespaces<'a> {
 
 impl<'a> Namespaces<'a> {
     /// Decides, and refuses what cannot work together. That no type is listed twice is proven by the parser.
-    pub(super) fn read(spec: &Spec<'a>, facts: &Facts<'a>) -> Result<Namespaces<'a>> {
+    pub(super) fn read(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps) -> Namespaces<'a> {
         let mut namespaces = Namespaces { new: 0, joined: [None; 8] };
         for (number, entry) in spec.linux.namespaces.iter().enumerate() {
-            match entry.path.filter(|path| !path.is_empty()) {
-                None => namespaces.new |= entry.kind.flag(),
-                Some(file) if !path::is_absolute(file) => {
-                    return Err(Error::refused_entry(LIST, number, c"path: must be absolute"));
-                }
-                Some(_) if entry.kind == Namespace::User && facts.user_namespace_is_own => {}
-                Some(file) => {
-                    if let Some(place) = namespaces.joined.get_mut(entry.kind as usize) {
-                        *place = Some(file);
-                    }
-                }
+            let Some(file) = entry.path.filter(|path| !path.is_empty()) else {
+                namespaces.new |= entry.kind.flag();
+                continue;
+            };
+            if !path::is_absolute(file) {
+                to.refuse_entry(LIST, number, c"path: must be absolute");
+            }
+            if !(entry.kind == Namespace::User && facts.user_namespace_is_own)
+                && let Some(place) = namespaces.joined.get_mut(entry.kind as usize)
+            {
+                *place = Some(file);
             }
         }
-        namespaces.add_user_namespace(spec)?;
-        namespaces.check_together(spec)?;
-        Ok(namespaces)
+        namespaces.add_user_namespace(spec, to);
+        namespaces.check_together(spec, to);
+        namespaces
     }
 
     /// Mappings imply a user namespace, and a new one needs them.
-    fn add_user_namespace(&mut self, spec: &Spec) -> Result<()> {
+    fn add_user_namespace(&mut self, spec: &Spec, to: &mut Steps) {
         let (uids, gids) = (spec.linux.uid_mappings, spec.linux.gid_mappings);
-        if self.joined(Namespace::User).is_some() && !(uids.is_empty() && gids.is_empty()) {
-            return Err(Error::refused(c"linux.uidMappings", c"a joined user namespace has its mappings already"));
-        }
-        if !(uids.is_empty() && gids.is_empty()) {
+        if uids.len() + gids.len() > 0 {
+            if self.joined(Namespace::User).is_some() {
+                to.refuse(c"linux.uidMappings", c"a joined user namespace has its mappings already");
+            }
             self.new |= Namespace::User.flag();
         }
         if !self.is_new(Namespace::User) {
-            return Ok(());
+            return;
         }
         let user = spec.process.map(|process| process.user).unwrap_or_default();
-        check_mappings(c"linux.uidMappings", uids, &[user.uid])?;
-        check_mappings(c"linux.gidMappings", gids, &[user.gid])?;
-        check_mappings(c"linux.gidMappings", gids, user.additional_gids)
+        check_mappings(to, c"linux.uidMappings", uids, &[user.uid]);
+        check_mappings(to, c"linux.gidMappings", gids, &[user.gid]);
+        check_mappings(to, c"linux.gidMappings", gids, user.additional_gids);
     }
 
-    fn check_together(&self, spec: &Spec) -> Result<()> {
-        let needed = c"needed in a container with a user namespace of its own";
+    fn check_together(&self, spec: &Spec, to: &mut Steps) {
+        let mount = c"linux.namespaces: mount";
         if self.is_new(Namespace::User) && !self.is_new(Namespace::Mount) {
-            return Err(Error::refused(c"linux.namespaces: mount", needed));
+            to.refuse(mount, c"needed in a container with a user namespace of its own");
         }
         if self.joined(Namespace::User).is_some() {
             // They would belong to the machine's user namespace, and the container could not even mount in them.
-            if self.new & !Namespace::Cgroup.flag() != 0 {
-                return Err(Error::refused(LIST, c"new namespaces in a joined user namespace are not supported yet"));
+            if self.clone_flags() != 0 {
+                to.refuse(LIST, c"new namespaces in a joined user namespace are not supported yet");
             }
             if self.joined(Namespace::Mount).is_none() {
-                return Err(Error::refused(
-                    c"linux.namespaces: mount",
-                    c"must be joined together with the user namespace",
-                ));
+                to.refuse(mount, c"must be joined together with the user namespace");
             }
         }
         if !self.is_own(Namespace::Uts) {
-            let problem = c"the container has no uts namespace of its own";
             for (field, name) in [(c"hostname", spec.hostname), (c"domainname", spec.domainname)] {
                 if name.is_some_and(|name| !name.is_empty()) {
-                    return Err(Error::refused(field, problem));
+                    to.refuse(field, c"the container has no uts namespace of its own");
                 }
             }
         }
-        Ok(())
     }
 
     /// Whether the container gets a new one.
@@ -122,77 +116,73 @@ impl<'a> Namespaces<'a> {
 }
 
 /// Joins in the launcher. Last in `before`: nothing else there is to happen in them.
-pub(super) fn join_before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn join_before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let namespaces = &request.namespaces;
     let network_moves = namespaces.is_joined_before(Namespace::Network)
         && namespaces.joined(Namespace::Network).is_some()
         && !request.runtime.interfaces.is_empty();
     if network_moves {
         let problem = c"not supported with a new user namespace in a joined network namespace";
-        return Err(Error::refused(c"runtime.json: interfaces", problem));
+        return to.refuse(c"runtime.json: interfaces", problem);
     }
-    join(request, to, true)
+    join(request, to, true);
 }
 
 /// Joins in the container's process. The user namespace is first, since it gives the right to join the others; the mount
 /// namespace is left to `rootfs`, since the other files are found in the machine's.
-pub(super) fn join_inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn join_inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if let Some(path) = request.namespaces.joined(Namespace::User) {
-        to.push(Step::JoinNamespace { kind: Namespace::User, path })?;
+        to.push(Step::JoinNamespace { kind: Namespace::User, path });
     }
-    join(request, to, false)
+    join(request, to, false);
 }
 
-fn join<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, before: bool) -> Result<()> {
+fn join<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, before: bool) {
     let namespaces = &request.namespaces;
     for kind in Namespace::ALL.into_iter().filter(|kind| !matches!(kind, Namespace::User | Namespace::Mount)) {
         if let Some(path) = namespaces.joined(kind)
             && namespaces.is_joined_before(kind) == before
         {
-            to.push(Step::JoinNamespace { kind, path })?;
+            to.push(Step::JoinNamespace { kind, path });
         }
     }
-    Ok(())
 }
 
 /// First in `after`, and done before the child may start: ids must be mapped before it can be anybody.
-pub(super) fn map_ids<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn map_ids<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if request.namespaces.is_new(Namespace::User) {
         let linux = &request.spec.linux;
-        to.push(Step::MapIds { uids: linux.uid_mappings, gids: linux.gid_mappings })?;
+        to.push(Step::MapIds { uids: linux.uid_mappings, gids: linux.gid_mappings });
     }
-    Ok(())
 }
 
 /// LinuxKit's bindNS: once the process exists.
-pub(super) fn bind<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn bind<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (kind, file) in Namespace::ALL.into_iter().zip(request.runtime.bind_namespaces) {
         let Some(file) = file.filter(|file| !file.is_empty()) else { continue };
         if path::goes_up(file) {
-            return Err(Error::refused(c"runtime.json: bindNS", c"a path must not contain `..`"));
+            return to.refuse(c"runtime.json: bindNS", c"a path must not contain `..`");
         }
-        let path = path::join(to.arena, c"/", file)?;
+        let path = path::join(to.arena, c"/", file);
         if request.facts.again {
             // The file still shows the namespace of the time before.
-            to.push(Step::Unmount { path })?;
+            to.push(Step::Unmount { path });
         }
-        to.push(Step::BindNamespace { kind, path })?;
+        to.push(Step::BindNamespace { kind, path });
     }
-    Ok(())
 }
 
-fn check_mappings(field: &'static CStr, mappings: &[IdMapping], ids: &[u32]) -> Result<()> {
-    let is_mapped = |id: u32| {
+fn check_mappings(to: &mut Steps, field: &'static CStr, mappings: &[IdMapping], ids: &[u32]) {
+    let is_mapped = |id: &u32| {
         mappings.iter().any(|mapping| id.checked_sub(mapping.container_id).is_some_and(|offset| offset < mapping.size))
     };
     if mappings.is_empty() {
-        return Err(Error::refused(field, c"required with a user namespace"));
+        to.refuse(field, c"required with a user namespace");
     }
-    if !is_mapped(0) {
-        return Err(Error::refused(field, c"the container's id 0 must be mapped: it sets the container up"));
+    if !is_mapped(&0) {
+        to.refuse(field, c"the container's id 0 must be mapped: it sets the container up");
     }
-    if !ids.iter().all(|id| is_mapped(*id)) {
-        return Err(Error::refused(field, c"an id of process.user is not mapped"));
+    if !ids.iter().all(is_mapped) {
+        to.refuse(field, c"an id of process.user is not mapped");
     }
-    Ok(())
 }

@@ -4,7 +4,6 @@ use core::ffi::CStr;
 
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Interface;
-use crate::error::{Error, Result};
 use crate::plan::step::{InterfaceStep, Origin, Step};
 use crate::plan::{Request, Steps};
 
@@ -14,46 +13,42 @@ const LIST: &CStr = c"runtime.json: interfaces";
 const NAME_BYTES_MAX: usize = 15;
 
 /// One step an interface, in order.
-pub(super) fn interfaces<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn interfaces<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let interfaces = request.runtime.interfaces;
     if !interfaces.is_empty() && !request.namespaces.is_own(Namespace::Network) {
-        return Err(Error::refused(LIST, c"the container has no network namespace of its own"));
+        return to.refuse(LIST, c"the container has no network namespace of its own");
     }
     for (number, interface) in interfaces.iter().enumerate() {
-        let refused = |problem| Error::refused_entry(LIST, number, problem);
-        let name = interface.name.ok_or(refused(c"name: required"))?;
-        if !is_name(name) {
-            return Err(refused(c"name: must be 1 to 15 bytes without slash, colon, percent sign and space"));
+        let is_repeated = |other: &Interface| other.name == interface.name;
+        let origin = origin(interface);
+        match (interface.name, origin) {
+            (None, _) => to.refuse_entry(LIST, number, c"name: required"),
+            (Some(name), _) if !is_name(name) => to.refuse_entry(
+                LIST,
+                number,
+                c"name: must be 1 to 15 bytes without slash, colon, percent sign and space",
+            ),
+            _ if interfaces.iter().take(number).any(is_repeated) => {
+                to.refuse_entry(LIST, number, c"name: another interface has it already");
+            }
+            (_, Err(problem)) => to.refuse_entry(LIST, number, problem),
+            (Some(name), Ok(origin)) => to.push(Step::Interface(InterfaceStep { name, origin })),
         }
-        let is_repeated = |other: &Interface| other.name == Some(name);
-        if interfaces.iter().take(number).any(is_repeated) {
-            return Err(refused(c"name: another interface has it already"));
-        }
-        let origin = origin(interface).map_err(refused)?;
-        to.push(Step::Interface(InterfaceStep { name, origin }))?;
     }
-    Ok(())
 }
 
 fn origin<'a>(interface: &Interface<'a>) -> core::result::Result<Origin<'a>, &'static CStr> {
     let kind = interface.add.filter(|kind| !kind.is_empty());
     let peer = interface.peer.filter(|peer| !peer.is_empty());
+    let is_veth = kind.map_or(peer.is_some(), |kind| kind == c"veth");
     match (kind, peer) {
-        (None, Some(peer)) => veth(peer),
-        (Some(kind), Some(peer)) if kind == c"veth" => veth(peer),
-        (Some(kind), None) if kind == c"veth" => Err(c"peer: required for a veth"),
-        (Some(_), Some(_)) => Err(c"peer: only a veth has one"),
+        (_, Some(peer)) if is_veth && is_name(peer) => Ok(Origin::Veth { peer }),
+        (_, Some(_)) if is_veth => Err(c"peer: must be 1 to 15 bytes without slash, colon, percent sign and space"),
+        (_, Some(_)) => Err(c"peer: only a veth has one"),
+        (_, None) if is_veth => Err(c"peer: required for a veth"),
         (Some(kind), None) if interface.create_in_root => Ok(Origin::MadeOutside { kind }),
         (Some(kind), None) => Ok(Origin::MadeInside { kind }),
         (None, None) => Ok(Origin::Existing),
-    }
-}
-
-fn veth(peer: &CStr) -> core::result::Result<Origin<'_>, &'static CStr> {
-    if is_name(peer) {
-        Ok(Origin::Veth { peer })
-    } else {
-        Err(c"peer: must be 1 to 15 bytes without slash, colon, percent sign and space")
     }
 }
 

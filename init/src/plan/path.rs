@@ -3,7 +3,6 @@
 use core::ffi::CStr;
 
 use crate::arena::Arena;
-use crate::error::Result;
 use crate::text::fields;
 use crate::texts::until_nul;
 
@@ -13,9 +12,9 @@ pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// `base` and below it `path`: absolute, with one slash before each component and none at the end.
-pub(super) fn join<'a>(arena: &mut Arena<'a>, base: &CStr, path: &CStr) -> Result<&'a CStr> {
+pub(super) fn join<'a>(arena: &mut Arena<'a>, base: &CStr, path: &CStr) -> &'a CStr {
     let (base, path) = (base.to_bytes(), path.to_bytes());
-    let buffer = arena.bytes(base.len() + path.len() + 3)?;
+    let buffer = arena.bytes(base.len() + path.len() + 3);
     let mut free = buffer.iter_mut();
     let mut put = |byte| {
         if let Some(place) = free.next() {
@@ -32,7 +31,7 @@ pub(super) fn join<'a>(arena: &mut Arena<'a>, base: &CStr, path: &CStr) -> Resul
         put(b'/');
     }
     // The buffer has room for a slash too many on each side, and for the NUL that is in it already.
-    Ok(until_nul(buffer).unwrap_or(c"/"))
+    until_nul(buffer).unwrap_or(c"/")
 }
 
 /// Whether a path starts at the root.
@@ -73,7 +72,7 @@ mod tests {
             (c"/", c"/", c"/"),
             (c"a", c"b", c"/a/b"),
         ] {
-            assert_eq!(join(&mut arena, base, path).unwrap(), joined);
+            assert_eq!(join(&mut arena, base, path), joined);
         }
     }
 

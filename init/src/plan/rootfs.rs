@@ -7,7 +7,6 @@ use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
 use crate::config::spec::{Mount, Spec};
 use crate::error::{Error, Result};
-use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::mounts::Where;
 use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
@@ -17,18 +16,20 @@ const RUNTIME_MOUNTS: &CStr = c"runtime.json: mounts";
 const RUNTIME_MKDIR: &CStr = c"runtime.json: mkdir";
 
 /// The root's directory on the machine.
-pub(super) fn root_path<'a>(spec: &Spec<'a>, facts: &Facts<'a>, arena: &mut Arena<'a>) -> Result<&'a CStr> {
-    let given = spec.root.and_then(|root| root.path).filter(|path| !path.is_empty());
-    let given = given.ok_or(Error::refused(c"root.path", c"required"))?;
-    if path::goes_up(given) {
-        return Err(Error::refused(c"root.path", c"must not contain `..`"));
+pub(super) fn root_path<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
+    let given = spec.root.and_then(|root| root.path).unwrap_or_default();
+    if given.is_empty() {
+        to.refuse(c"root.path", c"required");
     }
-    path::join(arena, if path::is_absolute(given) { c"/" } else { facts.bundle }, given)
+    if path::goes_up(given) {
+        to.refuse(c"root.path", c"must not contain `..`");
+    }
+    path::join(to.arena, if path::is_absolute(given) { c"/" } else { facts.bundle }, given)
 }
 
 /// Bundles of 2017 say nothing about their mounts. With a `lower` the root is an overlay in memory; without, it is used
 /// as it is. Later ones list their mounts in runtime.json: a bundle that does both gets them once, from there.
-pub(super) fn bundle_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn bundle_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let of_2017 = request.facts.lower && !is_mounted_by_runtime(request);
     if of_2017 && request.namespaces.joined(Namespace::Mount).is_none() {
         let bundle = request.facts.bundle;
@@ -39,9 +40,8 @@ pub(super) fn bundle_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
     if !is_mounted_by_runtime(request) && request.runtime.mounts.iter().any(is_relative) {
         // So that what is mounted in it goes when it goes.
         let (source, target) = (request.bundle_root, Place::machine(request.bundle_root));
-        to.push(Step::Bind(Bind { source, target, recursive: true, attributes: Attributes::default() }))?;
+        to.push(Step::Bind(Bind { source, target, recursive: true, attributes: Attributes::default() }));
     }
-    Ok(())
 }
 
 /// The steps that mount `/containers/volumes/NAME`: an overlay in memory on its `merged`.
@@ -49,10 +49,11 @@ pub(super) fn bundle_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
 /// # Errors
 /// A name that cannot be told to overlayfs; a bound that was passed.
 pub fn volume<'a>(directory: &'a CStr, arena: &mut Arena<'a>) -> Result<&'a [Step<'a>]> {
-    let mut to = Steps::new(arena, limits::STEPS_MAX);
-    let merged = path::join(to.arena, directory, c"merged")?;
-    overlay(&mut to, directory, merged, MS_RELATIME, c"", Attributes::default())?;
-    to.finish()
+    let mut to = Steps::new(arena);
+    let merged = path::join(to.arena, directory, c"merged");
+    overlay(&mut to, directory, merged, MS_RELATIME, c"", Attributes::default());
+    let steps = to.finish();
+    arena.check().map(|()| steps)
 }
 
 /// A tmpfs on `tmp` of a directory, and on `target` an overlay of `lower` with what will be written in that tmpfs.
@@ -63,17 +64,17 @@ fn overlay<'a>(
     flags: u64,
     data: &'a CStr,
     attributes: Attributes,
-) -> Result<()> {
+) {
     // overlayfs separates directories by colons and options by commas, and takes a backslash for an escape.
     if directory.to_bytes().iter().any(|byte| matches!(byte, b':' | b',' | b'\\')) {
-        return Err(Error::wrong(c"bundle", c"its path must not contain a colon, comma or backslash"));
+        to.arena.fail(Error::wrong(c"bundle", c"its path must not contain a colon, comma or backslash"));
     }
-    let memory = path::join(to.arena, directory, c"tmp")?;
-    let upper = path::join(to.arena, memory, c"upper")?;
-    let work = path::join(to.arena, memory, c"work")?;
+    let memory = path::join(to.arena, directory, c"tmp");
+    let upper = path::join(to.arena, memory, c"upper");
+    let work = path::join(to.arena, memory, c"work");
     let base = directory.to_bytes();
     let layers =
-        to.arena.string(&[b"lowerdir=", base, b"/lower,upperdir=", upper.to_bytes(), b",workdir=", work.to_bytes()])?;
+        to.arena.string(&[b"lowerdir=", base, b"/lower,upperdir=", upper.to_bytes(), b",workdir=", work.to_bytes()]);
     to.push(Step::Mount(NewMount {
         kind: c"tmpfs",
         source: c"tmpfs",
@@ -82,9 +83,9 @@ fn overlay<'a>(
         data,
         existing: Existing::Cover,
         attributes,
-    }))?;
-    to.push(Step::MakeDirectory { at: Place::machine(upper), mode: 0o755 })?;
-    to.push(Step::MakeDirectory { at: Place::machine(work), mode: 0o755 })?;
+    }));
+    to.push(Step::MakeDirectory { at: Place::machine(upper), mode: 0o755 });
+    to.push(Step::MakeDirectory { at: Place::machine(work), mode: 0o755 });
     to.push(Step::Mount(NewMount {
         kind: c"overlay",
         source: c"overlay",
@@ -93,13 +94,13 @@ fn overlay<'a>(
         data: layers,
         existing: Existing::Cover,
         attributes: Attributes::default(),
-    }))
+    }));
 }
 
 /// runtime.json's mounts, in order, each with the directories that an overlay wants.
-pub(super) fn runtime_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn runtime_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (number, mount) in request.runtime.mounts.iter().enumerate() {
-        let target = machine_place(request, to, RUNTIME_MOUNTS, number, mount.destination)?;
+        let target = machine_place(request, to, RUNTIME_MOUNTS, number, mount.destination);
         // Those outside the bundle stay when the container ends, for others. Mounting them again would hide what is
         // in them now.
         let is_outside = target.base == Base::Machine && !path::is_below(target.path, request.facts.bundle);
@@ -109,24 +110,22 @@ pub(super) fn runtime_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
         for option in mount.options {
             for prefix in [&b"upperdir="[..], b"workdir="] {
                 if let Some(directory) = option.to_bytes().strip_prefix(prefix) {
-                    let directory = to.arena.string(&[b"/", directory])?;
-                    let directory = path::join(to.arena, c"/", directory)?;
-                    to.push(Step::MakeDirectory { at: Place::machine(directory), mode: 0o755 })?;
+                    let directory = to.arena.string(&[b"/", directory]);
+                    let directory = path::join(to.arena, c"/", directory);
+                    to.push(Step::MakeDirectory { at: Place::machine(directory), mode: 0o755 });
                 }
             }
         }
-        mounts::one(request, to, Where::Machine, number, mount, target)?;
+        mounts::one(request, to, Where::Machine, number, mount, target);
     }
-    Ok(())
 }
 
 /// runtime.json's directories.
-pub(super) fn runtime_directories<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn runtime_directories<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (number, directory) in request.runtime.mkdir.iter().enumerate() {
-        let at = machine_place(request, to, RUNTIME_MKDIR, number, Some(*directory))?;
-        to.push(Step::MakeDirectory { at, mode: 0o755 })?;
+        let at = machine_place(request, to, RUNTIME_MKDIR, number, Some(*directory));
+        to.push(Step::MakeDirectory { at, mode: 0o755 });
     }
-    Ok(())
 }
 
 /// Where runtime.json means: an absolute path is the machine's, a relative one is below the bundle's `rootfs`.
@@ -136,14 +135,16 @@ fn machine_place<'a>(
     list: &'static CStr,
     number: usize,
     given: Option<&'a CStr>,
-) -> Result<Place<'a>> {
-    let given = given.filter(|path| !path.is_empty());
-    let given = given.ok_or(Error::refused_entry(list, number, c"a path is required"))?;
+) -> Place<'a> {
+    let given = given.unwrap_or_default();
+    if given.is_empty() {
+        to.refuse_entry(list, number, c"a path is required");
+    }
     if path::goes_up(given) {
-        return Err(Error::refused_entry(list, number, c"a path must not contain `..`"));
+        to.refuse_entry(list, number, c"a path must not contain `..`");
     }
     let base = if path::is_absolute(given) { Base::Machine } else { Base::Below(request.bundle_root) };
-    Ok(Place { base, path: path::join(to.arena, c"/", given)? })
+    Place { base, path: path::join(to.arena, c"/", given) }
 }
 
 /// Whether runtime.json mounts something on the bundle's own `rootfs`.
@@ -156,73 +157,75 @@ fn is_mounted_by_runtime(request: &Request) -> bool {
 
 /// The process goes where its root is. With its own mount namespace the machine's is dropped; in the machine's, the root
 /// is only changed; in a joined one, all is there already.
-pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if let Some(path) = request.namespaces.joined(Namespace::Mount) {
         return to.push(Step::JoinNamespace { kind: Namespace::Mount, path });
     }
     let is_new = request.namespaces.is_new(Namespace::Mount);
-    let propagation = root_propagation(request.spec)?;
+    let propagation = root_propagation(request.spec, to);
     if is_new {
-        isolate(propagation, to)?;
+        isolate(propagation, to);
     }
-    to.push(Step::OpenRoot { path: request.root })?;
-    devices::file_system(request, to)?;
-    mounts::all(request, to)?;
-    devices::nodes(request, to)?;
-    let directory = identity::directory(request.process)?;
+    to.push(Step::OpenRoot { path: request.root });
+    devices::file_system(request, to);
+    mounts::all(request, to);
+    devices::nodes(request, to);
+    let directory = identity::directory(request.process, to);
     if !path::same(directory, c"/") {
         // While the root can be written, and by root: the container's user might not be allowed to.
-        to.push(Step::MakeDirectory { at: Place::container(directory), mode: 0o755 })?;
+        to.push(Step::MakeDirectory { at: Place::container(directory), mode: 0o755 });
     }
-    hide(request, to)?;
+    hide(request, to);
     // Now that everything in them is made.
-    mounts::make_readonly(request, to)?;
-    to.push(if is_new { Step::PivotRoot } else { Step::ChangeRoot })?;
+    mounts::make_readonly(request, to);
+    to.push(if is_new { Step::PivotRoot } else { Step::ChangeRoot });
     if let Some((kind @ (MS_SHARED | MS_UNBINDABLE), recursive)) = propagation {
         // Only now: pivot_root(2) refuses a shared root. The process's root is the container's from here on.
-        set_propagation(kind, recursive, to)?;
+        set_propagation(kind, recursive, to);
     }
-    Ok(())
 }
 
 /// Keeps the container's mounts from the machine, before there are any. A root that is to be shared keeps the machine's
 /// mounts shared as they are: that is how volumes bound into it let mounts through. `OpenRoot` isolates the root itself.
-fn isolate(propagation: Option<(u64, bool)>, to: &mut Steps) -> Result<()> {
+fn isolate(propagation: Option<(u64, bool)>, to: &mut Steps) {
     match propagation {
-        Some((MS_SHARED, _)) => Ok(()),
+        Some((MS_SHARED, _)) => {}
         Some((MS_PRIVATE | MS_UNBINDABLE, _)) => set_propagation(MS_PRIVATE, true, to),
         _ => set_propagation(MS_SLAVE, true, to),
     }
 }
 
 /// On the root of the process that applies it.
-fn set_propagation(kind: u64, recursive: bool, to: &mut Steps) -> Result<()> {
+fn set_propagation(kind: u64, recursive: bool, to: &mut Steps) {
     let attributes = Attributes { propagation: kind, propagation_recursive: recursive, ..Attributes::default() };
-    to.push(Step::SetAttributes { at: Place::machine(c"/"), attributes })
+    to.push(Step::SetAttributes { at: Place::machine(c"/"), attributes });
 }
 
-fn root_propagation(spec: &Spec) -> Result<Option<(u64, bool)>> {
-    let Some(name) = spec.linux.rootfs_propagation.filter(|name| !name.is_empty()) else { return Ok(None) };
+fn root_propagation(spec: &Spec, to: &mut Steps) -> Option<(u64, bool)> {
+    let name = spec.linux.rootfs_propagation.filter(|name| !name.is_empty())?;
     let known = options::propagation(name);
-    known.map(Some).ok_or(Error::refused(c"linux.rootfsPropagation", c"not a kind of propagation"))
+    if known.is_none() {
+        to.refuse(c"linux.rootfsPropagation", c"not a kind of propagation");
+    }
+    known
 }
 
 /// `maskedPaths` and `readonlyPaths`, after all mounts: they are mostly in /proc and /sys.
-fn hide<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+fn hide<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let linux = &request.spec.linux;
     for (number, path) in linux.masked_paths.iter().enumerate() {
-        to.push(Step::Mask { at: absolute(c"linux.maskedPaths", number, path)? })?;
+        let at = absolute(to, c"linux.maskedPaths", number, path);
+        to.push(Step::Mask { at });
     }
     for (number, path) in linux.readonly_paths.iter().enumerate() {
-        to.push(Step::MakeReadonly { at: absolute(c"linux.readonlyPaths", number, path)? })?;
+        let at = absolute(to, c"linux.readonlyPaths", number, path);
+        to.push(Step::MakeReadonly { at });
     }
-    Ok(())
 }
 
-fn absolute<'a>(list: &'static CStr, number: usize, path: &'a CStr) -> Result<Place<'a>> {
-    if path::is_absolute(path) {
-        Ok(Place::container(path))
-    } else {
-        Err(Error::refused_entry(list, number, c"must be absolute"))
+fn absolute<'a>(to: &mut Steps, list: &'static CStr, number: usize, path: &'a CStr) -> Place<'a> {
+    if !path::is_absolute(path) {
+        to.refuse_entry(list, number, c"must be absolute");
     }
+    Place::container(path)
 }

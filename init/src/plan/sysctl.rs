@@ -3,7 +3,6 @@
 use core::ffi::CStr;
 
 use crate::abi::namespace::Namespace;
-use crate::error::{Error, Result};
 use crate::plan::step::{Absent, Place, Step};
 use crate::plan::{Request, Steps, path};
 use crate::text::fields;
@@ -25,34 +24,39 @@ static NAMESPACED: &[(&[u8], Namespace)] = &[
 ];
 
 /// One write a value, in order.
-pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<()> {
+pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (number, pair) in request.spec.linux.sysctl.iter().enumerate() {
-        let refused = |problem| Error::refused_entry(MAP, number, problem);
-        let place = to.arena.bytes(pair.name.count_bytes() + 1)?;
+        let place = to.arena.bytes(pair.name.count_bytes() + 1);
         place_of(pair.name.to_bytes(), place);
         let place = until_nul(place).unwrap_or(c"");
-        if path::goes_up(place) || fields(place.to_bytes(), b'/').any(is_nothing) {
-            return Err(refused(c"not a name below /proc/sys"));
+        if let Some(problem) = problem_of(request, place) {
+            to.refuse_entry(MAP, number, problem);
         }
-        let namespace = namespace_of(place.to_bytes());
-        let namespace = namespace.ok_or(refused(c"belongs to no namespace: it would change the whole machine"))?;
-        if !request.namespaces.is_own(namespace) {
-            return Err(refused(match namespace {
-                Namespace::Network => c"the container has no network namespace of its own",
-                Namespace::Ipc => c"the container has no ipc namespace of its own",
-                _ => c"the container has no uts namespace of its own",
-            }));
-        }
-        let is_named = |name: Option<&CStr>| name.is_some_and(|name| !name.is_empty());
-        if place == c"kernel/hostname" && is_named(request.spec.hostname)
-            || place == c"kernel/domainname" && is_named(request.spec.domainname)
-        {
-            return Err(refused(c"contradicts hostname or domainname"));
-        }
-        let at = Place::machine(path::join(to.arena, ROOT, place)?);
-        to.push(Step::Write { at, text: pair.value, absent: Absent::Error })?;
+        let at = Place::machine(path::join(to.arena, ROOT, place));
+        to.push(Step::Write { at, text: pair.value, absent: Absent::Error });
     }
-    Ok(())
+}
+
+fn problem_of(request: &Request, place: &CStr) -> Option<&'static CStr> {
+    if path::goes_up(place) || fields(place.to_bytes(), b'/').any(is_nothing) {
+        return Some(c"not a name below /proc/sys");
+    }
+    let Some(namespace) = namespace_of(place.to_bytes()) else {
+        return Some(c"belongs to no namespace: it would change the whole machine");
+    };
+    if !request.namespaces.is_own(namespace) {
+        return Some(match namespace {
+            Namespace::Network => c"the container has no network namespace of its own",
+            Namespace::Ipc => c"the container has no ipc namespace of its own",
+            _ => c"the container has no uts namespace of its own",
+        });
+    }
+    let name = match place.to_bytes() {
+        b"kernel/hostname" => request.spec.hostname,
+        b"kernel/domainname" => request.spec.domainname,
+        _ => None,
+    };
+    name.filter(|name| !name.is_empty()).map(|_| c"contradicts hostname or domainname")
 }
 
 fn is_nothing(component: &[u8]) -> bool {

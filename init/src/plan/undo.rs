@@ -5,39 +5,30 @@ use core::ffi::CStr;
 use crate::abi::mount::MS_REMOUNT;
 use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
-use crate::error::Result;
 use crate::plan::step::{Base, InterfaceStep, Origin, Place, Step, Undo};
 use crate::plan::{Request, Steps, path};
 
 /// When the container has ended: its group, and in reverse the mounts in its bundle. What runtime.json mounted elsewhere
 /// is for others.
-pub(super) fn clean<'a>(
-    request: &Request<'_, 'a>,
-    before: &[Step<'a>],
-    arena: &mut Arena<'a>,
-    room: &mut usize,
-) -> Result<&'a [Step<'a>]> {
-    let mut to = Steps::new(arena, *room);
+pub(super) fn clean<'a>(request: &Request<'_, 'a>, before: &[Step<'a>], to: &mut Steps<'_, 'a>) {
     // First: whoever is left in the group keeps the mounts busy.
-    to.push(Step::RemoveCgroup { path: request.cgroup })?;
+    to.push(Step::RemoveCgroup { path: request.cgroup });
     let namespaces = &request.namespaces;
     if !namespaces.is_own(Namespace::Mount) {
         // There, the root's bind on itself and all that was mounted in it are the machine's.
-        to.push(Step::Unmount { path: request.root })?;
+        to.push(Step::Unmount { path: request.root });
     }
     for path in before.iter().rev().filter_map(mounted) {
         if path::is_below(path, request.facts.bundle) {
-            to.push(Step::Unmount { path })?;
+            to.push(Step::Unmount { path });
         }
     }
     // An overlay whose upper directory is in no memory of its own: the next launch starts afresh all the same.
-    let memory = path::join(to.arena, request.facts.bundle, c"tmp")?;
+    let memory = path::join(to.arena, request.facts.bundle, c"tmp");
     let is_used = |step: &Step| matches!(step, Step::MakeDirectory { at, .. } if path::is_below(at.path, memory));
     if before.iter().any(is_used) && !before.iter().filter_map(mounted).any(|path| path == memory) {
-        to.push(Step::Empty { path: memory })?;
+        to.push(Step::Empty { path: memory });
     }
-    *room = to.room;
-    to.finish()
 }
 
 /// When the launch failed: in reverse, what `clean` does not take back.
@@ -46,7 +37,7 @@ pub(super) fn undo<'a>(
     before: &[Step<'a>],
     after: &[Step<'a>],
     arena: &mut Arena<'a>,
-) -> Result<&'a [Undo<'a>]> {
+) -> &'a [Undo<'a>] {
     let mut list = arena.list();
     // `limits::STEPS_MAX` steps can be counted.
     let mut of = (before.len() + after.len()) as u16;
@@ -55,20 +46,20 @@ pub(super) fn undo<'a>(
         if let Some(path) = mounted(step)
             && !path::is_below(path, request.facts.bundle)
         {
-            arena.push(&mut list, Undo { of, step: Step::Unmount { path } })?;
+            arena.push(&mut list, Undo { of, step: Step::Unmount { path } });
         }
         match *step {
             Step::MakeCgroup { path } if path != request.cgroup => {
-                let path = path::join(arena, c"/sys/fs/cgroup", path)?;
-                arena.push(&mut list, Undo { of, step: Step::RemoveDirectory { path } })?;
+                let path = path::join(arena, c"/sys/fs/cgroup", path);
+                arena.push(&mut list, Undo { of, step: Step::RemoveDirectory { path } });
             }
             // The other end goes with the container's network namespace, but the kernel takes its time.
             Step::Interface(InterfaceStep { origin: Origin::Veth { peer }, .. }) => {
-                arena.push(&mut list, Undo { of, step: Step::DeleteLink { name: peer } })?;
+                arena.push(&mut list, Undo { of, step: Step::DeleteLink { name: peer } });
             }
             Step::BindNamespace { path, .. } => {
-                arena.push(&mut list, Undo { of, step: Step::Unmount { path } })?;
-                arena.push(&mut list, Undo { of, step: Step::RemoveFile { path } })?;
+                arena.push(&mut list, Undo { of, step: Step::Unmount { path } });
+                arena.push(&mut list, Undo { of, step: Step::RemoveFile { path } });
             }
             _ => {}
         }

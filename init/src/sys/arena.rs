@@ -9,10 +9,14 @@
 //!
 //! Lists nest as their texts do: the one begun last is finished first. It is here, among the system calls, because
 //! typed views over bytes need `unsafe`.
+//!
+//! Nothing here fails by itself: a full arena hands out what is empty, and [`Arena::check`] says so at the end. Whoever
+//! fills it may keep a failure of his own there: the first one counts.
 
 use core::ffi::CStr;
 use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
+use core::ptr::null_mut;
 
 use crate::error::{Error, Result};
 
@@ -24,30 +28,39 @@ pub struct Arena<'a> {
     /// Where the elements of lists being read begin.
     high: usize,
     size: usize,
+    failure: Option<Error>,
     region: PhantomData<&'a mut [u8]>,
 }
 
 /// A list being collected. It must be finished, or dropped together with the whole launch.
 pub struct List<T> {
-    elements: Elements,
+    stack: Stack,
     element: PhantomData<T>,
 }
 
-/// A list without its type: what is done with it is compiled once, and not for each type.
-struct Elements {
-    /// Of one element.
-    size: usize,
-    align: usize,
+#[derive(Default)]
+struct Stack {
     count: usize,
     /// `high` before the list began, and after its last element.
     outer: usize,
     top: usize,
 }
 
+impl<T> Default for List<T> {
+    /// A list without elements that takes none.
+    fn default() -> List<T> {
+        List { stack: Stack::default(), element: PhantomData }
+    }
+}
+
+/// Enough for every element of a list.
+const ALIGN: usize = 8;
+
 impl<'a> Arena<'a> {
     /// An empty arena over `region`.
     pub fn new(region: &'a mut [u8]) -> Arena<'a> {
-        Arena { start: region.as_mut_ptr(), low: 0, high: region.len(), size: region.len(), region: PhantomData }
+        let size = region.len();
+        Arena { start: region.as_mut_ptr(), low: 0, high: size, size, failure: None, region: PhantomData }
     }
 
     /// Bytes in use.
@@ -55,29 +68,49 @@ impl<'a> Arena<'a> {
         self.size - (self.high - self.low)
     }
 
+    /// Keeps a failure, unless there was one before.
     #[inline(never)]
-    fn full(&self, bytes: usize) -> Error {
-        Error::limit(c"keep the configuration in memory", c"bytes", self.used().saturating_add(bytes), self.size)
+    pub fn fail(&mut self, error: Error) {
+        self.failure.get_or_insert(error);
     }
 
-    /// Takes `bytes` at the low end, aligned.
-    #[inline(never)]
-    fn take(&mut self, bytes: usize, align: usize) -> Result<*mut u8> {
-        let padding = (self.start as usize).wrapping_add(self.low).wrapping_neg() & (align - 1);
-        let start = self.low.checked_add(padding).ok_or(self.full(bytes))?;
-        let end = start.checked_add(bytes).filter(|end| *end <= self.high).ok_or(self.full(bytes))?;
-        self.low = end;
-        // SAFETY: `start <= end <= high <= size`: inside the region.
-        Ok(unsafe { self.start.add(start) })
-    }
-
-    /// Copies the pieces, one after the other, into a C string.
+    /// Whether everything that was handed out is what it was to be.
     ///
     /// # Errors
-    /// The arena is full. A NUL in a piece ends the string there: callers with outside text refuse it first.
-    pub fn string(&mut self, pieces: &[&[u8]]) -> Result<&'a CStr> {
+    /// The first failure: the arena was full, or what its user kept.
+    pub fn check(&self) -> Result<()> {
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    /// Bytes that cannot be had.
+    fn full(&mut self, bytes: usize) -> *mut u8 {
+        let found = self.used().saturating_add(bytes);
+        self.fail(Error::limit(c"keep the configuration in memory", c"bytes", found, self.size));
+        null_mut()
+    }
+
+    /// Takes `bytes` at the low end, aligned. Null when it is full.
+    #[inline(never)]
+    fn take(&mut self, bytes: usize, align: usize) -> *mut u8 {
+        let padding = (self.start as usize).wrapping_add(self.low).wrapping_neg() & (align - 1);
+        let start = self.low.saturating_add(padding);
+        let end = start.saturating_add(bytes);
+        if end > self.high {
+            return self.full(bytes);
+        }
+        self.low = end;
+        // SAFETY: `start <= end <= high <= size`: inside the region.
+        unsafe { self.start.add(start) }
+    }
+
+    /// Copies the pieces, one after the other, into a C string. A NUL in a piece ends the string there: callers with
+    /// outside text refuse it first.
+    pub fn string(&mut self, pieces: &[&[u8]]) -> &'a CStr {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
-        let to = self.take(length + 1, 1)?;
+        let to = self.take(length + 1, 1);
+        if to.is_null() {
+            return c"";
+        }
         let mut end = to;
         for piece in pieces {
             // SAFETY: the sum of the lengths was taken; the piece cannot overlap memory that was free until now.
@@ -88,123 +121,110 @@ impl<'a> Arena<'a> {
         // SAFETY: one byte more than the sum was taken.
         unsafe { end.write(0) };
         // SAFETY: the bytes just written end in a NUL, and nobody writes to them again.
-        Ok(unsafe { CStr::from_ptr(to.cast()) })
-    }
-
-    /// Copies a slice.
-    ///
-    /// # Errors
-    /// The arena is full.
-    pub fn slice<T: Copy>(&mut self, items: &[T]) -> Result<&'a [T]> {
-        let to: *mut T = self.take(size_of::<T>().saturating_mul(items.len()), align_of::<T>())?.cast();
-        // SAFETY: aligned memory for `items.len()` elements was just taken and overlaps nothing; `T` is `Copy`.
-        unsafe { core::ptr::copy_nonoverlapping(items.as_ptr(), to, items.len()) };
-        // SAFETY: all elements were just written, and nobody writes to them again.
-        Ok(unsafe { core::slice::from_raw_parts(to, items.len()) })
+        unsafe { CStr::from_ptr(to.cast()) }
     }
 
     /// Lends `count` copies of an element for as long as the arena lives: for a list whose length is known.
-    ///
-    /// # Errors
-    /// The arena is full.
-    pub fn filled<T: Copy>(&mut self, count: usize, element: T) -> Result<&'a mut [T]> {
+    pub fn filled<T: Copy>(&mut self, count: usize, element: T) -> &'a mut [T] {
         // SAFETY: the element is of this size; `T` is `Copy`, so its bytes may be copied.
-        let to = unsafe { self.copies(count, (&raw const element).cast(), size_of::<T>(), align_of::<T>()) }?;
+        let to = unsafe { self.copies(count, (&raw const element).cast(), size_of::<T>(), align_of::<T>()) };
+        if to.is_null() {
+            return &mut [];
+        }
         // SAFETY: aligned memory for `count` elements, all of them written, which belongs to nobody else.
-        Ok(unsafe { core::slice::from_raw_parts_mut(to.cast(), count) })
+        unsafe { core::slice::from_raw_parts_mut(to.cast(), count) }
     }
 
     /// # Safety
     /// `element` has `size` bytes.
-    unsafe fn copies(&mut self, count: usize, element: *const u8, size: usize, align: usize) -> Result<*mut u8> {
-        let start = self.take(size.saturating_mul(count), align)?;
-        let mut to = start;
-        for _ in 0..count {
-            // SAFETY: memory for `count` elements was just taken and overlaps nothing.
-            unsafe { to.copy_from_nonoverlapping(element, size) };
-            // SAFETY: as above; at most one behind the last.
-            to = unsafe { to.add(size) };
+    #[inline(never)]
+    unsafe fn copies(&mut self, count: usize, element: *const u8, size: usize, align: usize) -> *mut u8 {
+        let start = self.take(size.saturating_mul(count), align);
+        if start.is_null() {
+            return start;
         }
-        Ok(start)
+        for index in 0..count {
+            // SAFETY: memory for `count` elements was just taken and overlaps nothing.
+            unsafe { start.add(size * index).copy_from_nonoverlapping(element, size) };
+        }
+        start
     }
 
     /// Lends `length` zeroed bytes for as long as the arena lives: for text being decoded or files being read.
-    ///
-    /// # Errors
-    /// The arena is full.
-    pub fn bytes(&mut self, length: usize) -> Result<&'a mut [u8]> {
-        let to = self.take(length, 1)?;
-        // SAFETY: `length` bytes were just taken and belong to nobody else.
-        unsafe { to.write_bytes(0, length) };
-        // SAFETY: as above, and they are initialised now.
-        Ok(unsafe { core::slice::from_raw_parts_mut(to, length) })
+    pub fn bytes(&mut self, length: usize) -> &'a mut [u8] {
+        self.filled(length, 0)
     }
 
     /// Begins a list.
     pub fn list<T: Copy>(&mut self) -> List<T> {
-        List { elements: self.begin(size_of::<T>(), align_of::<T>()), element: PhantomData }
+        const { assert!(align_of::<T>() <= ALIGN) };
+        List { stack: self.begin(), element: PhantomData }
     }
 
-    fn begin(&mut self, size: usize, align: usize) -> Elements {
+    fn begin(&mut self) -> Stack {
         let outer = self.high;
-        // Down to the element's alignment, but never below what is in use.
-        let misaligned = (self.start as usize).wrapping_add(self.high) & (align - 1);
-        self.high = self.high.saturating_sub(misaligned).max(self.low);
-        Elements { size, align, count: 0, outer, top: self.high }
+        // Down to the elements' alignment, but never below what is in use.
+        let misaligned = (self.start as usize).wrapping_add(outer) & (ALIGN - 1);
+        self.high = outer.saturating_sub(misaligned).max(self.low);
+        Stack { count: 0, outer, top: self.high }
     }
 
-    /// Appends to a list.
-    ///
-    /// # Errors
-    /// The arena is full, or a list begun later is not finished yet.
-    pub fn push<T: Copy>(&mut self, list: &mut List<T>, item: T) -> Result<()> {
-        // SAFETY: the list is one of `T`, and `T` is `Copy`, so its bytes may be copied.
-        unsafe { self.append(&mut list.elements, (&raw const item).cast()) }
+    /// Appends to a list. The one begun last must be finished first.
+    pub fn push<T: Copy>(&mut self, list: &mut List<T>, item: T) {
+        let place = self.above(&mut list.stack, size_of::<T>(), align_of::<T>());
+        if !place.is_null() {
+            // SAFETY: free and aligned memory for one element inside the region.
+            unsafe { place.cast::<T>().write(item) };
+        }
     }
 
-    /// # Safety
-    /// `item` is an element of the list's type.
-    unsafe fn append(&mut self, list: &mut Elements, item: *const u8) -> Result<()> {
-        debug_assert!(list.top == self.high, "a list begun later is not finished yet");
-        let aligned = (self.start as usize).wrapping_add(self.high) & (list.align - 1) == 0;
-        let place = self.high.checked_sub(list.size).filter(|place| *place >= self.low);
-        let Some(place) = place.filter(|_| aligned && list.top == self.high) else {
-            return Err(self.full(list.size));
-        };
-        // SAFETY: `low <= place` and `place + size == high`: free memory inside the region. `high` is aligned, so one
-        // element below it is aligned too.
-        unsafe { self.start.add(place).copy_from_nonoverlapping(item, list.size) };
-        self.high = place;
-        list.top = place;
-        list.count += 1;
-        Ok(())
+    /// Memory for one more element of a list. Null when there is none.
+    #[inline(never)]
+    fn above(&mut self, stack: &mut Stack, size: usize, align: usize) -> *mut u8 {
+        debug_assert!(stack.top == self.high, "a list begun later is not finished yet");
+        // Only misaligned when there was no room for aligning it.
+        let aligned = (self.start as usize).wrapping_add(self.high) & (align - 1) == 0;
+        if !aligned || stack.top != self.high || self.high - self.low < size {
+            return self.full(size);
+        }
+        self.high -= size;
+        stack.top = self.high;
+        stack.count += 1;
+        // SAFETY: `low <= high`: inside the region.
+        unsafe { self.start.add(self.high) }
     }
 
     /// Finishes a list: its elements, in the order they were pushed.
-    ///
-    /// # Errors
-    /// The arena is full, or a list begun later is not finished yet.
-    pub fn finish<T: Copy>(&mut self, list: List<T>) -> Result<&'a [T]> {
-        let first = self.end(&list.elements)?;
-        // SAFETY: aligned memory for `count` elements of `T`, all of them written by `append`; nobody writes to them again.
-        Ok(unsafe { core::slice::from_raw_parts(first.cast(), list.elements.count) })
+    pub fn finish<T: Copy>(&mut self, list: List<T>) -> &'a [T] {
+        let count = list.stack.count;
+        let to: *const T = self.gather(list.stack, size_of::<T>(), align_of::<T>()).cast();
+        if to.is_null() {
+            return &[];
+        }
+        // SAFETY: aligned memory, where all `count` elements were just written, and nobody writes to them again.
+        unsafe { core::slice::from_raw_parts(to, count) }
     }
 
-    fn end(&mut self, list: &Elements) -> Result<*mut u8> {
-        debug_assert!(list.top == self.high, "a list begun later is not finished yet");
-        let bytes = list.size * list.count;
-        if list.top != self.high {
-            return Err(self.full(bytes));
+    /// Moves the elements of a list down, in order. Null when there is no room.
+    #[inline(never)]
+    fn gather(&mut self, stack: Stack, size: usize, align: usize) -> *mut u8 {
+        debug_assert!(stack.top == self.high, "a list begun later is not finished yet");
+        let bytes = size * stack.count;
+        if stack.top != self.high {
+            return self.full(bytes);
         }
-        let start = self.take(bytes, list.align)?;
-        for index in 0..list.count {
-            // SAFETY: the stack holds `count` elements from `high` up, the last pushed lowest; `append` wrote each.
-            let item = unsafe { self.start.add(self.high + list.size * (list.count - 1 - index)) };
-            // SAFETY: memory for `count` elements was just taken. `take` never passes `high`, so the two do not overlap.
-            unsafe { start.add(list.size * index).copy_from_nonoverlapping(item, list.size) };
+        let to = self.take(bytes, align);
+        if !to.is_null() {
+            for index in 0..stack.count {
+                // SAFETY: the stack holds `count` elements from `high` up, the last pushed lowest.
+                let from = unsafe { self.start.add(self.high + size * (stack.count - 1 - index)) };
+                // SAFETY: memory for `count` elements was just taken; `take` never passes `high`, so source and
+                // destination do not overlap.
+                unsafe { core::ptr::copy_nonoverlapping(from, to.add(size * index), size) };
+            }
         }
-        self.high = list.outer;
-        Ok(start)
+        self.high = stack.outer;
+        to
     }
 }
 
@@ -220,25 +240,33 @@ mod tests {
         for name in [b"first", b"other"] {
             let mut inner = arena.list::<u16>();
             for value in 1..4 {
-                arena.push(&mut inner, value).unwrap();
+                arena.push(&mut inner, value);
             }
-            let name = arena.string(&[name, b"-", name]).unwrap();
-            let values = arena.finish(inner).unwrap();
-            arena.push(&mut outer, (name, values)).unwrap();
+            let name = arena.string(&[name, b"-", name]);
+            let values = arena.finish(inner);
+            arena.push(&mut outer, (name, values));
         }
-        let outer = arena.finish(outer).unwrap();
+        let outer = arena.finish(outer);
         assert_eq!(outer, [(c"first-first", &[1, 2, 3][..]), (c"other-other", &[1, 2, 3][..])]);
+        assert_eq!(arena.check(), Ok(()));
     }
 
     #[test]
     fn a_full_arena_says_so_and_keeps_what_it_has() {
         let mut region = [0; 16];
         let mut arena = Arena::new(&mut region);
-        let kept = arena.string(&[b"0123456"]).unwrap();
-        assert!(arena.string(&[b"01234567"]).is_err());
+        let kept = arena.string(&[b"0123456"]);
+        assert_eq!(arena.check(), Ok(()));
+        assert_eq!(arena.string(&[b"01234567"]), c"");
+        let full = arena.check().unwrap_err();
         let mut list = arena.list::<u64>();
-        while arena.push(&mut list, 7).is_ok() {}
-        assert!(arena.finish(list).is_err() || arena.used() <= 16);
+        for _ in 0..3 {
+            arena.push(&mut list, 7);
+        }
+        arena.finish(list);
+        assert!(arena.used() <= 16);
+        arena.fail(Error::wrong(c"fail", c"later"));
+        assert_eq!(arena.check(), Err(full));
         assert_eq!(kept, c"0123456");
     }
 
@@ -248,14 +276,13 @@ mod tests {
             let mut region = vec![0; size];
             let mut arena = Arena::new(&mut region);
             let mut list = arena.list::<u64>();
-            while arena.push(&mut list, 7).is_ok() {}
-            if let Ok(items) = arena.finish(list) {
-                assert!(items.iter().all(|item| *item == 7));
+            while arena.check().is_ok() {
+                arena.push(&mut list, 7);
             }
-            while arena.string(&[b"x"]).is_ok() {}
-            while arena.slice(&[1_u32]).is_ok() {}
-            while let Ok(items) = arena.filled(2, 5_u16) {
-                assert_eq!(items, [5, 5]);
+            assert!(arena.finish(list).iter().all(|item| *item == 7));
+            while arena.string(&[b"x"]) == c"x" {}
+            while let [first, second] = arena.filled(2, 5_u16) {
+                assert_eq!((*first, *second), (5, 5));
             }
         }
     }

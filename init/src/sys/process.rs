@@ -96,10 +96,12 @@ impl<'a> Vector<'a> {
     pub fn new(strings: &[&'a CStr], arena: &mut Arena<'a>) -> Result<Vector<'a>> {
         let mut pointers = arena.list();
         for string in strings {
-            arena.push(&mut pointers, string.as_ptr()).map_err(|_| Errno::TOOBIG)?;
+            arena.push(&mut pointers, string.as_ptr());
         }
-        arena.push(&mut pointers, core::ptr::null()).map_err(|_| Errno::TOOBIG)?;
-        Ok(Vector(arena.finish(pointers).map_err(|_| Errno::TOOBIG)?))
+        arena.push(&mut pointers, core::ptr::null());
+        let pointers = arena.finish(pointers);
+        // Only a whole one ends in NULL.
+        arena.check().map_or(Err(Errno::TOOBIG), |()| Ok(Vector(pointers)))
     }
 }
 
