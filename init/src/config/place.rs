@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::scan::{self, Decoded, Frame, Path};
+use super::scan::{self, Frame, Path, decode};
 use crate::error::{Cause, Error};
 use crate::limits;
 use crate::text::{Line, Print, Value};
@@ -85,17 +85,17 @@ impl Print for Place<'_> {
 /// `.name`, or `["a.name"]` if it would be mistaken for something else.
 fn print_key(line: &mut Line, text: &[u8], key: usize, first: bool) {
     let end = scan::string_end(text, key).saturating_sub(1);
-    let decoded = || Decoded::new(text.get(key + 1..end).unwrap_or(&[]));
-    let plain = decoded().next().is_some() && decoded().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    line.text(match (plain, first) {
-        (true, true) => "",
-        (true, false) => ".",
-        (false, _) => "[\"",
-    });
-    let mut rest = decoded();
-    for byte in rest.by_ref().take(KEY_BYTES_MAX) {
-        line.quoted(&[byte]);
-    }
-    line.text(if rest.next().is_some() { "..." } else { "" });
-    line.text(if plain { "" } else { "\"]" });
+    let mut buffer = [0; KEY_BYTES_MAX];
+    let length = decode(text.get(key + 1..end).unwrap_or_default(), &mut buffer);
+    let name = buffer.get(..length).unwrap_or(&buffer);
+    let plain = length > 0 && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let (before, after) = if !plain {
+        ("[\"", "\"]")
+    } else if first {
+        ("", "")
+    } else {
+        (".", "")
+    };
+    let dots = if length > KEY_BYTES_MAX { "..." } else { "" };
+    line.format("{}{}{}{}", &[Value::Text(before), Value::Quoted(name), Value::Text(dots), Value::Text(after)]);
 }

@@ -8,13 +8,12 @@ use core::ffi::CStr;
 use core::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use serde_json_core::str::EscapedStr;
 
 use super::Warnings;
-use super::scan::{self, Decoded};
-use super::schema::{BlockIo, Pids};
+use super::scan::{self, decode};
 use super::spec::Pair;
 use crate::abi::namespace::Namespace;
 use crate::abi::{capability, rlimit};
@@ -25,72 +24,20 @@ use crate::texts::until_nul;
 
 /// A record that a JSON object is read into.
 pub(super) trait Object<'a> {
-    /// What its fields are called.
-    fn fields(&self) -> &'static Fields;
+    /// What its fields are called: all names in one string, each followed by a NUL; a list of strings would be three times
+    /// as large. First those that are read, and of them the required ones, which begin with `missing `: so the problem is
+    /// at hand when they are. Then those of the specification that pidone does not honour, refused unless they ask for
+    /// nothing: with `!` unless empty, with `?` unless empty or zero. A last `*` refuses all others.
+    fn fields(&self) -> &'static str;
 
-    /// Where the value of field `index` of [`Fields::names`] goes.
+    /// Where the value of field `index` of [`Object::fields`] goes.
     fn slot(&mut self, index: usize) -> Slot<'_, 'a>;
-}
-
-/// The names of an object's fields.
-pub(super) struct Fields {
-    /// All names in one string, each followed by a NUL: a list of strings would be three times as large. First those that
-    /// are read, and of them the required ones, which begin with `missing `: so the problem is at hand when they are.
-    /// Then those of the specification that pidone does not honour, refused unless they ask for nothing: with `!` unless
-    /// empty, with `?` unless empty or zero.
-    pub names: &'static str,
-    /// Whether all other names are refused too.
-    pub closed: bool,
-}
-
-impl Fields {
-    fn entries(&self) -> impl Iterator<Item = &'static CStr> {
-        let mut rest = self.names.as_bytes();
-        core::iter::from_fn(move || {
-            let entry = until_nul(rest)?;
-            rest = rest.get(entry.count_bytes() + 1..)?;
-            Some(entry)
-        })
-    }
-
-    /// What is to be done with the field of this name.
-    fn find(&self, key: &str) -> Field {
-        for (index, entry) in self.entries().enumerate() {
-            let entry = entry.to_bytes();
-            let (name, field) = match entry.split_first() {
-                Some((b'!', name)) => (name, Field::Refused(Neutral::Empty)),
-                Some((b'?', name)) => (name, Field::Refused(Neutral::Zero)),
-                _ => (entry.strip_prefix(MISSING).unwrap_or(entry), Field::Known(index)),
-            };
-            if Decoded::new(key.as_bytes()).eq(name.iter().copied()) {
-                return field;
-            }
-        }
-        Field::Unknown
-    }
 }
 
 const MISSING: &[u8] = b"missing ";
 
-/// What is to be done with a field.
-#[derive(Clone, Copy)]
-enum Field {
-    /// It is read into the slot of this index.
-    Known(usize),
-    /// It is refused unless it has such a value.
-    Refused(Neutral),
-    /// It is skipped, or refused if the object is closed.
-    Unknown,
-}
-
-/// Values that ask for nothing, beside `null`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Neutral {
-    /// `false`, `""`, `[]` and `{}`.
-    Empty,
-    /// Also 0 and -1, and objects that hold only such values.
-    Zero,
-}
+/// No name of a field has more bytes.
+const NAME_BYTES_MAX: usize = 32;
 
 /// An element of a list.
 pub(super) trait Record<'a>: Copy {
@@ -169,10 +116,6 @@ pub(super) enum Slot<'r, 'a> {
     Access(&'r mut u8),
     /// An object.
     Object(&'r mut dyn Object<'a>),
-    /// `resources.pids`.
-    Pids(&'r mut Option<i64>),
-    /// `resources.blockIO`.
-    BlockIo(&'r mut Option<u16>),
     /// An array.
     List(&'r mut dyn Collection<'a>),
     /// An object that maps strings to strings.
@@ -192,7 +135,12 @@ enum Shape {
     List,
 }
 
-impl Slot<'_, '_> {
+impl<'r, 'a> Slot<'r, 'a> {
+    /// An object that may be absent.
+    pub(super) fn optional_object<T: Object<'a> + Default>(object: &'r mut Option<T>) -> Slot<'r, 'a> {
+        Slot::Object(object.get_or_insert_default())
+    }
+
     /// What the value must be, in JSON's terms and in words.
     fn expected(&self) -> (Shape, &'static CStr) {
         match self {
@@ -209,9 +157,7 @@ impl Slot<'_, '_> {
             Slot::DeviceKind(_) => (Shape::Text, c"expected one of b, c, u, p"),
             Slot::RuleKind(_) => (Shape::Text, c"expected one of a, b, c"),
             Slot::Access(_) => (Shape::Text, c"expected a string of the letters r, w, m"),
-            Slot::Object(_) | Slot::Pids(_) | Slot::BlockIo(_) | Slot::Nothing => {
-                (Shape::Object, c"expected an object")
-            }
+            Slot::Object(_) | Slot::Nothing => (Shape::Object, c"expected an object"),
             Slot::List(_) => (Shape::List, c"expected an array"),
             Slot::Pairs(_) => (Shape::Object, c"expected an object of strings"),
         }
@@ -331,19 +277,15 @@ impl<'a> Reading<'_, 'a> {
     }
 
     /// Keeps a string.
-    fn string(&mut self, raw: &str) -> Read<&'a CStr> {
+    fn string(&mut self, raw: &str) -> &'a CStr {
         let raw = raw.as_bytes();
-        if !raw.contains(&b'\\') {
-            return Ok(self.arena.string(&[raw]));
+        if raw.iter().all(|byte| *byte != b'\\') {
+            return self.arena.string(&[raw]);
         }
         // What an escape stands for is shorter than the escape.
         let decoded = self.arena.bytes(raw.len());
-        let mut length = 0;
-        for (free, byte) in decoded.iter_mut().zip(Decoded::new(raw)) {
-            *free = byte;
-            length += 1;
-        }
-        Ok(self.arena.string(&[decoded.get(..length).unwrap_or_default()]))
+        let length = decode(raw, decoded);
+        self.arena.string(&[decoded.get(..length).unwrap_or_default()])
     }
 
     fn object<'de, M: MapAccess<'de>>(
@@ -354,35 +296,47 @@ impl<'a> Reading<'_, 'a> {
         let fields = object.fields();
         let start = self.spot;
         let (mut met, mut present) = (0_u32, 0_u32);
-        while let Some(key) = members.next_key::<&str>()? {
+        while let Some(key) = members.next_key_seed(Key)? {
             let at = self.offset(key);
-            match fields.find(key) {
-                Field::Known(index) => {
-                    let bit = 1_u32.wrapping_shl(index as u32);
-                    if met & bit != 0 {
-                        return Err(self.stop(at, c"given twice").in_serde());
-                    }
+            let mut name = [0; NAME_BYTES_MAX];
+            let length = decode(key.as_bytes(), &mut name);
+            // No entry is empty, which is what a name too long for all of them becomes.
+            let (index, entry) = find(fields, name.get(..length).unwrap_or_default());
+            let bit = 1_u32.wrapping_shl(index as u32);
+            let problem = match entry.first() {
+                // Unknown: skipped.
+                None => None,
+                Some(b'*') => Some(c"unknown field"),
+                Some(mark @ (b'!' | b'?')) => {
+                    let asks = !is_neutral(self.text, scan::member_value(self.text, at), *mark == b'?');
+                    asks.then_some(c"not supported yet")
+                }
+                Some(_) if met & bit != 0 => Some(c"given twice"),
+                Some(_) => {
                     met |= bit;
-                    let spot = Spot { key: Some(at), element: None };
-                    if members.next_value_seed(Reader { reading: self, slot: object.slot(index), spot })? {
-                        present |= bit;
+                    // What Go writes for an empty list or map.
+                    if scan::byte(self.text, scan::member_value(self.text, at)) == Some(b'n') {
+                        None
+                    } else {
+                        let spot = Spot { key: Some(at), element: None };
+                        if members.next_value_seed(Reader { reading: self, slot: object.slot(index), spot })? {
+                            present |= bit;
+                        }
+                        continue;
                     }
-                    continue;
                 }
-                Field::Refused(neutral) => {
-                    if !is_neutral(self.text, scan::member_value(self.text, at), neutral) {
-                        return Err(self.stop(at, c"not supported yet").in_serde());
-                    }
-                }
-                Field::Unknown if fields.closed => return Err(self.stop(at, c"unknown field").in_serde()),
-                Field::Unknown => {}
+            };
+            if let Some(problem) = problem {
+                return Err(self.stop(at, problem).in_serde());
             }
-            members.next_value::<IgnoredAny>()?;
+            members.next_value_seed(Skipped)?;
         }
-        for (index, entry) in fields.entries().enumerate() {
+        let mut index = 0;
+        while let Some(entry) = entry(fields, index) {
             if entry.to_bytes().starts_with(MISSING) && present & 1_u32.wrapping_shl(index as u32) == 0 {
                 return Err(self.stop(start.offset(self.text), entry).in_serde());
             }
+            index += 1;
         }
         Ok(true)
     }
@@ -401,8 +355,8 @@ impl<'a> Reading<'_, 'a> {
         let blank = Pair { name: c"", value: c"" };
         let filled = self.arena.filled(count, blank);
         for pair in filled.iter_mut() {
-            let Some(key) = members.next_key::<&str>()? else { break };
-            pair.name = self.string(key).map_err(Stopped::in_serde)?;
+            let Some(key) = members.next_key_seed(Key)? else { break };
+            pair.name = self.string(key);
             let spot = Spot { key: Some(self.offset(key)), element: None };
             members.next_value_seed(Reader { reading: self, slot: Slot::Word(&mut pair.value), spot })?;
         }
@@ -417,7 +371,7 @@ impl<'a> Reading<'_, 'a> {
 
     /// Takes a string into `slot`.
     fn text(&mut self, slot: Slot<'_, 'a>, raw: &str) -> Read<bool> {
-        let text = self.string(raw)?;
+        let text = self.string(raw);
         let bytes = text.to_bytes();
         let one = |letters: &[u8]| match bytes {
             [letter] if letters.contains(letter) => Some(*letter),
@@ -469,8 +423,36 @@ impl<'a> Reading<'_, 'a> {
     }
 }
 
-/// Whether the value at an offset asks for nothing.
-fn is_neutral(text: &[u8], start: usize, neutral: Neutral) -> bool {
+/// The entry of this position in [`Object::fields`].
+fn entry(fields: &'static str, index: usize) -> Option<&'static CStr> {
+    let mut rest = fields.as_bytes();
+    for _ in 0..index {
+        rest = rest.get(until_nul(rest)?.count_bytes() + 1..)?;
+    }
+    until_nul(rest)
+}
+
+/// The position and entry of a field; an empty entry if there is none.
+fn find(fields: &'static str, name: &[u8]) -> (usize, &'static [u8]) {
+    let mut index = 0;
+    while let Some(entry) = entry(fields, index) {
+        let entry = entry.to_bytes();
+        let known = match entry {
+            [b'*'] => name,
+            [b'!' | b'?', known @ ..] => known,
+            _ => entry.strip_prefix(MISSING).unwrap_or(entry),
+        };
+        if known == name {
+            return (index, entry);
+        }
+        index += 1;
+    }
+    (index, b"")
+}
+
+/// Whether the value at an offset asks for nothing: `null`, `false`, `""`, `[]` and `{}`. With `zero_too` also 0 and -1,
+/// and objects that hold only such values.
+fn is_neutral(text: &[u8], start: usize, zero_too: bool) -> bool {
     let end = scan::value_end(text, start);
     let mut at = start;
     while at < end {
@@ -479,7 +461,7 @@ fn is_neutral(text: &[u8], start: usize, neutral: Neutral) -> bool {
                 let length = scan::string_end(text, at) - at;
                 at += length;
                 let is_key = scan::byte(text, scan::skip_space(text, at)) == Some(b':');
-                if is_key && neutral == Neutral::Empty || !is_key && length > 2 {
+                if is_key && !zero_too || !is_key && length > 2 {
                     return false;
                 }
                 continue;
@@ -489,7 +471,7 @@ fn is_neutral(text: &[u8], start: usize, neutral: Neutral) -> bool {
             Some(b'-' | b'0'..=b'9') => {
                 let length = scan::value_end(text, at) - at;
                 let number = text.get(at..at + length);
-                if neutral == Neutral::Empty || number != Some(b"0") && number != Some(b"-1") {
+                if !zero_too || number != Some(b"0") && number != Some(b"-1") {
                     return false;
                 }
                 at += length;
@@ -528,10 +510,9 @@ impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
         formatter.write_str("")
     }
 
-    /// `null`: what Go writes for an empty list or map. Only a member may be absent.
+    /// An element is never absent, and neither is the whole text.
     fn visit_none<E: serde::de::Error>(self) -> core::result::Result<bool, E> {
-        let required = self.spot.element.is_some() || matches!(self.slot, Slot::Word(_));
-        if required || self.spot.key.is_none() { Err(self.reading.stop_here().in_serde()) } else { Ok(false) }
+        Err(self.reading.stop_here().in_serde())
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<bool, D::Error> {
@@ -587,8 +568,6 @@ impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
     fn visit_map<M: MapAccess<'de>>(self, members: M) -> core::result::Result<bool, M::Error> {
         match self.slot {
             Slot::Object(object) => self.reading.object(object, members),
-            Slot::Pids(limit) => self.reading.object(&mut Pids { limit }, members),
-            Slot::BlockIo(weight) => self.reading.object(&mut BlockIo { weight }, members),
             Slot::Pairs(pairs) => self.reading.pairs(pairs, members),
             _ => Err(self.reading.stop_here().in_serde()),
         }
@@ -599,6 +578,58 @@ impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
         let count = scan::children(self.reading.text, self.spot.offset(self.reading.text)).count();
         let mut array = Array { reading: self.reading, elements, key: self.spot.key, index: 0, count };
         list.collect(&mut array).map_err(Stopped::in_serde)
+    }
+}
+
+/// Reads a key, as it stands in the text.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = &'de str;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<&'de str, D::Error> {
+        deserializer.deserialize_str(Skipped)
+    }
+}
+
+/// Passes over a value. Of a string the visitor keeps what stands between the quotes: so one visitor does for keys too,
+/// and the code that it is compiled into is there once.
+#[derive(Clone, Copy)]
+struct Skipped;
+
+impl<'de> DeserializeSeed<'de> for Skipped {
+    type Value = &'de str;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<&'de str, D::Error> {
+        deserializer.deserialize_ignored_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skipped {
+    type Value = &'de str;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("")
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> core::result::Result<&'de str, E> {
+        Ok(text)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> core::result::Result<&'de str, E> {
+        Ok("")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut elements: S) -> core::result::Result<&'de str, S::Error> {
+        while elements.next_element_seed(self)?.is_some() {}
+        Ok("")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> core::result::Result<&'de str, M::Error> {
+        while members.next_key_seed(Key)?.is_some() {
+            members.next_value_seed(self)?;
+        }
+        Ok("")
     }
 }
 
@@ -665,16 +696,5 @@ impl<'a> Record<'a> for &'a CStr {
 
     fn slot(&mut self) -> Slot<'_, 'a> {
         Slot::Word(self)
-    }
-}
-
-/// An object that may be absent.
-impl<'a, T: Object<'a> + Default> Object<'a> for Option<T> {
-    fn fields(&self) -> &'static Fields {
-        T::default().fields()
-    }
-
-    fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
-        self.get_or_insert_default().slot(index)
     }
 }

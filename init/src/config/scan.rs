@@ -259,41 +259,26 @@ fn unicode_escape(rest: &[u8]) -> Result<(char, usize), &'static CStr> {
     }
 }
 
-/// The bytes that the inside of a string stands for. Ends early at a malformed escape; [`check`] finds those first.
-pub(super) struct Decoded<'t> {
-    rest: &'t [u8],
-    /// Bytes of a decoded character that are not given out yet.
-    pending: [u8; 4],
-    first: usize,
-    end: usize,
-}
-
-impl<'t> Decoded<'t> {
-    /// Decodes `raw`, what stands between the quotes.
-    pub(super) fn new(raw: &'t [u8]) -> Decoded<'t> {
-        Decoded { rest: raw, pending: [0; 4], first: 0, end: 0 }
-    }
-}
-
-impl Iterator for Decoded<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        if self.first == self.end {
-            let (byte, rest) = self.rest.split_first()?;
-            self.rest = rest;
-            if *byte != b'\\' {
-                return Some(*byte);
-            }
-            let (character, length) = escape(rest).ok()?;
-            self.rest = rest.get(length..)?;
-            self.first = 0;
-            self.end = character.encode_utf8(&mut self.pending).len();
+/// Writes into `to` what the inside of a string stands for, as far as there is room, and counts its bytes. Ends early at
+/// a malformed escape; [`check`] finds those first.
+pub(super) fn decode(raw: &[u8], to: &mut [u8]) -> usize {
+    let (mut rest, mut length) = (raw, 0);
+    while let [byte, behind @ ..] = rest {
+        let (mut character, mut size) = ([*byte, 0, 0, 0], 1);
+        rest = behind;
+        if *byte == b'\\' {
+            let Ok((decoded, escape)) = escape(behind) else { break };
+            size = decoded.encode_utf8(&mut character).len();
+            rest = behind.get(escape..).unwrap_or_default();
         }
-        let byte = self.pending.get(self.first);
-        self.first += 1;
-        byte.copied()
+        for byte in character.iter().take(size) {
+            if let Some(free) = to.get_mut(length) {
+                *free = *byte;
+            }
+            length += 1;
+        }
     }
+    length
 }
 
 /// The byte at an offset.

@@ -7,7 +7,7 @@
 
 use core::ffi::CStr;
 
-use super::read::{Fields, Object, Record, Slot};
+use super::read::{Object, Record, Slot};
 use super::spec::{
     Capabilities, Cpu, Device, DeviceRule, HugepageLimit, IdMapping, Interface, Linux, Memory, Mount, NamespaceEntry,
     Process, Resources, Rlimit, Root, Runtime, Spec, User,
@@ -26,19 +26,16 @@ macro_rules! object {
         }
     ) => {
         impl<'a> Object<'a> for $object {
-            fn fields(&self) -> &'static Fields {
+            fn fields(&self) -> &'static str {
                 const KNOWN: usize = [$($required,)* $($optional,)*].len();
                 const _: () = assert!(KNOWN <= 32, "the fields met are bits of a u32");
-                const FIELDS: Fields = Fields {
-                    names: concat!(
-                        $("missing ", $required, "\0",)*
-                        $($optional, "\0",)*
-                        $($("!", $empty, "\0",)*)?
-                        $($("?", $zero, "\0",)*)?
-                    ),
-                    closed: object!(@closed $($closed)?),
-                };
-                &FIELDS
+                concat!(
+                    $("missing ", $required, "\0",)*
+                    $($optional, "\0",)*
+                    $($("!", $empty, "\0",)*)?
+                    $($("?", $zero, "\0",)*)?
+                    object!(@closed $($closed)?),
+                )
             }
 
             fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
@@ -60,8 +57,8 @@ macro_rules! object {
             }
         }
     };
-    (@closed) => { false };
-    (@closed closed) => { true };
+    (@closed) => { "" };
+    (@closed closed) => { "*\0" };
 }
 
 /// Makes an object an element of lists.
@@ -79,8 +76,8 @@ macro_rules! record {
 
 object! {
     Spec<'a> {
-        required "root" => Object(root),
-        required "process" => Object(process),
+        required "root" => optional_object(root),
+        required "process" => optional_object(process),
         optional "ociVersion" => Text(oci_version),
         optional "hostname" => Text(hostname),
         optional "domainname" => Text(domainname),
@@ -105,7 +102,7 @@ object! {
         required "cwd" => Text(cwd),
         optional "env" => List(env),
         optional "user" => Object(user),
-        optional "capabilities" => Object(capabilities),
+        optional "capabilities" => optional_object(capabilities),
         optional "rlimits" => List(rlimits),
         optional "noNewPrivileges" => Flag(no_new_privileges),
         optional "oomScoreAdj" => OptionalI64(oom_score_adj),
@@ -206,8 +203,8 @@ object! {
         optional "devices" => List(devices),
         optional "memory" => Object(memory),
         optional "cpu" => Object(cpu),
-        optional "pids" => Pids(pids_limit),
-        optional "blockIO" => BlockIo(block_io_weight),
+        optional "pids" => Object(pids_limit),
+        optional "blockIO" => Object(block_io_weight),
         optional "hugepageLimits" => List(hugepage_limits),
         optional "unified" => Pairs(unified),
         refused unless empty: "rdma";
@@ -216,29 +213,25 @@ object! {
 }
 
 /// `pids`, of which one field is kept.
-pub(super) struct Pids<'r> {
-    /// Where it is kept.
-    pub limit: &'r mut Option<i64>,
-}
+impl<'a> Object<'a> for Option<i64> {
+    fn fields(&self) -> &'static str {
+        "limit\0"
+    }
 
-object! {
-    Pids<'_> {
-        optional "limit" => OptionalI64(limit),
+    fn slot(&mut self, _: usize) -> Slot<'_, 'a> {
+        Slot::OptionalI64(self)
     }
 }
 
 /// `blockIO`, of which one field is kept.
-pub(super) struct BlockIo<'r> {
-    /// Where it is kept.
-    pub weight: &'r mut Option<u16>,
-}
+impl<'a> Object<'a> for Option<u16> {
+    fn fields(&self) -> &'static str {
+        "weight\0!weightDevice\0!throttleReadBpsDevice\0!throttleWriteBpsDevice\0!throttleReadIOPSDevice\0\
+            !throttleWriteIOPSDevice\0?leafWeight\0"
+    }
 
-object! {
-    BlockIo<'_> {
-        optional "weight" => OptionalU16(weight),
-        refused unless empty: "weightDevice" "throttleReadBpsDevice" "throttleWriteBpsDevice" "throttleReadIOPSDevice"
-            "throttleWriteIOPSDevice";
-        refused unless zero: "leafWeight";
+    fn slot(&mut self, _: usize) -> Slot<'_, 'a> {
+        Slot::OptionalU16(self)
     }
 }
 
@@ -309,8 +302,8 @@ record!(Interface<'a>, Interface { name: None, add: None, peer: None, create_in_
 
 /// `bindNS`: in the order of [`Namespace::ALL`], by the names of [`Namespace::proc_name`].
 impl<'a> Object<'a> for [Option<&'a CStr>; 7] {
-    fn fields(&self) -> &'static Fields {
-        &Fields { names: "cgroup\0ipc\0mnt\0net\0pid\0user\0uts\0", closed: true }
+    fn fields(&self) -> &'static str {
+        "cgroup\0ipc\0mnt\0net\0pid\0user\0uts\0*\0"
     }
 
     fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
