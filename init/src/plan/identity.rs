@@ -77,10 +77,11 @@ fn rlimits<'a>(process: &Process, to: &mut Steps<'_, 'a>) {
 fn capabilities(request: &Request, to: &mut Steps) -> Capabilities {
     let mut sets = request.process.capabilities.unwrap_or_default();
     let known = u64::MAX >> (63 - request.facts.capability_last.min(63));
-    for set in [&mut sets.bounding, &mut sets.effective, &mut sets.inheritable, &mut sets.permitted, &mut sets.ambient]
-    {
-        *set &= known;
-    }
+    sets.bounding &= known;
+    sets.effective &= known;
+    sets.inheritable &= known;
+    sets.permitted &= known;
+    sets.ambient &= known;
     if sets.effective & !sets.permitted != 0 {
         to.refuse(c"process.capabilities.effective", c"must all be in permitted, too");
     }
@@ -104,24 +105,23 @@ fn program<'a>(process: &Process<'a>, to: &mut Steps<'_, 'a>) -> Program<'a> {
 ///
 /// Names are found again through a hash table of positions, since a text of a megabyte holds tens of thousands.
 fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> &'a [&'a CStr] {
+    if let Some(wrong) = pairs.iter().position(|pair| name_of(pair).is_empty()) {
+        arena.fail(Error::refused_entry(c"process.env", wrong, c"must be NAME=value"));
+    }
     // At most half of the slots are ever taken.
     let table = arena.filled(pairs.len().saturating_mul(2).next_power_of_two(), EMPTY);
-    for (position, pair) in pairs.iter().enumerate() {
-        let name = name_of(pair);
-        if name.is_empty() {
-            arena.fail(Error::refused_entry(c"process.env", position, c"must be NAME=value"));
-        }
-        if let Some(slot) = slot_of(table, name, pairs) {
+    let kept = arena.filled(pairs.len(), c"");
+    let mut first = kept.len();
+    for (position, pair) in pairs.iter().enumerate().rev() {
+        if let Some(slot @ &mut EMPTY) = slot_of(table, name_of(pair), pairs) {
             *slot = position as u32;
+            first = first.saturating_sub(1);
+            if let Some(place) = kept.get_mut(first) {
+                *place = pair;
+            }
         }
     }
-    let mut last = arena.list();
-    for (position, pair) in pairs.iter().enumerate() {
-        if slot_of(table, name_of(pair), pairs).is_some_and(|slot| *slot == position as u32) {
-            arena.push(&mut last, *pair);
-        }
-    }
-    arena.finish(last)
+    kept.get(first..).unwrap_or_default()
 }
 
 /// A slot of the table without a position.

@@ -135,8 +135,12 @@ static REFUSED: [&CStr; 3] =
     [c"options: idmap is not supported", c"options: ridmap is not supported", c"options: tmpcopyup is not supported"];
 
 /// All options, each with what it does.
-fn table() -> impl Iterator<Item = (&'static [u8], &'static Effect)> {
-    fields(NAMES, b' ').zip(&EFFECTS)
+#[inline(never)]
+fn each(look: &mut dyn FnMut(&'static [u8], Effect)) {
+    let mut names = fields(NAMES, b' ');
+    for effect in &EFFECTS {
+        look(names.next().unwrap_or_default(), *effect);
+    }
 }
 
 /// Options that the table knows, in sum.
@@ -167,7 +171,7 @@ impl Options {
         let mut sum = Options::default();
         sum.below.recursive = true;
         for option in options {
-            match find(option) {
+            match find(option.to_bytes()) {
                 Some((effect, below)) => sum.add(effect, below),
                 None => sum.has_data |= !option.is_empty(),
             }
@@ -259,10 +263,10 @@ impl Attributes {
 pub fn mount_flags(names: &[u8]) -> u64 {
     let mut flags = 0;
     for name in fields(names, b',') {
-        for (known, effect) in table() {
-            if known == name && matches!(effect.kind, Set | AccessTime) {
-                flags |= effect.flag();
-            }
+        if let Some((effect, false)) = find(name)
+            && matches!(effect.kind, Set | AccessTime)
+        {
+            flags |= effect.flag();
         }
     }
     flags
@@ -270,30 +274,29 @@ pub fn mount_flags(names: &[u8]) -> u64 {
 
 /// Whether an option belongs to the file system's data.
 pub(super) fn is_data(option: &CStr) -> bool {
-    !option.is_empty() && find(option).is_none()
+    !option.is_empty() && find(option.to_bytes()).is_none()
 }
 
 /// `MS_*` and recursion of a name of propagation: `rslave`.
 pub(super) fn propagation(name: &CStr) -> Option<(u64, bool)> {
-    let (effect, _) = find(name)?;
+    let (effect, _) = find(name.to_bytes())?;
     matches!(effect.kind, Propagation | RecursivePropagation)
         .then(|| (effect.flag(), effect.kind == RecursivePropagation))
 }
 
 /// An option's effect, and whether it holds for the mounts below too.
 #[inline(never)]
-fn find(option: &CStr) -> Option<(Effect, bool)> {
-    let name = option.to_bytes();
+fn find(name: &[u8]) -> Option<(Effect, bool)> {
     let below = name.strip_prefix(b"r").unwrap_or(b" ");
-    for (known, effect) in table() {
+    let mut found = None;
+    each(&mut |known, effect| {
         if known == name {
-            return Some((*effect, false));
+            found = Some((effect, false));
+        } else if known == below && matches!(effect.kind, Set | Clear | AccessTime | NotAccessTime) {
+            found = Some((effect, true));
         }
-        if known == below && matches!(effect.kind, Set | Clear | AccessTime | NotAccessTime) {
-            return Some((*effect, true));
-        }
-    }
-    None
+    });
+    found
 }
 
 /// Names being written with commas between.
@@ -318,11 +321,11 @@ impl<'l, 'b> Names<'l, 'b> {
 
     /// `MS_*` flags.
     pub(super) fn flags(&mut self, flags: u64) {
-        for (name, effect) in table() {
+        each(&mut |name, effect| {
             if matches!(effect.kind, Set | AccessTime | SetFileSystem) && flags & effect.flag() != 0 {
                 self.next().raw(name);
             }
-        }
+        });
         if flags & MS_REMOUNT != 0 {
             self.next().text("remount");
         }
@@ -332,7 +335,7 @@ impl<'l, 'b> Names<'l, 'b> {
     pub(super) fn attributes(&mut self, attributes: &Attributes) {
         let prefix = if attributes.recursive { "r" } else { "" };
         let recursive = attributes.propagation_recursive;
-        for (name, effect) in table() {
+        each(&mut |name, effect| {
             let attribute = effect.attribute();
             let is_access_time = attributes.clear & MOUNT_ATTR_ATIME != 0;
             let (holds, prefix) = match effect.kind {
@@ -346,7 +349,7 @@ impl<'l, 'b> Names<'l, 'b> {
             if holds {
                 self.next().text(prefix).raw(name);
             }
-        }
+        });
     }
 }
 

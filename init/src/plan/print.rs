@@ -7,7 +7,7 @@
 use core::ffi::CStr;
 
 use crate::abi::{capability, rlimit};
-use crate::config::spec::IdMapping;
+use crate::config::spec::{Capabilities, IdMapping};
 use crate::plan::options::Names;
 use crate::plan::step::{
     Absent, Attributes, Base, Bind, DeviceKind, DeviceNode, Existing, InterfaceStep, NewMount, Origin, Place, Plan,
@@ -18,78 +18,105 @@ use crate::text::{Line, Print, Value, fields};
 impl Print for Step<'_> {
     fn print(&self, line: &mut Line) {
         use Value::{Name, Number, Print, Text};
-        match self {
-            Step::MakeDirectory { at, mode } => line.format("make directory {}", &[Print(at)]).mode(*mode),
-            Step::MakeDevice(node) => line.print(node),
-            Step::MakeSymlink { at, to } => line.format("link {} to {}", &[Print(at), Name(to)]),
-            Step::Write { at, text, absent } => {
-                line.format("write {} to {}{}", &[Name(text), Print(at), Text(if_exists(*absent))])
+        // Most say one name, or nothing but what they are.
+        let (template, name) = match self {
+            Step::Unmount { path } => ("unmount {}", *path),
+            Step::Empty { path } => ("empty {}", *path),
+            Step::RemoveFile { path } => ("remove file {}", *path),
+            Step::RemoveDirectory { path } => ("remove directory {} if it is empty", *path),
+            Step::MakeCgroup { path } => ("make control group {}", *path),
+            Step::RemoveCgroup { path } => ("remove control group {}", *path),
+            Step::DeleteLink { name } => ("delete interface {}", *name),
+            Step::SetHostname { name } => ("set host name {}", *name),
+            Step::SetDomainname { name } => ("set domain name {}", *name),
+            Step::OpenRoot { path } => ("open root {}", *path),
+            Step::ChangeDirectory { path } => ("enter directory {}", *path),
+            Step::LoopbackUp => ("set the loopback interface up", c""),
+            Step::NewCgroupNamespace => ("enter a new cgroup namespace", c""),
+            Step::BecomeRoot => ("become root of the user namespace", c""),
+            Step::NewSession => ("start a session", c""),
+            Step::PivotRoot => ("pivot to the root and drop the machine's", c""),
+            Step::ChangeRoot => ("change root", c""),
+            Step::SetNoNewPrivileges => ("forbid new privileges", c""),
+            Step::MakeDevice(node) => return node.print(line),
+            Step::Mount(mount) => return mount.print(line),
+            Step::Bind(bind) => return bind.print(line),
+            Step::Interface(interface) => return interface.print(line),
+            Step::Execute(program) => return program.print(line),
+            Step::SetCapabilities(sets) => return sets.print(line),
+            Step::MakeDirectory { at, mode } => {
+                line.format("make directory {}", &[Print(at)]).mode(*mode);
+                return;
             }
-            Step::Mount(mount) => line.print(mount),
-            Step::Bind(bind) => line.print(bind),
-            Step::SetAttributes { at, attributes } => line.format("set {} on {}", &[Print(attributes), Print(at)]),
-            Step::MakeReadonly { at } => line.format("make {} read-only if it exists", &[Print(at)]),
-            Step::Mask { at } => line.format("hide {} if it exists", &[Print(at)]),
-            Step::Unmount { path } => line.format("unmount {}", &[Name(path)]),
-            Step::Empty { path } => line.format("empty {}", &[Name(path)]),
-            Step::RemoveFile { path } => line.format("remove file {}", &[Name(path)]),
-            Step::RemoveDirectory { path } => line.format("remove directory {} if it is empty", &[Name(path)]),
-            Step::MakeCgroup { path } => line.format("make control group {}", &[Name(path)]),
+            Step::MakeReadonly { at } | Step::Mask { at } => {
+                let is_mask = matches!(self, Step::Mask { .. });
+                let template = if is_mask { "hide {} if it exists" } else { "make {} read-only if it exists" };
+                line.format(template, &[Print(at)]);
+                return;
+            }
+            Step::MakeSymlink { at, to } => {
+                line.format("link {} to {}", &[Print(at), Name(to)]);
+                return;
+            }
+            Step::Write { at, text, absent } => {
+                line.format("write {} to {}{}", &[Name(text), Print(at), Text(if_exists(*absent))]);
+                return;
+            }
+            Step::SetAttributes { at, attributes } => {
+                line.format("set {} on {}", &[Print(attributes), Print(at)]);
+                return;
+            }
             Step::WriteCgroup { path, file, text } => {
-                line.format("write {} to {} of control group {}", &[Name(text), Name(file), Name(path)])
+                line.format("write {} to {} of control group {}", &[Name(text), Name(file), Name(path)]);
+                return;
             }
             Step::FilterDevices { path, program } => {
                 let count = Number(program.len() as u64);
-                line.format("filter devices of control group {} in {} instructions", &[Name(path), count])
+                line.format("filter devices of control group {} in {} instructions", &[Name(path), count]);
+                return;
             }
-            Step::RemoveCgroup { path } => line.format("remove control group {}", &[Name(path)]),
+            Step::BindNamespace { kind, path } | Step::JoinNamespace { kind, path } => {
+                let is_join = matches!(self, Step::JoinNamespace { .. });
+                let template = if is_join { "join the {} namespace {}" } else { "bind the {} namespace on {}" };
+                line.format(template, &[Text(kind.oci_name()), Name(path)]);
+                return;
+            }
             Step::MapIds { uids, gids } => {
-                line.text("map user ids").mappings(uids).text(" and group ids").mappings(gids)
+                line.text("map user ids").mappings(uids).text(" and group ids").mappings(gids);
+                return;
             }
-            Step::Interface(interface) => line.print(interface),
-            Step::DeleteLink { name } => line.format("delete interface {}", &[Name(name)]),
-            Step::LoopbackUp => line.text("set the loopback interface up"),
-            Step::BindNamespace { kind, path } => {
-                line.format("bind the {} namespace on {}", &[Text(kind.oci_name()), Name(path)])
-            }
-            Step::JoinNamespace { kind, path } => {
-                line.format("join the {} namespace {}", &[Text(kind.oci_name()), Name(path)])
-            }
-            Step::NewCgroupNamespace => line.text("enter a new cgroup namespace"),
-            Step::BecomeRoot => line.text("become root of the user namespace"),
-            Step::NewSession => line.text("start a session"),
-            Step::SetHostname { name } => line.format("set host name {}", &[Name(name)]),
-            Step::SetDomainname { name } => line.format("set domain name {}", &[Name(name)]),
-            Step::OpenRoot { path } => line.format("open root {}", &[Name(path)]),
-            Step::PivotRoot => line.text("pivot to the root and drop the machine's"),
-            Step::ChangeRoot => line.text("change root"),
             Step::SetRlimit(limit) => {
                 line.text("limit ").raw(rlimit::name(limit.resource).unwrap_or(b"?")).text(" to ").amount(limit.soft);
-                line.text(", at most ").amount(limit.hard)
+                line.text(", at most ").amount(limit.hard);
+                return;
             }
-            Step::SetNoNewPrivileges => line.text("forbid new privileges"),
-            Step::LimitCapabilities { bounding } => line.text("limit capabilities to").capabilities(*bounding),
+            Step::LimitCapabilities { bounding } => {
+                line.text("limit capabilities to").capabilities(*bounding);
+                return;
+            }
             Step::SetUser { uid, gid, groups, umask } => {
                 line.format("become user {} group {}", &[Number((*uid).into()), Number((*gid).into())]);
-                line.numbers(" with groups", groups).text(" umask ").octal(u64::from(*umask))
+                line.numbers(" with groups", groups).text(" umask ").octal(u64::from(*umask));
+                return;
             }
-            Step::SetCapabilities(sets) => {
-                line.text("keep capabilities: permitted").capabilities(sets.permitted);
-                for (name, set) in
-                    [(", effective", sets.effective), (", inheritable", sets.inheritable), (", ambient", sets.ambient)]
-                {
-                    line.text(name);
-                    if set == sets.permitted && set != 0 {
-                        line.text(" the same");
-                    } else {
-                        line.capabilities(set);
-                    }
-                }
-                line
-            }
-            Step::ChangeDirectory { path } => line.format("enter directory {}", &[Name(path)]),
-            Step::Execute(program) => line.print(program),
         };
+        line.format(template, &[Name(name)]);
+    }
+}
+
+impl Print for Capabilities {
+    fn print(&self, line: &mut Line) {
+        line.text("keep capabilities: permitted").capabilities(self.permitted);
+        for (name, set) in
+            [(", effective", self.effective), (", inheritable", self.inheritable), (", ambient", self.ambient)]
+        {
+            line.text(name);
+            if set == self.permitted && set != 0 {
+                line.text(" the same");
+            } else {
+                line.capabilities(set);
+            }
+        }
     }
 }
 

@@ -51,10 +51,12 @@ fn problem_of(request: &Request, place: &CStr) -> Option<&'static CStr> {
             _ => c"the container has no uts namespace of its own",
         });
     }
-    let name = match place.to_bytes() {
-        b"kernel/hostname" => request.spec.hostname,
-        b"kernel/domainname" => request.spec.domainname,
-        _ => None,
+    let name = if place == c"kernel/hostname" {
+        request.spec.hostname
+    } else if place == c"kernel/domainname" {
+        request.spec.domainname
+    } else {
+        None
     };
     name.filter(|name| !name.is_empty()).map(|_| c"contradicts hostname or domainname")
 }
