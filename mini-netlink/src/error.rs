@@ -48,15 +48,23 @@ pub struct Refusal {
     pub request: u16,
     /// The error number.
     pub errno: Errno,
-    /// The kernel's explanation; empty unless the socket asks for it, and often even then.
+}
+
+/// What the kernel says about a refusal beside its number: see [`Socket::explanation`](crate::Socket::explanation).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Its words; empty unless the socket asks for them, and often even then.
     pub text: Text,
     /// Where in the request the attribute begins that is not right, in bytes from the start of its header.
     pub offset: Option<u32>,
 }
 
-impl Refusal {
-    pub(crate) fn new(request: u16, failure: &Failure<'_>) -> Self {
-        Self { request, errno: failure.errno, text: Text::new(failure.text), offset: failure.offset }
+impl Explanation {
+    /// None.
+    pub(crate) const EMPTY: Self = Self { text: Text { bytes: [0; Text::BYTES_MAX], length: 0 }, offset: None };
+
+    pub(crate) fn new(failure: &Failure<'_>) -> Self {
+        Self { text: Text::new(failure.text), offset: failure.offset }
     }
 }
 
@@ -98,7 +106,7 @@ impl fmt::Display for Error {
         match self {
             Self::Errno(errno) => write!(formatter, "netlink socket: {errno}"),
             Self::Refused(refusal) => {
-                write!(formatter, "request {}: {}: {:?}", refusal.request, refusal.errno, refusal.text)
+                write!(formatter, "request {}: {}", refusal.request, refusal.errno)
             }
             Self::Full => formatter.write_str("the requests do not fit in the buffer"),
             Self::MixedFamilies => formatter.write_str("IPv4 and IPv6 addresses in one request"),

@@ -6,7 +6,7 @@
 //! - **Nothing is cut short in silence, and nothing waits.** A writer says that the buffer is full, a reader stops at the
 //!   first length that cannot be right, every loop has a bound, and no receive blocks.
 //! - **No panic**, whatever the bytes; no `unsafe`; no `core::fmt` unless the caller prints an error.
-//! - **A failure is the kernel's**: its errno, which of the requests, and its words if the socket asks for them.
+//! - **A failure is the kernel's**: its errno, which of the requests, and, beside it, its words if the socket asks for them.
 //!
 //! A container's network: a pair of links, one end here on a bridge, the other made in place in the namespace of process
 //! 4711 as `eth0`; then, from within that namespace, an address and a default route in one datagram.
@@ -69,7 +69,7 @@ pub mod error;
 pub mod socket;
 
 pub use address::{Action, Address, ChangeAddress};
-pub use error::{Error, Refusal, Text};
+pub use error::{Error, Explanation, Refusal, Text};
 pub use link::{DeleteLink, GetLink, LOOPBACK, Link, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink};
 pub use route::{ChangeRoute, Route};
 pub use rustix::io::Errno;

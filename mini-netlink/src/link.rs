@@ -314,6 +314,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// The index alone.
+    pub(crate) fn index(message: &Message<'_>) -> Option<u32> {
+        number_at(message.payload, INDEX_AT).filter(|_| message.kind == NEW)
+    }
+
     /// Reads a message; `None` if it is about something else than a link that exists.
     pub fn read(message: &Message<'_>) -> Result<Option<Self>, Malformed> {
         if message.kind != NEW {

@@ -12,7 +12,7 @@ use rustix::net::{
 };
 
 use crate::address::{Action, Address, ChangeAddress};
-use crate::error::{Error, Refusal};
+use crate::error::{Error, Explanation, Refusal};
 use crate::link::{DeleteLink, GetLink, Link, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink};
 use crate::reply::Reply;
 use crate::route::{ChangeRoute, Route};
@@ -48,6 +48,7 @@ pub struct Socket<'b> {
     /// The sequence number of the next request.
     sequence: u32,
     buffer: &'b mut [u8],
+    explanation: Explanation,
 }
 
 impl<'b> Socket<'b> {
@@ -58,7 +59,12 @@ impl<'b> Socket<'b> {
         // The kernel has port 0. It lets nobody else send to a socket that is connected to it.
         connect(&descriptor, &SocketAddrNetlink::new(0, 0))?;
         let port = SocketAddrNetlink::try_from(getsockname(&descriptor)?)?.pid();
-        Ok(Self { descriptor, port, sequence: 1, buffer })
+        Ok(Self { descriptor, port, sequence: 1, buffer, explanation: Explanation::EMPTY })
+    }
+
+    /// What the kernel said about the latest [`Error::Refused`].
+    pub fn explanation(&self) -> &Explanation {
+        &self.explanation
     }
 
     /// The link with this name. A name that does not exist is refused with `ENODEV`.
@@ -73,7 +79,12 @@ impl<'b> Socket<'b> {
 
     /// The index of the link with this name.
     pub fn link_index(&mut self, name: &LinkName) -> Result<u32, Error> {
-        self.link(name).map(|link| link.index)
+        let mut found = None;
+        self.ask(&GetLink::Named(*name), &mut |message| {
+            found = Link::index(message);
+            Ok(())
+        })?;
+        found.ok_or(Error::Lost)
     }
 
     /// Tells `each` of every link.
@@ -253,7 +264,7 @@ impl Batch<'_, '_> {
                 return exchange.outcome.map(|()| exchange.interrupted);
             }
             match receive(&socket.descriptor, socket.buffer) {
-                Ok(Some(datagram)) => exchange.datagram(datagram, each),
+                Ok(Some(datagram)) => exchange.datagram(datagram, each, &mut socket.explanation),
                 // The rest of a list must be read before another can be asked for.
                 Ok(None) => exchange.note(Error::Truncated),
                 // The queue is empty: what is missing will never come.
@@ -280,15 +291,22 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn datagram(&mut self, datagram: &[u8], each: &mut Each<'_>) {
+    fn datagram(&mut self, datagram: &[u8], each: &mut Each<'_>, explanation: &mut Explanation) {
         for message in Messages::new(datagram) {
-            if let Err(error) = message.map_err(Error::from).and_then(|message| self.message(&message, each)) {
+            if let Err(error) =
+                message.map_err(Error::from).and_then(|message| self.message(&message, each, explanation))
+            {
                 self.note(error);
             }
         }
     }
 
-    fn message(&mut self, message: &Message<'_>, each: &mut Each<'_>) -> Result<(), Error> {
+    fn message(
+        &mut self,
+        message: &Message<'_>,
+        each: &mut Each<'_>,
+        explanation: &mut Explanation,
+    ) -> Result<(), Error> {
         let Ok(request) = u16::try_from(message.sequence.wrapping_sub(self.first)) else { return Ok(()) };
         if message.port != self.port || request >= self.requests {
             return Ok(());
@@ -297,7 +315,12 @@ impl Exchange {
         match Reply::read(message)? {
             Reply::More(object) => return each(&object),
             Reply::Done => {}
-            Reply::Failed(failure) => self.note(Error::Refused(Refusal::new(request, &failure))),
+            Reply::Failed(failure) => {
+                if self.outcome.is_ok() {
+                    *explanation = Explanation::new(&failure);
+                }
+                self.note(Error::Refused(Refusal { request, errno: failure.errno }));
+            }
         }
         self.open = self.open.saturating_sub(1);
         Ok(())
@@ -339,9 +362,11 @@ mod tests {
     fn only_answers_to_our_own_requests_count() {
         let mut exchange = exchange(2); // Sequence numbers u32::MAX and 0.
         let foreign = [verdict(0, PORT + 1, 1), verdict(1, PORT, 1), verdict(u32::MAX - 1, PORT, 1)].concat();
-        exchange.datagram(&foreign, &mut |_| panic!("no object"));
+        exchange.datagram(&foreign, &mut |_| panic!("no object"), &mut { Explanation::EMPTY });
         assert_eq!((exchange.open, exchange.outcome), (2, Ok(())));
-        exchange.datagram(&[verdict(u32::MAX, PORT, 0), verdict(0, PORT, 0)].concat(), &mut |_| Ok(()));
+        exchange.datagram(&[verdict(u32::MAX, PORT, 0), verdict(0, PORT, 0)].concat(), &mut |_| Ok(()), &mut {
+            Explanation::EMPTY
+        });
         assert_eq!((exchange.open, exchange.outcome), (0, Ok(())));
     }
 
@@ -349,7 +374,7 @@ mod tests {
     fn the_first_failure_is_reported_with_its_number() {
         let mut exchange = exchange(3);
         let verdicts = [verdict(u32::MAX, PORT, 0), verdict(0, PORT, 17), verdict(1, PORT, 19)].concat();
-        exchange.datagram(&verdicts, &mut |_| Ok(()));
+        exchange.datagram(&verdicts, &mut |_| Ok(()), &mut { Explanation::EMPTY });
         assert_eq!(exchange.open, 0);
         match exchange.outcome {
             Err(Error::Refused(refusal)) => assert_eq!((refusal.request, refusal.errno), (1, Errno::EXIST)),
@@ -360,7 +385,7 @@ mod tests {
     #[test]
     fn a_malformed_datagram_is_an_error() {
         let mut exchange = exchange(1);
-        exchange.datagram(&verdict(u32::MAX, PORT, 0)[..18], &mut |_| Ok(()));
+        exchange.datagram(&verdict(u32::MAX, PORT, 0)[..18], &mut |_| Ok(()), &mut { Explanation::EMPTY });
         assert_eq!((exchange.open, exchange.outcome), (1, Err(Error::Malformed)));
     }
 
@@ -369,7 +394,7 @@ mod tests {
         let mut exchange = exchange(1);
         let mut done = verdict(u32::MAX, PORT, 0);
         done[6] = 0x10;
-        exchange.datagram(&done, &mut |_| Ok(()));
+        exchange.datagram(&done, &mut |_| Ok(()), &mut { Explanation::EMPTY });
         assert!(exchange.interrupted);
     }
 

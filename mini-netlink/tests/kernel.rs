@@ -375,7 +375,7 @@ fn the_kernels_words_arrive() {
     let index = pair(&mut socket);
     let route = Route { gateway: Some(address("10.99.2.1")), ..Route::to(address("10.7.0.0"), 16) };
     let silent = socket.route(Action::Add, &route).unwrap_err();
-    assert!(matches!(silent, Error::Refused(refusal) if refusal.text.as_bytes() == b""));
+    assert!(matches!(silent, Error::Refused(_)) && socket.explanation().text.as_bytes() == b"");
     // First with the requests repeated, then without: the words are in another place.
     for (level, option) in [SOCKET_OPTIONS[1], SOCKET_OPTIONS[2], SOCKET_OPTIONS[0]] {
         let on = 1_i32;
@@ -386,12 +386,12 @@ fn the_kernels_words_arrive() {
         match socket.route(Action::Add, &route).unwrap_err() {
             Error::Refused(refusal) => {
                 assert_eq!(refusal.errno, Errno::NETUNREACH);
-                assert_eq!(refusal.text.as_bytes(), b"Nexthop has invalid gateway");
+                assert_eq!(socket.explanation().text.as_bytes(), b"Nexthop has invalid gateway");
             }
             other => panic!("{other:?}"),
         }
         match socket.set_link(index, &LinkSettings { mtu: Some(1), ..LinkSettings::NONE }).unwrap_err() {
-            Error::Refused(refusal) => assert_eq!(refusal.text.as_bytes(), b"mtu less than device minimum"),
+            Error::Refused(_) => assert_eq!(socket.explanation().text.as_bytes(), b"mtu less than device minimum"),
             other => panic!("{other:?}"),
         }
         // Strict checking changes nothing for what we ask.
