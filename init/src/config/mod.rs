@@ -18,32 +18,42 @@ use crate::limits;
 
 use spec::{Runtime, Spec};
 
-/// Reads a config.json. All that the result holds is in the arena; the text may go.
+/// Reads a config.json into what is empty. All that it then holds is in the arena; the text may go.
 ///
 /// # Errors
 /// The text is too large, malformed, or asks for what pidone cannot do; or the arena is full, and then holds garbage.
-pub fn parse_config<'a>(text: &[u8], arena: &mut Arena<'a>) -> Result<(Spec<'a>, Warnings)> {
+pub fn read_config<'a>(text: &[u8], arena: &mut Arena<'a>, spec: &mut Spec<'a>) -> Result<Warnings> {
     const DOING: &CStr = c"read config.json";
     if text.len() > limits::CONFIG_BYTES_MAX {
         return Err(Error::limit(DOING, c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
     }
-    let mut spec = Spec::default();
-    let warnings = read::read(text, arena, DOING, &mut spec)?;
-    Ok((spec, warnings))
+    read::read(text, arena, DOING, spec)
 }
 
-/// Reads a runtime.json. All that the result holds is in the arena; the text may go.
+/// Reads a runtime.json into what is empty. All that it then holds is in the arena; the text may go.
 ///
 /// # Errors
-/// As [`parse_config`].
-pub fn parse_runtime<'a>(text: &[u8], arena: &mut Arena<'a>) -> Result<Runtime<'a>> {
+/// As [`read_config`].
+pub fn read_runtime<'a>(text: &[u8], arena: &mut Arena<'a>, runtime: &mut Runtime<'a>) -> Result<()> {
     const DOING: &CStr = c"read runtime.json";
     if text.len() > limits::RUNTIME_BYTES_MAX {
         return Err(Error::limit(DOING, c"bytes", text.len(), limits::RUNTIME_BYTES_MAX));
     }
+    read::read(text, arena, DOING, runtime).map(|_| ())
+}
+
+/// [`read_config`], for tests.
+#[cfg(test)]
+pub(crate) fn parse_config<'a>(text: &[u8], arena: &mut Arena<'a>) -> Result<(Spec<'a>, Warnings)> {
+    let mut spec = Spec::default();
+    read_config(text, arena, &mut spec).map(|warnings| (spec, warnings))
+}
+
+/// [`read_runtime`], for tests.
+#[cfg(test)]
+pub(crate) fn parse_runtime<'a>(text: &[u8], arena: &mut Arena<'a>) -> Result<Runtime<'a>> {
     let mut runtime = Runtime::default();
-    read::read(text, arena, DOING, &mut runtime)?;
-    Ok(runtime)
+    read_runtime(text, arena, &mut runtime).map(|()| runtime)
 }
 
 /// What was odd in a text but does not keep it from being used: names of capabilities that are unknown, and ignored.

@@ -6,9 +6,9 @@ use rustix::fd::{AsFd, BorrowedFd};
 
 use crate::abi::Errno;
 use crate::arena::Arena;
+use crate::config::spec::{Runtime, Spec};
 use crate::config::{self, place};
-use crate::error::{Cause, Error};
-use crate::limits;
+use crate::error::{Context, Error, Result};
 use crate::plan::facts::Section;
 use crate::plan::step::Plan;
 use crate::sys::file::{self, CWD, Open};
@@ -34,18 +34,22 @@ pub struct Identity<'a> {
     pub bundle: &'a CStr,
 }
 
-/// Why there is no plan, and the text that is to blame.
+/// Why there is no plan, and the text that was read last.
 pub struct Failure<'t> {
     error: Error,
-    text: Option<(&'static str, &'t [u8])>,
+    text: Text<'t>,
+}
+
+/// A text and its name.
+#[derive(Clone, Copy)]
+struct Text<'t> {
+    file: &'static str,
+    text: &'t [u8],
 }
 
 impl Print for Failure<'_> {
     fn print(&self, line: &mut Line) {
-        match self.text {
-            Some((file, text)) => place::print_error(line, file, text, &self.error),
-            None => drop(line.print(&self.error)),
-        }
+        place::print_error(line, self.text.file, self.text.text, &self.error);
     }
 }
 
@@ -58,43 +62,41 @@ pub fn plan<'a, 't>(
     texts: &'t mut Texts,
     arena: &mut Arena<'a>,
 ) -> core::result::Result<Plan<'a>, Failure<'t>> {
-    let plain = |error| Failure { error, text: None };
-    let kernel = |doing| move |errno| plain(Error::kernel(doing, errno));
-    let bundle = file::open(CWD, identity.bundle, Open::Directory).map_err(kernel(c"open the bundle"))?;
-    let text = read(bundle.as_fd(), c"config.json", texts.config, limits::CONFIG_BYTES_MAX, c"read config.json");
-    let text = text.map_err(plain)?;
-    let blame = |error| Failure { error, text: Some((CONFIG, text)) };
-    let (spec, warnings) = config::parse_config(text, arena).map_err(blame)?;
+    let mut text = Text { file: CONFIG, text: &[] };
+    read_and_plan(identity, texts, arena, &mut text).map_err(|error| Failure { error, text })
+}
+
+fn read_and_plan<'a, 't>(
+    identity: &Identity<'a>,
+    texts: &'t mut Texts,
+    arena: &mut Arena<'a>,
+    last: &mut Text<'t>,
+) -> Result<Plan<'a>> {
+    let bundle = file::open(CWD, identity.bundle, Open::Directory).doing(c"open the bundle")?;
+    let text = read(bundle.as_fd(), c"config.json", texts.config).doing(c"read config.json")?;
+    *last = Text { file: CONFIG, text };
+    let mut spec = Spec::default();
+    let warnings = config::read_config(text, arena, &mut spec)?;
     for warning in warnings.iter() {
         let problem = place::Problem { file: CONFIG, text, at: warning.at, problem: warning.problem };
         log::warning("container {}: {}", &[Value::Name(identity.name), Value::Print(&problem)]);
     }
-    let runtime = read(bundle.as_fd(), c"runtime.json", texts.runtime, limits::RUNTIME_BYTES_MAX, c"read runtime.json");
-    let runtime = match runtime {
+    let mut runtime = Runtime::default();
+    match read(bundle.as_fd(), c"runtime.json", texts.runtime) {
         // Most containers need nothing outside.
-        Err(error) if error.cause() == Cause::Kernel(Errno::NOENT) => config::spec::Runtime::default(),
-        Err(error) => return Err(plain(error)),
+        Err(Errno::NOENT) => {}
+        Err(errno) => return Err(Error::kernel(c"read runtime.json", errno)),
         Ok(text) => {
-            let blame = |error| Failure { error, text: Some((RUNTIME, text)) };
-            config::parse_runtime(text, arena).map_err(blame)?
+            *last = Text { file: RUNTIME, text };
+            config::read_runtime(text, arena, &mut runtime)?;
         }
-    };
+    }
     let facts = observe::facts(identity.section, identity.name, identity.bundle, &spec);
-    crate::plan::plan(&spec, &runtime, &facts, arena).map_err(blame)
+    crate::plan::plan(&spec, &runtime, &facts, arena)
 }
 
-/// Reads a file whole. `buffer` has room for one byte more than `most`.
-fn read<'t>(
-    bundle: BorrowedFd,
-    name: &CStr,
-    buffer: &'t mut [u8],
-    most: usize,
-    doing: &'static CStr,
-) -> crate::error::Result<&'t [u8]> {
-    let text = file::open(bundle, name, Open::Read).and_then(|file| file::read_all(file.as_fd(), buffer));
-    match text {
-        Err(errno) => Err(Error::kernel(doing, errno)),
-        Ok(text) if text.len() > most => Err(Error::limit(doing, c"bytes", text.len(), most)),
-        Ok(text) => Ok(text),
-    }
+/// Reads a file whole. `buffer` has room for one byte more than it may have.
+fn read<'t>(bundle: BorrowedFd, name: &CStr, buffer: &'t mut [u8]) -> core::result::Result<&'t [u8], Errno> {
+    let file = file::open(bundle, name, Open::Read)?;
+    Ok(file::read_all(file.as_fd(), buffer)?)
 }
