@@ -88,7 +88,7 @@ impl Error {
     /// The kernel's refusal of what `doing` says.
     #[inline(never)]
     pub fn kernel(doing: &'static CStr, errno: Errno) -> Error {
-        Error { texts: Texts::new(doing, c""), numbers: (errno.raw_os_error() as u64) << KIND_BITS | KERNEL }
+        Error { texts: Texts::new(doing, c""), numbers: (u64::from(errno.number())) << KIND_BITS | KERNEL }
     }
 
     /// More of `what` than `most`.
@@ -127,7 +127,7 @@ impl Error {
     /// A failed step of a plan. Plans are bounded well below 65536 steps (`limits::STEPS_MAX`).
     #[inline(never)]
     pub fn step(number: usize, errno: Errno) -> Error {
-        let numbers = (number as u64) << 32 | (errno.raw_os_error() as u64) << KIND_BITS | STEP;
+        let numbers = (number as u64) << 32 | (u64::from(errno.number())) << KIND_BITS | STEP;
         Error { texts: Texts::new(c"launch", c""), numbers }
     }
 
@@ -159,7 +159,7 @@ impl Error {
 
 /// The kernel's numbers go from 1 to 4095.
 fn errno(number: u32) -> Errno {
-    Errno::from_raw_os_error((number & 0xfff).max(1) as i32)
+    Errno::new(number & 0xfff)
 }
 
 impl PartialEq for Error {

@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use rustix::fd::AsFd;
+use crate::sys::AsFd;
 
 use crate::limits;
 use crate::sys::file::{self, CWD, Open};

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::AsFd;
+use crate::sys::AsFd;
 
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Spec;
@@ -44,6 +44,5 @@ fn capability_last() -> u8 {
 fn joins_own_user_namespace(spec: &Spec) -> bool {
     let user = spec.linux.namespaces.iter().find(|entry| entry.kind == Namespace::User);
     let Some(path) = user.and_then(|entry| entry.path) else { return false };
-    let inode = |path| rustix::fs::stat(path).map(|found| (found.st_dev, found.st_ino));
-    inode(path).is_ok_and(|theirs| inode(c"/proc/self/ns/user") == Ok(theirs))
+    file::are_same(path, c"/proc/self/ns/user")
 }

@@ -1,7 +1,81 @@
 //! Names and meanings of error numbers, as errno(3) gives them.
 
-use super::Errno;
+use core::num::NonZero;
+
+use linux_raw_sys::errno as numbers;
+
 use crate::text::{Line, Print, fields};
+
+/// An error number of the kernel (errno(3)). Never 0, so that a result without a value is one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(NonZero<u16>);
+
+impl Errno {
+    /// The error of that number; 0 is none.
+    pub const fn new(number: u32) -> Errno {
+        match NonZero::new(number as u16) {
+            Some(number) => Errno(number),
+            None => Errno(NonZero::<u16>::MIN),
+        }
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u16 {
+        self.0.get()
+    }
+}
+
+/// The constants that are used by name.
+macro_rules! named {
+    ($($name:ident = $number:ident),* $(,)?) => {
+        impl Errno {
+            $(
+                #[doc = concat!("`", stringify!($number), "`")]
+                pub const $name: Errno = Errno::new(numbers::$number);
+            )*
+        }
+    };
+}
+
+named! {
+    ACCESS = EACCES,
+    AFNOSUPPORT = EAFNOSUPPORT,
+    AGAIN = EAGAIN,
+    BADMSG = EBADMSG,
+    BUSY = EBUSY,
+    CHILD = ECHILD,
+    DQUOT = EDQUOT,
+    EXIST = EEXIST,
+    FBIG = EFBIG,
+    INTR = EINTR,
+    INVAL = EINVAL,
+    KEYREJECTED = EKEYREJECTED,
+    LOOP = ELOOP,
+    NAMETOOLONG = ENAMETOOLONG,
+    NOBUFS = ENOBUFS,
+    NODATA = ENODATA,
+    NODEV = ENODEV,
+    NOENT = ENOENT,
+    NOEXEC = ENOEXEC,
+    NOKEY = ENOKEY,
+    NOMEM = ENOMEM,
+    NOTDIR = ENOTDIR,
+    NOTEMPTY = ENOTEMPTY,
+    NOTSUP = EOPNOTSUPP,
+    NXIO = ENXIO,
+    OVERFLOW = EOVERFLOW,
+    OWNERDEAD = EOWNERDEAD,
+    PERM = EPERM,
+    PROTO = EPROTO,
+    RANGE = ERANGE,
+    ROFS = EROFS,
+    SRCH = ESRCH,
+    STALE = ESTALE,
+    TIMEDOUT = ETIMEDOUT,
+    TOOBIG = E2BIG,
+    TXTBSY = ETXTBSY,
+    XDEV = EXDEV,
+}
 
 /// Those that a system call made by pidone can return, each at the place of its number. One string, since a table of
 /// strings would be twice as large.
@@ -28,8 +102,8 @@ const NAMES: &[u8] = b"\
 impl Print for Errno {
     /// `ENOENT (no such file or directory)`, or `errno 134` for one without a name here.
     fn print(&self, line: &mut Line) {
-        let number = self.raw_os_error().unsigned_abs();
-        match fields(NAMES, b'|').nth(number as usize) {
+        let number = self.number();
+        match fields(NAMES, b'|').nth(number.into()) {
             Some(b"") | None => line.text("errno ").number(number.into()),
             Some(name) => line.raw(name),
         };
@@ -59,7 +133,7 @@ mod tests {
             (Errno::NOKEY, "ENOKEY (module signature required)"),
             (Errno::KEYREJECTED, "EKEYREJECTED (module signature rejected)"),
             (Errno::OWNERDEAD, "errno 130"),
-            (Errno::from_raw_os_error(25), "errno 25"),
+            (Errno::new(25), "errno 25"),
         ] {
             let mut buffer = [0; 80];
             let mut line = Line::new(&mut buffer);

@@ -8,5 +8,4 @@ pub mod namespace;
 pub mod rlimit;
 pub mod signal;
 
-/// An error number of the kernel (errno(3)).
-pub use rustix::io::Errno;
+pub use errno::Errno;

@@ -2,9 +2,8 @@
 
 use core::ffi::CStr;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode};
+use crate::sys::wait;
+use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
 use super::absence_is_fine;
 use crate::abi::Errno;
@@ -18,7 +17,7 @@ use crate::texts::until_nul;
 const ROOT: &CStr = c"/sys/fs/cgroup";
 
 /// How long a killed group may take to be empty: a process in the kernel's uninterruptible sleep may take for ever.
-const EMPTY_SECONDS: i64 = 2;
+const EMPTY_SECONDS: u64 = 2;
 
 /// Opens a group by its path from the root, never leaving the root.
 pub fn open_cgroup(path: &CStr) -> Result<OwnedFd> {
@@ -34,10 +33,7 @@ pub(super) fn make(path: &CStr) -> Result<()> {
     while let Some(component) = components.next() {
         let mut buffer = [0; 256];
         let name = terminated(component, &mut buffer)?;
-        match rustix::fs::mkdirat(&group, name, Mode::from_raw_mode(0o755)) {
-            Err(Errno::EXIST) => {}
-            result => result?,
-        }
+        file::existing_is_fine(file::make_directory_in(group.as_fd(), name, 0o755))?;
         group = file::open_itself(group.as_fd(), name)?;
         if components.peek().is_some() {
             delegate_all(group.as_fd())?;
@@ -55,7 +51,7 @@ fn delegate_all(group: BorrowedFd) -> Result<()> {
         let mut request = [0; 64];
         let mut line = crate::text::Line::new(&mut request);
         line.byte(b'+').raw(controller);
-        match rustix::io::write(&control, line.bytes()) {
+        match file::write(control.as_fd(), line.bytes()) {
             // EBUSY: processes live in the group itself. EOPNOTSUPP: the group is threaded. The controller is then not
             // handed down, and a limit that needs it fails by name.
             Err(Errno::BUSY | Errno::NOTSUP) => {}
@@ -67,7 +63,7 @@ fn delegate_all(group: BorrowedFd) -> Result<()> {
 
 pub(super) fn write(path: &CStr, control: &CStr, text: &CStr) -> Result<()> {
     let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Write)?;
-    rustix::io::write(control, text.to_bytes()).map(drop)
+    file::write(control.as_fd(), text.to_bytes()).map(drop)
 }
 
 pub(super) fn filter_devices(path: &CStr, program: &[Instruction]) -> Result<()> {
@@ -87,23 +83,22 @@ pub(super) fn remove(path: &CStr) -> Result<()> {
     let mut buffer = [0; PATH_BYTES_MAX];
     let relative = path.to_bytes().iter().position(|byte| *byte != b'/').ok_or(Errno::INVAL)?;
     let relative = terminated(path.to_bytes().get(relative..).unwrap_or(&[]), &mut buffer)?;
-    absence_is_fine(rustix::fs::unlinkat(&root, relative, AtFlags::REMOVEDIR))
+    absence_is_fine(file::remove_directory(root.as_fd(), relative))
 }
 
 fn kill_all(group: BorrowedFd) -> Result<()> {
     let kill = file::open(group, c"cgroup.kill", Open::Write)?;
     let events = file::open(group, c"cgroup.events", Open::Read)?;
-    rustix::io::write(kill, b"1")?;
+    file::write(kill.as_fd(), b"1")?;
     // The kernel announces a change of `populated` as an exceptional condition of the file.
     for _ in 0..16 {
         let mut buffer = [0; 128];
-        rustix::fs::seek(&events, rustix::fs::SeekFrom::Start(0))?;
+        file::rewind(events.as_fd())?;
         let text = file::read_all(events.as_fd(), &mut buffer)?;
         if text.windows(11).any(|window| window == b"populated 0") {
             return Ok(());
         }
-        let wait = Timespec { tv_sec: EMPTY_SECONDS, tv_nsec: 0 };
-        if rustix::event::poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&wait))? == 0 {
+        if !wait::exceptional(events.as_fd(), EMPTY_SECONDS)? {
             return Err(Errno::BUSY);
         }
     }
@@ -113,14 +108,14 @@ fn kill_all(group: BorrowedFd) -> Result<()> {
 /// Removes the groups inside a group; a container may have made some.
 fn remove_below(group: BorrowedFd, depth: usize) -> Result<()> {
     file::for_each_entry(group, &mut |name, kind| {
-        if kind != file::FileType::Directory {
+        if kind != file::FileType::DIRECTORY {
             return Ok(());
         }
         if depth == 0 {
             return Err(Errno::NOTEMPTY);
         }
         remove_below(file::open_itself(group, name)?.as_fd(), depth - 1)?;
-        rustix::fs::unlinkat(group, name, AtFlags::REMOVEDIR)
+        file::remove_directory(group, name)
     })
 }
 

@@ -12,7 +12,8 @@ mod paths;
 
 use core::ffi::CStr;
 
-use rustix::fd::OwnedFd;
+use crate::sys::OwnedFd;
+use crate::sys::{machine, process};
 
 use crate::abi::Errno;
 use crate::arena::Arena;
@@ -75,9 +76,9 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::JoinNamespace { kind, path } => namespaces::join(*kind, path),
             Step::NewCgroupNamespace => namespaces::new_cgroup_namespace(),
             Step::BecomeRoot => identity::become_root(),
-            Step::NewSession => rustix::process::setsid().map(drop),
-            Step::SetHostname { name } => rustix::system::sethostname(name.to_bytes()),
-            Step::SetDomainname { name } => rustix::system::setdomainname(name.to_bytes()),
+            Step::NewSession => process::new_session(),
+            Step::SetHostname { name } => machine::set_hostname(name.to_bytes()),
+            Step::SetDomainname { name } => machine::set_domainname(name.to_bytes()),
             Step::OpenRoot { path } => self.open_root(path),
             Step::PivotRoot => self.pivot_root(),
             Step::ChangeRoot => self.change_root(),

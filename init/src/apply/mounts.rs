@@ -3,8 +3,8 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::FileType;
+use crate::sys::{AsFd, BorrowedFd, OwnedFd};
+use crate::sys::{file::FileType, process};
 
 use super::{Applier, absence_is_fine};
 use crate::abi::Errno;
@@ -19,7 +19,7 @@ impl Applier<'_, '_> {
             return Ok(());
         }
         let target = self.open_directory(&mount.target, 0o755)?;
-        rustix::process::fchdir(&target)?;
+        process::enter(target.as_fd())?;
         calls::mount(mount.source, c".", mount.kind, mount.flags, mount.data)?;
         if mount.attributes == Attributes::default() {
             return Ok(());
@@ -48,8 +48,8 @@ impl Applier<'_, '_> {
 
     pub(super) fn mask(&self, at: &Place) -> Result<()> {
         absence_is_fine(self.open(at, Open::Place).and_then(|place| {
-            if file::kind_of(place.as_fd())? == FileType::Directory {
-                rustix::process::fchdir(&place)?;
+            if file::kind_of(place.as_fd())? == FileType::DIRECTORY {
+                process::enter(place.as_fd())?;
                 return calls::mount(c"tmpfs", c".", c"tmpfs", MS_RDONLY, c"nr_inodes=1");
             }
             calls::attach(calls::clone_tree_at(machine_null()?.as_fd(), c"", false)?.as_fd(), place.as_fd())
@@ -68,18 +68,18 @@ impl Applier<'_, '_> {
 
     pub(super) fn pivot_root(&self) -> Result<()> {
         let machine = file::open(CWD, c"/", Open::Place)?;
-        rustix::process::fchdir(self.root()?)?;
+        process::enter(self.root()?.as_fd())?;
         calls::pivot_here()?;
         // The machine's root is stacked on the new one now. It must not take the machine's own mounts along when it goes.
         calls::set_attributes(machine.as_fd(), 0, 0, MS_SLAVE, true)?;
-        rustix::process::fchdir(&machine)?;
+        process::enter(machine.as_fd())?;
         calls::unmount(c".", true)?;
-        rustix::process::chdir(c"/")
+        process::change_directory(c"/")
     }
 
     pub(super) fn change_root(&self) -> Result<()> {
-        rustix::process::fchdir(self.root()?)?;
-        rustix::process::chroot(c".")
+        process::enter(self.root()?.as_fd())?;
+        process::change_root()
     }
 }
 
@@ -110,9 +110,7 @@ fn mount_of(place: &OwnedFd) -> Result<OwnedFd> {
 /// The machine's /dev/null, which must be that very device: a masked file must not show anything else (CVE-2025-31133).
 fn machine_null() -> Result<OwnedFd> {
     let null = file::open(CWD, c"/dev/null", Open::PlaceItself)?;
-    let found = rustix::fs::fstat(&null)?;
-    let right = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice
-        && found.st_rdev == rustix::fs::makedev(1, 3);
+    let right = file::is_node(null.as_fd(), FileType::CHARACTER_DEVICE, rustix::fs::makedev(1, 3))?;
     if right { Ok(null) } else { Err(Errno::NODEV) }
 }
 
@@ -132,6 +130,6 @@ pub(super) fn unmount(path: &CStr) -> Result<()> {
 
 /// Makes a file of the machine, with its parents, to bind something on, and attaches `tree` to it.
 pub(super) fn attach_on_file(applier: &Applier, tree: BorrowedFd, path: &CStr) -> Result<()> {
-    let target = applier.open_target(&Place { base: Base::Machine, path }, FileType::RegularFile)?;
+    let target = applier.open_target(&Place { base: Base::Machine, path }, FileType::REGULAR_FILE)?;
     calls::attach(tree, target.as_fd())
 }

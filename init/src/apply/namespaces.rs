@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::AsFd;
+use crate::sys::AsFd;
 
 use super::{Applier, mounts, numbered};
 use crate::abi::namespace::Namespace;

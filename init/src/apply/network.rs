@@ -2,8 +2,8 @@
 
 use core::ffi::CStr;
 
+use crate::sys::AsFd;
 use mini_netlink::{BUFFER_BYTES, Error, LinkName, LinkSettings, Namespace, Peer, Socket};
-use rustix::fd::AsFd;
 
 use super::numbered;
 use crate::abi::Errno;
@@ -31,7 +31,7 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep) -> Result<()> {
         // machine may well have an `eth0` of its own.
         Origin::Veth { peer } => {
             let machine = file::open(CWD, OWN_NAMESPACE, Open::Read)?;
-            let peer = Peer::named(link_name(peer)?).inside(Namespace::Descriptor(machine.as_fd()));
+            let peer = Peer::named(link_name(peer)?).inside(Namespace::Descriptor(machine.as_fd().for_rustix()));
             socket_inside(process, &mut buffer)?.veth(&LinkSettings::named(name), &peer)
         }
         Origin::MadeInside { kind } => {
@@ -101,5 +101,5 @@ fn text(kind: &CStr) -> Result<&str> {
 
 /// An answer that makes no sense has no number of its own: EPROTO.
 fn errno(error: Error) -> Errno {
-    error.errno().unwrap_or(Errno::PROTO)
+    error.errno().map_or(Errno::PROTO, |errno| Errno::new(errno.raw_os_error().unsigned_abs()))
 }

@@ -3,8 +3,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::Mode;
+use crate::sys::{AsFd, OwnedFd};
 
 use super::Applier;
 use crate::abi::Errno;
@@ -32,14 +31,14 @@ impl Applier<'_, '_> {
     /// Opens a directory as a place, made with its parents when missing.
     pub(super) fn open_directory(&self, at: &Place, mode: u32) -> Result<OwnedFd> {
         match self.open(at, Open::Place) {
-            Err(Errno::NOENT) => self.make(at, mode, FileType::Directory),
+            Err(Errno::NOENT) => self.make(at, mode, FileType::DIRECTORY),
             found => found,
         }
     }
 
     /// Opens a mount target as a place, made when missing: a directory, or an empty file for anything else.
     pub(super) fn open_target(&self, at: &Place, kind: FileType) -> Result<OwnedFd> {
-        let kind = if kind == FileType::Directory { kind } else { FileType::RegularFile };
+        let kind = if kind == FileType::DIRECTORY { kind } else { FileType::REGULAR_FILE };
         match self.open(at, Open::Place) {
             Err(Errno::NOENT) => self.make(at, PARENT_MODE, kind),
             found => found,
@@ -111,11 +110,11 @@ impl Applier<'_, '_> {
 /// Makes one directory or file in an open directory and opens it, itself and not what somebody may have put there. The
 /// umask is 0 wherever permissions beyond 0755 are asked for.
 fn make_in(parent: &OwnedFd, name: &CStr, last: Option<(u32, FileType)>) -> Result<OwnedFd> {
-    let (mode, kind) = last.unwrap_or((PARENT_MODE, FileType::Directory));
-    if kind == FileType::Directory {
-        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(mode))?;
+    let (mode, kind) = last.unwrap_or((PARENT_MODE, FileType::DIRECTORY));
+    if kind == FileType::DIRECTORY {
+        file::make_directory_in(parent.as_fd(), name, mode)?;
     } else {
-        rustix::fs::mknodat(parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0)?;
+        file::make_node(parent.as_fd(), name, FileType::REGULAR_FILE, 0o644, 0)?;
     }
     file::open(parent.as_fd(), name, Open::PlaceItself)
 }

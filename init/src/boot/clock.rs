@@ -1,6 +1,6 @@
 //! The system's clock from the hardware's, for kernels that do not set it themselves.
 
-use rustix::io::Errno;
+use crate::abi::Errno;
 
 use crate::error::{Context, Error, Result};
 use crate::log;

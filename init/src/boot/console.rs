@@ -1,6 +1,6 @@
 //! The standard descriptors of PID 1, and every console that the operator named.
 
-use rustix::fd::AsFd;
+use crate::sys::{AsFd, process};
 
 use super::lines::words;
 use crate::sys::Result;
@@ -16,9 +16,9 @@ pub fn open_standard_descriptors() -> Result<()> {
     let console =
         file::open(CWD, c"/dev/console", Open::Terminal).or_else(|_| file::open(CWD, c"/dev/null", Open::Terminal))?;
     file::set_blocking(console.as_fd())?;
-    rustix::stdio::dup2_stdin(&console)?;
-    rustix::stdio::dup2_stdout(&console)?;
-    rustix::stdio::dup2_stderr(&console)
+    process::set_standard(console.as_fd(), 0)?;
+    process::set_standard(console.as_fd(), 1)?;
+    process::set_standard(console.as_fd(), 2)
 }
 
 /// Writes to every console the kernel uses: /sys/class/tty/console/active. A console that does not take it is skipped.
@@ -37,7 +37,7 @@ fn write_to(name: &[u8], bytes: &[u8]) -> Result<()> {
     let mut path = [0; 64];
     let mut line = Line::new(&mut path);
     line.text("/dev/").raw(name).byte(0);
-    let path = until_nul(line.bytes()).ok_or(rustix::io::Errno::NAMETOOLONG)?;
+    let path = until_nul(line.bytes()).ok_or(crate::abi::Errno::NAMETOOLONG)?;
     let console = file::open(CWD, path, Open::Terminal)?;
     file::set_blocking(console.as_fd())?;
     file::write_all(console.as_fd(), bytes)

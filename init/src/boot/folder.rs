@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::io::Errno;
+use crate::abi::Errno;
 
 use crate::log;
 use crate::sys::file::{self, CWD, FileType, Open};
@@ -77,7 +77,7 @@ pub fn for_each_text(path: &CStr, suffix: &[u8], each: &mut dyn FnMut(&CStr, &[u
 /// Whether a name leads to a regular file. A link to /dev/null does not: that is how a file of that name in another
 /// folder is switched off.
 pub fn is_regular(folder: BorrowedFd, name: &CStr) -> bool {
-    file::kind(folder, name) == Ok(FileType::RegularFile)
+    file::kind(folder, name) == Ok(FileType::REGULAR_FILE)
 }
 
 /// The first name behind `last`, and the folder.

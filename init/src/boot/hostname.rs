@@ -1,6 +1,6 @@
 //! The machine's name.
 
-use rustix::io::Errno;
+use crate::abi::Errno;
 
 use super::lines::lines;
 use crate::log;

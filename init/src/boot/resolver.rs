@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::io::Errno;
+use crate::abi::Errno;
 
 use crate::error::{Context, Result};
 use crate::log;

@@ -4,7 +4,8 @@
 //! it all into a tmpfs for that reason. Here it is bound on itself, in three calls and without a byte copied: the bind
 //! is an ordinary mount, the process's root from then on, and what every container starts from.
 
-use rustix::fd::AsFd;
+use crate::sys::AsFd;
+use crate::sys::process;
 
 use crate::abi::Errno;
 use crate::sys::file::{self, CWD, Open};
@@ -16,13 +17,13 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 
 /// Binds an initramfs root on itself and moves there. Any other root is left as it is.
 pub fn make_pivotable() -> Result<()> {
-    let kind = rustix::fs::statfs(c"/")?.f_type as u64;
+    let kind = file::file_system_of(c"/")?;
     if kind != RAMFS_MAGIC && kind != TMPFS_MAGIC {
         return Ok(());
     }
     let tree = mount::clone_tree(c"/", true)?;
     mount::attach(tree.as_fd(), file::open(CWD, c"/", Open::Place)?.as_fd())?;
-    rustix::process::fchdir(&tree)?;
-    rustix::process::chroot(c".")?;
+    process::enter(tree.as_fd())?;
+    process::change_root()?;
     if file::is_mount_root(file::open(CWD, c"/", Open::Place)?.as_fd())? { Ok(()) } else { Err(Errno::INVAL) }
 }

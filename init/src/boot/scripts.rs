@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::io::Errno;
+use crate::abi::Errno;
 
 use super::folder;
 use crate::arena::Arena;

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::BorrowedFd;
+use crate::sys::BorrowedFd;
 
 use super::{clock, console, hostname, modules, resolver, scripts, sysctl, volumes};
 use crate::config::cmdline::{self, Options};

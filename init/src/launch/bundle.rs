@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd};
+use crate::sys::{AsFd, BorrowedFd};
 
 use crate::abi::Errno;
 use crate::arena::Arena;

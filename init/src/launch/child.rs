@@ -8,8 +8,8 @@
 //!                      <----    end of file: it runs. failed: it does not
 //! ```
 
-use rustix::fd::OwnedFd;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use crate::sys::OwnedFd;
+use crate::sys::{AsFd, file, wait};
 
 use super::output::Streams;
 use crate::abi::Errno;
@@ -23,7 +23,7 @@ const READY: u8 = 2;
 const FAILED: u8 = 3;
 
 /// A message: kind, step number, error number.
-const MESSAGE_BYTES: usize = 7;
+const MESSAGE_BYTES: usize = 5;
 
 /// One end of the channel. Messages are whole or not at all.
 pub(super) struct Channel(OwnedFd);
@@ -45,24 +45,23 @@ pub(super) enum Answer {
 
 /// Both ends: the launcher's and the container's.
 pub(super) fn channel() -> Result<(Channel, Channel)> {
-    let (ours, theirs) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let (ours, theirs) = wait::sockets()?;
     Ok((Channel(ours), Channel(theirs)))
 }
 
 impl Channel {
-    fn send(&self, kind: u8, number: u16, errno: i32) -> Result<()> {
+    fn send(&self, kind: u8, number: u16, errno: u16) -> Result<()> {
         let [a, b] = number.to_ne_bytes();
-        let [c, d, e, f] = errno.to_ne_bytes();
-        rustix::net::send(&self.0, &[kind, a, b, c, d, e, f], SendFlags::NOSIGNAL).map(drop)
+        let [c, d] = errno.to_ne_bytes();
+        wait::send(self.0.as_fd(), &[kind, a, b, c, d])
     }
 
     fn receive(&self) -> Option<[u8; MESSAGE_BYTES]> {
         let mut message = [0; MESSAGE_BYTES];
         loop {
-            match rustix::net::recv(&self.0, &mut message, RecvFlags::empty()) {
+            match file::read(self.0.as_fd(), &mut message) {
                 Err(Errno::INTR) => continue,
-                Ok((MESSAGE_BYTES, _)) => return Some(message),
+                Ok(MESSAGE_BYTES) => return Some(message),
                 _ => return None,
             }
         }
@@ -77,9 +76,9 @@ impl Channel {
     pub(super) fn answer(&self) -> Answer {
         match self.receive() {
             Some([READY, ..]) => Answer::Ready,
-            Some([FAILED, a, b, c, d, e, f]) => Answer::Failed {
+            Some([FAILED, a, b, c, d]) => Answer::Failed {
                 number: usize::from(u16::from_ne_bytes([a, b])),
-                errno: Errno::from_raw_os_error(i32::from_ne_bytes([c, d, e, f])),
+                errno: Errno::new(u16::from_ne_bytes([c, d]).into()),
             },
             _ => Answer::Gone,
         }
@@ -109,7 +108,7 @@ pub(super) fn become_container<'a>(plan: &Plan<'a>, channel: &Channel, streams: 
     for (index, step) in plan.inside.iter().enumerate() {
         let ready = if index == last { streams.install().and_then(|()| wait_ready(channel)) } else { hidden };
         if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
-            let _ = channel.send(FAILED, index as u16, errno.raw_os_error());
+            let _ = channel.send(FAILED, index as u16, errno.number());
             break;
         }
     }

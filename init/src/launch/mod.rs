@@ -14,7 +14,7 @@ pub mod report;
 
 use core::ffi::CStr;
 
-use rustix::fd::AsFd;
+use crate::sys::AsFd;
 
 use crate::abi::Errno;
 use crate::apply::{self, Applier};

@@ -3,8 +3,8 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::Mode;
+use crate::sys::process;
+use crate::sys::{AsFd, OwnedFd};
 
 use super::Request;
 use crate::abi::Errno;
@@ -52,10 +52,10 @@ pub(super) fn open(request: &Request) -> Result<Streams> {
 impl Streams {
     /// Makes them this process's standard descriptors.
     pub(super) fn install(&self) -> Result<()> {
-        rustix::stdio::dup2_stdin(&self.input)?;
+        process::set_standard(self.input.as_fd(), 0)?;
         if let Some((out, err)) = &self.files {
-            rustix::stdio::dup2_stdout(out)?;
-            rustix::stdio::dup2_stderr(err)?;
+            process::set_standard(out.as_fd(), 1)?;
+            process::set_standard(err.as_fd(), 2)?;
         }
         Ok(())
     }
@@ -90,13 +90,9 @@ fn make_directories(section: Section) -> Result<()> {
         Some(_) => (c"/run/log/shutdown", c"/var/log/shutdown"),
         None => return Ok(()),
     };
-    existing_is_fine(rustix::fs::mkdirat(CWD, c"/run/log", Mode::from_raw_mode(0o755)))?;
-    existing_is_fine(rustix::fs::mkdirat(CWD, directory, Mode::from_raw_mode(0o755)))?;
-    existing_is_fine(rustix::fs::symlinkat(directory, CWD, link))
-}
-
-fn existing_is_fine(result: Result<()>) -> Result<()> {
-    if result == Err(Errno::EXIST) { Ok(()) } else { result }
+    file::make_directory(c"/run/log", 0o755)?;
+    file::make_directory(directory, 0o755)?;
+    file::existing_is_fine(file::make_link(directory, CWD, link))
 }
 
 /// Shows what a one-shot container wrote, standard output first, in pieces handed to `write`.

@@ -1,7 +1,7 @@
 //! What a launch tells PID 1, over the socket that every launcher inherits: sixteen bytes a message, kept apart and in
 //! order by the socket. Who sent it is not in the message: the kernel says so.
 
-use rustix::fd::BorrowedFd;
+use crate::sys::BorrowedFd;
 
 use crate::sys::{self, wait};
 

@@ -12,7 +12,7 @@ mod wait;
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::abi::Errno;
 use crate::error::Error;
@@ -221,9 +221,9 @@ fn kill(child: Pid) {
 
 fn is_directory(parent: BorrowedFd, name: &CStr, kind: FileType) -> bool {
     match kind {
-        FileType::Directory => true,
+        FileType::DIRECTORY => true,
         // A link to one, or a file system that does not say.
-        FileType::Symlink | FileType::Unknown => file::kind(parent, name) == Ok(FileType::Directory),
+        FileType::SYMLINK | FileType::UNKNOWN => file::kind(parent, name) == Ok(FileType::DIRECTORY),
         _ => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::AsFd;
+use crate::sys::AsFd;
 
 use super::table::Power;
 use super::wait::joined;

@@ -14,8 +14,8 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::Errno;
+use crate::abi::Errno;
+use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
 use super::message::{self, Message};
 use super::table::{Event, Power};

@@ -3,15 +3,14 @@
 use linux_raw_sys::general::__NR_ioctl;
 use linux_raw_sys::ioctl::DM_REMOVE_ALL;
 use linux_raw_sys::loop_device::LOOP_CLR_FD;
-use rustix::fd::{AsRawFd, BorrowedFd};
 
-use super::{Result, raw};
+use super::{BorrowedFd, Result, raw};
 
 /// Detaches a loop device from its file: `LOOP_CLR_FD`. While somebody uses it, the kernel does so when the last one
 /// closes it.
 pub fn release_loop(device: BorrowedFd) -> Result<()> {
     // SAFETY: takes no third argument.
-    unsafe { raw::call(__NR_ioctl, [device.as_raw_fd() as usize, LOOP_CLR_FD as usize, 0, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_ioctl, device.argument(), LOOP_CLR_FD as usize, 0) }
 }
 
 /// `sizeof(struct dm_ioctl)`, in words: version[3], data_size, data_start, and fields that this request leaves 0.
@@ -24,7 +23,6 @@ pub fn remove_mapped(control: BorrowedFd) -> Result<()> {
     let mut request = [0_u32; HEADER_WORDS];
     let [version, _, _, size, start, ..] = &mut request;
     (*version, *size, *start) = (VERSION, 4 * HEADER_WORDS as u32, 4 * HEADER_WORDS as u32);
-    let call = [control.as_raw_fd() as usize, DM_REMOVE_ALL as usize, request.as_mut_ptr() as usize, 0, 0, 0];
     // SAFETY: one `struct dm_ioctl`, which says its own size; the kernel does not pass that.
-    unsafe { raw::call(__NR_ioctl, call) }.map(drop)
+    unsafe { raw::call(__NR_ioctl, control.argument(), DM_REMOVE_ALL as usize, request.as_mut_ptr() as usize) }
 }

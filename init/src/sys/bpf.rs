@@ -1,9 +1,8 @@
 //! Device filters of control groups: bpf(2) BPF_PROG_LOAD and BPF_PROG_ATTACH.
 
 use linux_raw_sys::general::__NR_bpf;
-use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::{Result, raw};
+use super::{BorrowedFd, OwnedFd, Result, raw};
 use crate::abi::bpf::Instruction;
 
 const BPF_PROG_LOAD: usize = 5;
@@ -51,20 +50,19 @@ pub fn load_device_program(program: &[Instruction]) -> Result<OwnedFd> {
     };
     // SAFETY: a prefix of `union bpf_attr` of the size given (the kernel takes the rest as zero); the instructions and
     // the licence live through the call.
-    let fd = unsafe { raw::call(__NR_bpf, [BPF_PROG_LOAD, &raw const load as usize, size_of::<Load>(), 0, 0, 0]) }?;
+    let fd = unsafe { raw::value(__NR_bpf, [BPF_PROG_LOAD, &raw const load as usize, size_of::<Load>(), 0, 0]) }?;
     // SAFETY: the kernel just made it (close-on-exec, as all of bpf(2)) and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    Ok(unsafe { OwnedFd::new(fd) })
 }
 
 /// Attaches a device program to the control group that `cgroup` is open on.
 pub fn attach_device_program(cgroup: BorrowedFd, program: BorrowedFd) -> Result<()> {
     let attach = Attach {
-        target: cgroup.as_raw_fd() as u32,
-        program: program.as_raw_fd() as u32,
+        target: cgroup.number(),
+        program: program.number(),
         kind: BPF_CGROUP_DEVICE,
         flags: BPF_F_ALLOW_MULTI,
     };
-    let call = [BPF_PROG_ATTACH, &raw const attach as usize, size_of::<Attach>(), 0, 0, 0];
     // SAFETY: a prefix of `union bpf_attr` of the size given, with two borrowed descriptors in it.
-    unsafe { raw::call(__NR_bpf, call) }.map(drop)
+    unsafe { raw::call(__NR_bpf, BPF_PROG_ATTACH, &raw const attach as usize, size_of::<Attach>()) }
 }

@@ -1,14 +1,47 @@
 //! Files and directories, always by descriptors that are close-on-exec from birth.
 
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir, ResolveFlags, StatxAttributes, StatxFlags};
-pub use rustix::fs::{CWD, FileType};
-use rustix::io::Errno;
+use crate::abi::Errno;
+use linux_raw_sys::general::{
+    __NR_faccessat, __NR_fchmodat, __NR_fchownat, __NR_fcntl, __NR_getcwd, __NR_getdents64, __NR_lseek, __NR_mkdirat,
+    __NR_mknodat, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_read, __NR_readlinkat, __NR_statfs, __NR_statx,
+    __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, F_GETFL,
+    F_SETFL, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY,
+    O_RDWR, O_WRONLY, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, X_OK, open_how, stat,
+    statfs, statx,
+};
 
-use super::Result;
+use super::{AsFd, BorrowedFd, OwnedFd, Result, raw};
+
+/// The current directory, and where paths of the machine start.
+// SAFETY: it is no descriptor at all.
+pub const CWD: BorrowedFd<'static> = unsafe { BorrowedFd::always(AT_FDCWD) };
+
+/// What a file is: the bits of `st_mode` (inode(7)), which are `d_type` of a directory's entry too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileType(u8);
+
+impl FileType {
+    /// A file system that does not say.
+    pub const UNKNOWN: FileType = FileType(0);
+    /// A pipe with a name.
+    pub const FIFO: FileType = FileType(0o01);
+    /// A character device.
+    pub const CHARACTER_DEVICE: FileType = FileType(0o02);
+    /// A directory.
+    pub const DIRECTORY: FileType = FileType(0o04);
+    /// A block device.
+    pub const BLOCK_DEVICE: FileType = FileType(0o06);
+    /// A regular file.
+    pub const REGULAR_FILE: FileType = FileType(0o10);
+    /// A symbolic link.
+    pub const SYMLINK: FileType = FileType(0o12);
+
+    fn of(mode: u32) -> FileType {
+        FileType((mode >> 12) as u8)
+    }
+}
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,61 +62,96 @@ pub enum Open {
     PlaceItself,
     /// A directory, for its entries.
     Directory,
+    /// A directory, for its entries, and not what a link in its place leads to.
+    DirectoryItself,
     /// For writing, a new file, 0644; one that is there already is an error.
     New,
 }
 
 impl Open {
-    fn flags(self) -> OFlags {
-        OFlags::CLOEXEC
+    fn flags(self) -> u32 {
+        O_CLOEXEC
             | match self {
-                Open::Read => OFlags::RDONLY,
-                Open::Write => OFlags::WRONLY,
-                Open::Append => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
-                Open::Terminal => OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK,
-                Open::Events => OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK,
-                Open::Place => OFlags::PATH,
-                Open::PlaceItself => OFlags::PATH | OFlags::NOFOLLOW,
-                Open::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
-                Open::New => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
+                Open::Read => O_RDONLY,
+                Open::Write => O_WRONLY,
+                Open::Append => O_WRONLY | O_APPEND | O_CREAT,
+                Open::Terminal => O_RDWR | O_NOCTTY | O_NONBLOCK,
+                Open::Events => O_RDONLY | O_NOCTTY | O_NONBLOCK,
+                Open::Place => O_PATH,
+                Open::PlaceItself => O_PATH | O_NOFOLLOW,
+                Open::Directory => O_RDONLY | O_DIRECTORY,
+                Open::DirectoryItself => O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+                Open::New => O_WRONLY | O_CREAT | O_EXCL,
             }
     }
 
     /// Permissions of a file that is made: openat2(2) refuses any where none can be.
-    fn mode(self) -> Mode {
-        Mode::from_raw_mode(if matches!(self, Open::Append | Open::New) { 0o644 } else { 0 })
+    fn mode(self) -> u32 {
+        if matches!(self, Open::Append | Open::New) { 0o644 } else { 0 }
     }
 }
 
 /// Opens a path relative to a directory ([`CWD`] for a path of the machine): openat(2).
 pub fn open(directory: BorrowedFd, path: &CStr, how: Open) -> Result<OwnedFd> {
-    rustix::fs::openat(directory, path, how.flags(), how.mode())
+    let call = [directory.argument(), path.as_ptr() as usize, how.flags() as usize, how.mode() as usize, 0];
+    // SAFETY: a borrowed descriptor, a C string and two numbers.
+    let opened = unsafe { raw::value(__NR_openat, call) };
+    // SAFETY: the kernel just made it and nobody else knows it.
+    opened.map(|number| unsafe { OwnedFd::new(number) })
 }
 
 /// Opens a path inside `root`, which no link, `..` or mount trick can leave: openat2(2) with RESOLVE_IN_ROOT and without
 /// magic links.
 pub fn open_in_root(root: BorrowedFd, path: &CStr, how: Open) -> Result<OwnedFd> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let resolve = u64::from(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    let how = open_how { flags: u64::from(how.flags()), mode: u64::from(how.mode()), resolve };
+    let call = [root.argument(), path.as_ptr() as usize, &raw const how as usize, size_of::<open_how>(), 0];
     // EAGAIN: a rename or mount elsewhere raced with the walk (openat2(2)). Bounded: a hostile racer must not hold us.
+    let mut opened = Err(Errno::AGAIN);
     for _ in 0..64 {
-        match rustix::fs::openat2(root, path, how.flags(), how.mode(), resolve) {
-            Err(Errno::AGAIN) => continue,
-            result => return result,
+        // SAFETY: a borrowed descriptor, a C string and a whole `open_how` of the size given.
+        opened = unsafe { raw::value(__NR_openat2, call) };
+        if opened != Err(Errno::AGAIN) {
+            break;
         }
     }
-    Err(Errno::AGAIN)
+    // SAFETY: the kernel just made it and nobody else knows it.
+    opened.map(|number| unsafe { OwnedFd::new(number) })
 }
 
 /// Makes reads and writes wait again: a terminal is opened without waiting for a carrier, but used with.
 pub fn set_blocking(file: BorrowedFd) -> Result<()> {
-    rustix::fs::fcntl_setfl(file, rustix::fs::fcntl_getfl(file)? - OFlags::NONBLOCK)
+    // SAFETY: a borrowed descriptor and a number.
+    let flags = unsafe { raw::value(__NR_fcntl, [file.argument(), F_GETFL as usize, 0, 0, 0]) }?;
+    // SAFETY: as above.
+    unsafe { raw::call(__NR_fcntl, file.argument(), F_SETFL as usize, (flags & !O_NONBLOCK) as usize) }
+}
+
+/// Reads what there is, up to the buffer's length: read(2).
+pub fn read(file: BorrowedFd, buffer: &mut [u8]) -> Result<usize> {
+    let call = [file.argument(), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0];
+    // SAFETY: the kernel writes at most `buffer.len()` bytes into the buffer.
+    unsafe { raw::value(__NR_read, call) }.map(|count| count as usize)
+}
+
+/// Writes what it can, in one write(2), as procfs and sysfs want it; how much that was.
+pub fn write(file: BorrowedFd, bytes: &[u8]) -> Result<usize> {
+    let call = [file.argument(), bytes.as_ptr() as usize, bytes.len(), 0, 0];
+    // SAFETY: the kernel reads `bytes.len()` bytes.
+    unsafe { raw::value(__NR_write, call) }.map(|count| count as usize)
+}
+
+/// Goes back to the beginning of a file: lseek(2).
+pub fn rewind(file: BorrowedFd) -> Result<()> {
+    // SAFETY: a borrowed descriptor and two numbers.
+    unsafe { raw::call(__NR_lseek, file.argument(), 0, SEEK_SET as usize) }
 }
 
 /// Reads until the end of the file or the buffer; what was read.
 pub fn read_all<'a>(file: BorrowedFd, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
     let mut used = 0;
     while let Some(free) = buffer.get_mut(used..).filter(|free| !free.is_empty()) {
-        match rustix::io::read(file, free) {
+        match read(file, free) {
             Ok(0) => break,
             Ok(count) => used += count,
             Err(Errno::INTR) => continue,
@@ -101,7 +169,7 @@ pub fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> 
 /// Writes everything.
 pub fn write_all(file: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        match rustix::io::write(file, bytes) {
+        match write(file, bytes) {
             Ok(count) => bytes = bytes.get(count..).unwrap_or(&[]),
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno),
@@ -112,42 +180,140 @@ pub fn write_all(file: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
 
 /// Writes a text into an existing file of the machine in one write(2), as procfs and sysfs want it.
 pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
-    rustix::io::write(open(CWD, path, Open::Write)?, text).map(drop)
+    write(open(CWD, path, Open::Write)?.as_fd(), text).map(drop)
+}
+
+/// What is known of a file: fstatat(2).
+#[inline(never)]
+fn status(directory: BorrowedFd, path: &CStr, flags: u32, found: &mut stat) -> Result<()> {
+    let call = [directory.argument(), path.as_ptr() as usize, &raw mut *found as usize, flags as usize, 0];
+    // SAFETY: a borrowed descriptor, a C string, and the kernel writes one `struct stat`.
+    unsafe { raw::value(__NR_newfstatat, call) }.map(drop)
+}
+
+fn no_status() -> stat {
+    // SAFETY: a C structure of integers, for which all zeros are valid.
+    unsafe { core::mem::zeroed() }
 }
 
 /// The type of what a path leads to, links followed.
 pub fn kind(directory: BorrowedFd, path: &CStr) -> Result<FileType> {
-    let stat = rustix::fs::statat(directory, path, AtFlags::empty())?;
-    Ok(FileType::from_raw_mode(stat.st_mode))
+    let mut found = no_status();
+    status(directory, path, 0, &mut found)?;
+    Ok(FileType::of(found.st_mode))
 }
 
 /// The type of what a descriptor is open on.
 pub fn kind_of(file: BorrowedFd) -> Result<FileType> {
-    Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode))
+    let mut found = no_status();
+    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    Ok(FileType::of(found.st_mode))
+}
+
+/// Whether a descriptor is open on a node of this kind with this device number; a pipe has none.
+pub fn is_node(file: BorrowedFd, kind: FileType, device: u64) -> Result<bool> {
+    let mut found = no_status();
+    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    Ok(FileType::of(found.st_mode) == kind && (kind == FileType::FIFO || found.st_rdev == device))
+}
+
+/// The number of the device that holds the file a descriptor is open on.
+pub fn device_of(file: BorrowedFd) -> Result<u64> {
+    let mut found = no_status();
+    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    Ok(found.st_dev)
+}
+
+/// Whether two paths of the machine lead to the same file.
+pub fn are_same(one: &CStr, other: &CStr) -> bool {
+    let (mut first, mut second) = (no_status(), no_status());
+    status(CWD, one, 0, &mut first).and_then(|()| status(CWD, other, 0, &mut second)).is_ok()
+        && (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 }
 
 /// How long a file is.
-pub fn size_of(file: BorrowedFd) -> Result<usize> {
-    usize::try_from(rustix::fs::fstat(file)?.st_size).map_err(|_| Errno::FBIG)
+pub fn size_of_file(file: BorrowedFd) -> Result<usize> {
+    let mut found = no_status();
+    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    usize::try_from(found.st_size).map_err(|_| Errno::FBIG)
+}
+
+/// The magic number of the file system that a path of the machine is on: statfs(2).
+pub fn file_system_of(path: &CStr) -> Result<u64> {
+    // SAFETY: a C structure of integers, for which all zeros are valid.
+    let mut found: statfs = unsafe { core::mem::zeroed() };
+    // SAFETY: a C string, and the kernel writes one `struct statfs`.
+    unsafe { raw::call(__NR_statfs, path.as_ptr() as usize, &raw mut found as usize, 0) }?;
+    Ok(found.f_type as u64)
 }
 
 /// Whether this process may execute a file.
 pub fn is_executable(directory: BorrowedFd, path: &CStr) -> bool {
-    rustix::fs::accessat(directory, path, Access::EXEC_OK, AtFlags::empty()).is_ok()
+    // SAFETY: a borrowed descriptor, a C string and a number.
+    unsafe { raw::call(__NR_faccessat, directory.argument(), path.as_ptr() as usize, X_OK as usize) }.is_ok()
 }
 
 /// Where a symbolic link leads: readlink(2). A target that fills the buffer may be longer.
 pub fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
-    let length = rustix::fs::readlinkat_raw(CWD, path, &mut *buffer)?;
-    buffer.get_mut(..length).ok_or(Errno::INVAL)
+    let call = [CWD.argument(), path.as_ptr() as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0];
+    // SAFETY: a C string, and the kernel writes at most `buffer.len()` bytes into the buffer.
+    let length = unsafe { raw::value(__NR_readlinkat, call) }?;
+    buffer.get_mut(..length as usize).ok_or(Errno::INVAL)
 }
 
 /// Makes a directory: mkdir(2). One that is there is left as it is.
 pub fn make_directory(path: &CStr, mode: u32) -> Result<()> {
-    match rustix::fs::mkdir(path, Mode::from_raw_mode(mode)) {
-        Err(Errno::EXIST) => Ok(()),
-        result => result,
-    }
+    existing_is_fine(make_directory_in(CWD, path, mode))
+}
+
+/// Makes a directory that must not be there: mkdirat(2).
+pub fn make_directory_in(directory: BorrowedFd, path: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: a borrowed descriptor, a C string and a number.
+    unsafe { raw::call(__NR_mkdirat, directory.argument(), path.as_ptr() as usize, mode as usize) }
+}
+
+/// Makes a device node, a pipe or an empty file: mknodat(2).
+pub fn make_node(directory: BorrowedFd, name: &CStr, kind: FileType, mode: u32, device: u64) -> Result<()> {
+    let mode = (mode | u32::from(kind.0) << 12) as usize;
+    let call = [directory.argument(), name.as_ptr() as usize, mode, device as usize, 0];
+    // SAFETY: a borrowed descriptor, a C string and two numbers.
+    unsafe { raw::value(__NR_mknodat, call) }.map(drop)
+}
+
+/// Makes a symbolic link: symlinkat(2).
+pub fn make_link(to: &CStr, directory: BorrowedFd, name: &CStr) -> Result<()> {
+    // SAFETY: a borrowed descriptor and two C strings.
+    unsafe { raw::call(__NR_symlinkat, to.as_ptr() as usize, directory.argument(), name.as_ptr() as usize) }
+}
+
+/// Turns `EEXIST` into success.
+pub fn existing_is_fine(result: Result<()>) -> Result<()> {
+    if result == Err(Errno::EXIST) { Ok(()) } else { result }
+}
+
+/// Removes what is no directory: unlinkat(2).
+pub fn remove(directory: BorrowedFd, name: &CStr) -> Result<()> {
+    // SAFETY: a borrowed descriptor, a C string and a number.
+    unsafe { raw::call(__NR_unlinkat, directory.argument(), name.as_ptr() as usize, 0) }
+}
+
+/// Removes an empty directory: unlinkat(2).
+pub fn remove_directory(directory: BorrowedFd, name: &CStr) -> Result<()> {
+    // SAFETY: a borrowed descriptor, a C string and a number.
+    unsafe { raw::call(__NR_unlinkat, directory.argument(), name.as_ptr() as usize, AT_REMOVEDIR as usize) }
+}
+
+/// Gives what a descriptor is open on to a user and a group: fchownat(2).
+pub fn set_owner(file: BorrowedFd, user: u32, group: u32) -> Result<()> {
+    let call = [file.argument(), c"".as_ptr() as usize, user as usize, group as usize, AT_EMPTY_PATH as usize];
+    // SAFETY: a borrowed descriptor, a C string and numbers.
+    unsafe { raw::value(__NR_fchownat, call) }.map(drop)
+}
+
+/// Sets permissions, links followed: chmod(2).
+pub fn set_mode(path: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: a C string and a number.
+    unsafe { raw::call(__NR_fchmodat, CWD.argument(), path.as_ptr() as usize, mode as usize) }
 }
 
 /// Whether a path of the machine leads anywhere.
@@ -157,59 +323,81 @@ pub fn exists(path: &CStr) -> bool {
 
 /// Whether there is anything at a path of the machine, if only a link that leads nowhere.
 pub fn exists_itself(path: &CStr) -> bool {
-    rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    status(CWD, path, AT_SYMLINK_NOFOLLOW, &mut no_status()).is_ok()
 }
 
-/// Whether a path of the machine is the root of a mount: statx(2), Linux 5.8.
+/// Whether a path of the machine is the root of a mount.
 pub fn is_mount_point(path: &CStr) -> bool {
-    rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty())
-        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    mount_root(CWD, path) == Ok(true)
 }
 
 /// Whether a descriptor is open on the root of a mount.
 pub fn is_mount_root(file: BorrowedFd) -> Result<bool> {
-    let found = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())?;
-    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    mount_root(file, c"")
+}
+
+/// statx(2), Linux 5.8.
+fn mount_root(directory: BorrowedFd, path: &CStr) -> Result<bool> {
+    // SAFETY: a C structure of integers, for which all zeros are valid.
+    let mut found: statx = unsafe { core::mem::zeroed() };
+    let flags = AT_EMPTY_PATH as usize;
+    let call = [directory.argument(), path.as_ptr() as usize, flags, 0, &raw mut found as usize];
+    // SAFETY: a borrowed descriptor, a C string, and the kernel writes one `struct statx`.
+    unsafe { raw::value(__NR_statx, call) }?;
+    Ok(found.stx_attributes & u64::from(STATX_ATTR_MOUNT_ROOT) != 0)
 }
 
 /// Opens a directory for its entries, and not what a link in its place leads to.
 pub fn open_itself(directory: BorrowedFd, name: &CStr) -> Result<OwnedFd> {
-    rustix::fs::openat(directory, name, Open::Directory.flags() | OFlags::NOFOLLOW, Mode::empty())
+    open(directory, name, Open::DirectoryItself)
 }
 
 /// The current directory: getcwd(2). Outside the root, the kernel's answer does not begin with a slash.
 pub fn current_directory(buffer: &mut [u8]) -> Result<&[u8]> {
-    let call = [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0];
+    let call = [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0];
     // SAFETY: the kernel writes at most `buffer.len()` bytes into the buffer.
-    let length = unsafe { super::raw::call(linux_raw_sys::general::__NR_getcwd, call) }?;
+    let length = unsafe { raw::value(__NR_getcwd, call) }?;
     // The length counts the final NUL.
-    buffer.get(..length.saturating_sub(1)).ok_or(Errno::RANGE)
+    buffer.get(..(length as usize).saturating_sub(1)).ok_or(Errno::RANGE)
 }
+
+/// Where the length, before the type, and the name of a directory's entry begin: `struct linux_dirent64` of getdents(2).
+const ENTRY_LENGTH: usize = 16;
+const ENTRY_NAME: usize = 19;
 
 /// Calls `each` with the name and type of every entry of a directory but `.` and `..`, in the order the kernel has them,
 /// until it returns an error.
 pub fn for_each_entry(directory: BorrowedFd, each: &mut dyn FnMut(&CStr, FileType) -> Result<()>) -> Result<()> {
-    let mut buffer = [MaybeUninit::uninit(); 2048];
-    let mut entries = RawDir::new(directory, &mut buffer);
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            each(name, entry.file_type())?;
+    let mut buffer = [0_u64; 256];
+    loop {
+        let call = [directory.argument(), buffer.as_mut_ptr() as usize, size_of_val(&buffer), 0, 0];
+        // SAFETY: the kernel writes at most as many bytes as there are into the buffer, which is aligned for its entries.
+        let length = unsafe { raw::value(__NR_getdents64, call) }? as usize;
+        // SAFETY: the same memory as bytes; it is not written while they are borrowed.
+        let bytes = unsafe { core::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), size_of_val(&buffer)) };
+        let mut entries = bytes.get(..length).unwrap_or(&[]);
+        if entries.is_empty() {
+            return Ok(());
+        }
+        while let Some([low, high, kind, ..]) = entries.get(ENTRY_LENGTH..) {
+            let name = CStr::from_bytes_until_nul(entries.get(ENTRY_NAME..).unwrap_or(&[])).unwrap_or_default();
+            if name != c"." && name != c".." {
+                each(name, FileType(*kind))?;
+            }
+            entries = entries.get(usize::from(u16::from_ne_bytes([*low, *high]))..).unwrap_or(&[]);
         }
     }
-    Ok(())
 }
 
 /// Standard output.
 pub fn standard_output() -> BorrowedFd<'static> {
     // SAFETY: nothing here closes the standard descriptors: PID 1 opens them at start and programs are given them. A
     // caller that closed one gets EBADF from the kernel, not undefined behaviour.
-    unsafe { rustix::stdio::stdout() }
+    unsafe { BorrowedFd::always(1) }
 }
 
 /// Standard error.
 pub fn standard_error() -> BorrowedFd<'static> {
     // SAFETY: as for standard output.
-    unsafe { rustix::stdio::stderr() }
+    unsafe { BorrowedFd::always(2) }
 }

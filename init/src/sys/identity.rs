@@ -13,7 +13,7 @@ use super::{Result, raw};
 
 fn prctl(option: u32, argument: usize, value: usize) -> Result<()> {
     // SAFETY: every option used in this file takes numbers only.
-    unsafe { raw::call(__NR_prctl, [option as usize, argument, value, 0, 0, 0]) }.map(drop)
+    unsafe { raw::value(__NR_prctl, [option as usize, argument, value, 0, 0]) }.map(drop)
 }
 
 /// Keeps the permitted capabilities when the user changes from root (until the next exec).
@@ -60,31 +60,31 @@ pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Res
         (inheritable >> 32) as u32,
     ];
     // SAFETY: version 3 reads one header and two data structures, which these arrays are.
-    unsafe { raw::call(__NR_capset, [header.as_ptr() as usize, data.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_capset, header.as_ptr() as usize, data.as_ptr() as usize, 0) }
 }
 
 /// Sets the real, effective and saved user id.
 pub fn set_user(uid: u32) -> Result<()> {
     // SAFETY: takes three numbers.
-    unsafe { raw::call(__NR_setresuid, [uid as usize, uid as usize, uid as usize, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_setresuid, uid as usize, uid as usize, uid as usize) }
 }
 
 /// Sets the real, effective and saved group id.
 pub fn set_group(gid: u32) -> Result<()> {
     // SAFETY: takes three numbers.
-    unsafe { raw::call(__NR_setresgid, [gid as usize, gid as usize, gid as usize, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_setresgid, gid as usize, gid as usize, gid as usize) }
 }
 
 /// Sets the additional groups.
 pub fn set_groups(groups: &[u32]) -> Result<()> {
     // SAFETY: the kernel reads as many 32-bit ids as the slice has.
-    unsafe { raw::call(__NR_setgroups, [groups.len(), groups.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_setgroups, groups.len(), groups.as_ptr() as usize, 0) }
 }
 
 /// Sets the file mode creation mask.
 pub fn set_umask(mask: u32) {
     // SAFETY: takes a number; it cannot fail.
-    let _ = unsafe { raw::call(__NR_umask, [mask as usize, 0, 0, 0, 0, 0]) };
+    let _ = unsafe { raw::call(__NR_umask, mask as usize, 0, 0) };
 }
 
 /// Sets a resource limit of this process; all ones is infinity.
@@ -92,5 +92,5 @@ pub fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<()> {
     // `struct rlimit64`.
     let limit = [soft, hard];
     // SAFETY: the kernel reads one `struct rlimit64`; the old one is not asked for.
-    unsafe { raw::call(__NR_prlimit64, [0, resource as usize, limit.as_ptr() as usize, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_prlimit64, 0, resource as usize, limit.as_ptr() as usize) }
 }

@@ -1,9 +1,8 @@
 //! Input devices: `struct input_event` of linux/input.h.
 
-use rustix::fd::BorrowedFd;
-use rustix::io::Errno;
+use crate::abi::Errno;
 
-use super::Result;
+use super::{BorrowedFd, Result, file};
 
 /// `sizeof(struct input_event)` on 64-bit machines: two words of time, then type, code, value.
 const EVENT_BYTES: usize = 24;
@@ -16,7 +15,7 @@ const PRESSED: i32 = 1;
 /// blocking.
 pub fn pressed(button: BorrowedFd) -> Result<bool> {
     let mut events = [0_u8; 16 * EVENT_BYTES];
-    let length = match rustix::io::read(button, &mut events) {
+    let length = match file::read(button, &mut events) {
         Ok(length) => length,
         Err(Errno::AGAIN) => 0,
         Err(errno) => return Err(errno),

@@ -3,13 +3,26 @@
 
 use core::ffi::CStr;
 
-use linux_raw_sys::general::{__NR_clock_gettime, __NR_clock_settime, __NR_ioctl, CLOCK_REALTIME};
+use linux_raw_sys::general::{
+    __NR_clock_gettime, __NR_clock_settime, __NR_ioctl, __NR_setdomainname, __NR_sethostname, CLOCK_REALTIME,
+};
 use linux_raw_sys::ioctl::RTC_RD_TIME;
-use rustix::fd::AsRawFd;
-pub use rustix::system::{sethostname as set_hostname, uname};
+pub use rustix::system::uname;
 
 use super::file::{self, CWD, Open};
-use super::{Result, raw};
+use super::{AsFd, Result, raw};
+
+/// Names the machine, or this process's uts namespace: sethostname(2).
+pub fn set_hostname(name: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads `name.len()` bytes.
+    unsafe { raw::call(__NR_sethostname, name.as_ptr() as usize, name.len(), 0) }
+}
+
+/// Sets the NIS domain name: setdomainname(2).
+pub fn set_domainname(name: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads `name.len()` bytes.
+    unsafe { raw::call(__NR_setdomainname, name.as_ptr() as usize, name.len(), 0) }
+}
 
 /// A hardware clock's date and time, field by field as the kernel has them: `struct rtc_time` of `linux/rtc.h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +47,8 @@ pub struct HardwareTime {
 pub fn hardware_time(device: &CStr) -> Result<HardwareTime> {
     let clock = file::open(CWD, device, Open::Read)?;
     let mut time = HardwareTime::default();
-    let call = [clock.as_raw_fd() as usize, RTC_RD_TIME as usize, &raw mut time as usize, 0, 0, 0];
     // SAFETY: the kernel writes one `struct rtc_time`, nine ints, into `time`.
-    unsafe { raw::call(__NR_ioctl, call) }?;
+    unsafe { raw::call(__NR_ioctl, clock.as_fd().argument(), RTC_RD_TIME as usize, &raw mut time as usize) }?;
     Ok(time)
 }
 
@@ -44,7 +56,7 @@ pub fn hardware_time(device: &CStr) -> Result<HardwareTime> {
 pub fn clock_seconds() -> Result<i64> {
     let mut now = [0_i64; 2];
     // SAFETY: the kernel writes one `struct timespec`, two 64-bit words on the targets we build for, into `now`.
-    unsafe { raw::call(__NR_clock_gettime, [CLOCK_REALTIME as usize, now.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
+    unsafe { raw::call(__NR_clock_gettime, CLOCK_REALTIME as usize, now.as_mut_ptr() as usize, 0) }?;
     let [seconds, _] = now;
     Ok(seconds)
 }
@@ -53,5 +65,5 @@ pub fn clock_seconds() -> Result<i64> {
 pub fn set_clock_seconds(seconds: i64) -> Result<()> {
     let time = [seconds, 0];
     // SAFETY: the kernel reads one `struct timespec`, as above.
-    unsafe { raw::call(__NR_clock_settime, [CLOCK_REALTIME as usize, time.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_clock_settime, CLOCK_REALTIME as usize, time.as_ptr() as usize, 0) }
 }

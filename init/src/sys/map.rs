@@ -5,12 +5,11 @@ use core::ffi::CStr;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags};
+use crate::abi::Errno;
+use linux_raw_sys::general::{__NR_mmap, __NR_munmap, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE};
 
-use super::Result;
 use super::file::{self, Open};
+use super::{AsFd, BorrowedFd, Result, raw};
 
 /// Private memory of the process, or the content of a file in it. Dropping it gives it back.
 ///
@@ -32,18 +31,20 @@ impl Map {
         if length == 0 {
             return Ok(Map::empty());
         }
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let (protection, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+        let call = [0, length, protection as usize, flags as usize, -1_isize as usize];
         // SAFETY: a new mapping at a place of the kernel's choice touches no memory that anybody has.
-        let start =
-            unsafe { rustix::mm::mmap_anonymous(core::ptr::null_mut(), length, protection, MapFlags::PRIVATE) }?;
-        let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
+        let start = unsafe { raw::address(__NR_mmap, call) };
+        // From -4095 to -1 it is an error number.
+        let start = Some(start).filter(|start| *start < -4095_isize as usize).ok_or(Errno::NOMEM)?;
+        let start = NonNull::new(start as *mut u8).ok_or(Errno::NOMEM)?;
         Ok(Map { start, mapped: length, length })
     }
 
     /// The content of a regular file, as long as it is now.
     pub fn read(directory: BorrowedFd, path: &CStr) -> Result<Map> {
         let file = file::open(directory, path, Open::Read)?;
-        let mut map = Map::zeroed(file::size_of(file.as_fd())?)?;
+        let mut map = Map::zeroed(file::size_of_file(file.as_fd())?)?;
         let length = file::read_all(file.as_fd(), &mut map)?.len();
         map.truncate(length);
         Ok(map)
@@ -76,7 +77,7 @@ impl Drop for Map {
     fn drop(&mut self) {
         if self.mapped > 0 {
             // SAFETY: the mapping was made with this size, and with `self` the last way to it goes.
-            let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.mapped) };
+            let _ = unsafe { raw::call(__NR_munmap, self.start.as_ptr() as usize, self.mapped, 0) };
         }
     }
 }

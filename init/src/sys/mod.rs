@@ -1,11 +1,12 @@
 //! The kernel's calls: typed outside, `unsafe` inside, one file a concern. Each function is one system call or one
 //! indivisible habit, returns the bare error number, and says in its documentation which man page it follows.
 //!
-//! rustix has most calls; the few it lacks are made through [`raw`].
+//! All calls are made through [`raw`], which is compiled once, with what is common to them.
 
 pub mod arena;
 pub mod block;
 pub mod bpf;
+pub mod fd;
 pub mod file;
 pub mod identity;
 pub mod input;
@@ -24,7 +25,7 @@ pub mod texts;
 pub mod time;
 pub mod wait;
 
-pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+pub use fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What a system call returns: a value, or the kernel's bare error number.
-pub type Result<T> = core::result::Result<T, rustix::io::Errno>;
+pub type Result<T> = core::result::Result<T, crate::abi::Errno>;

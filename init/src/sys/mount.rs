@@ -2,61 +2,69 @@
 
 use core::ffi::CStr;
 
-use linux_raw_sys::general::{__NR_mount_setattr, AT_EMPTY_PATH, AT_RECURSIVE, mount_attr};
-use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
+use linux_raw_sys::general::{
+    __NR_mount, __NR_mount_setattr, __NR_move_mount, __NR_open_tree, __NR_pivot_root, __NR_umount2, AT_EMPTY_PATH,
+    AT_RECURSIVE, MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE,
+    UMOUNT_NOFOLLOW, mount_attr,
+};
 
-use super::{Result, raw};
+use super::file::CWD;
+use super::{BorrowedFd, OwnedFd, Result, raw};
+
+const NOTHING: &CStr = c"";
 
 /// Mounts a new instance of a file system, or with `MS_REMOUNT` changes one: mount(2).
 pub fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: u64, data: &CStr) -> Result<()> {
-    rustix::mount::mount(source, target, kind, MountFlags::from_bits_retain(flags as u32), Some(data))
+    let (source, target, kind, data) = (source.as_ptr(), target.as_ptr(), kind.as_ptr(), data.as_ptr());
+    let call = [source as usize, target as usize, kind as usize, flags as usize, data as usize];
+    // SAFETY: four C strings and a number; flags without data of another kind than text.
+    unsafe { raw::value(__NR_mount, call) }.map(drop)
 }
 
 /// A detached copy of the mount at a path, with those below it if `recursive`: open_tree(2). Closing it drops it.
 pub fn clone_tree(source: &CStr, recursive: bool) -> Result<OwnedFd> {
-    clone_tree_at(rustix::fs::CWD, source, recursive)
+    clone_tree_at(CWD, source, recursive)
 }
 
 /// [`clone_tree`] relative to a directory; an empty path is the descriptor itself.
 pub fn clone_tree_at(directory: BorrowedFd, source: &CStr, recursive: bool) -> Result<OwnedFd> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    if recursive {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    rustix::mount::open_tree(directory, source, flags)
+    let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
+    let call = [directory.argument(), source.as_ptr() as usize, flags as usize, 0, 0];
+    // SAFETY: a borrowed descriptor, a C string and a number.
+    let opened = unsafe { raw::value(__NR_open_tree, call) };
+    // SAFETY: the kernel just made it and nobody else knows it.
+    opened.map(|number| unsafe { OwnedFd::new(number) })
 }
 
 /// Attaches a detached mount on the file or directory that `target` is open on: move_mount(2).
 pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(tree, c"", target, c"", flags)
+    let flags = (MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) as usize;
+    let nothing = NOTHING.as_ptr() as usize;
+    // SAFETY: two borrowed descriptors, two C strings and a number.
+    unsafe { raw::value(__NR_move_mount, [tree.argument(), nothing, target.argument(), nothing, flags]) }.map(drop)
 }
 
 /// Changes attributes and propagation of the mount that `mount` is open on: mount_setattr(2).
 pub fn set_attributes(mount: BorrowedFd, set: u64, clear: u64, propagation: u64, recursive: bool) -> Result<()> {
     let attributes = mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
-    let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
-    let call = [
-        mount.as_raw_fd() as usize,
-        c"".as_ptr() as usize,
-        flags as usize,
-        &raw const attributes as usize,
-        size_of::<mount_attr>(),
-        0,
-    ];
+    let flags = (AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 }) as usize;
+    let pointer = &raw const attributes as usize;
+    let call = [mount.argument(), NOTHING.as_ptr() as usize, flags, pointer, size_of::<mount_attr>()];
     // SAFETY: a borrowed descriptor, a C string, and a whole `mount_attr` of the size given.
-    unsafe { raw::call(__NR_mount_setattr, call) }.map(drop)
+    unsafe { raw::value(__NR_mount_setattr, call) }.map(drop)
 }
 
 /// Unmounts what is on top at a path: umount2(2), without following a final link. `lazily` detaches the whole tree now
 /// and lets the kernel finish when nobody uses it.
 pub fn unmount(target: &CStr, lazily: bool) -> Result<()> {
-    let flags = if lazily { UnmountFlags::DETACH } else { UnmountFlags::empty() };
-    rustix::mount::unmount(target, flags | UnmountFlags::NOFOLLOW)
+    let flags = UMOUNT_NOFOLLOW | if lazily { MNT_DETACH } else { 0 };
+    // SAFETY: a C string and a number.
+    unsafe { raw::call(__NR_umount2, target.as_ptr() as usize, flags as usize, 0) }
 }
 
 /// Makes the current directory the root mount and stacks the old root on top of it: pivot_root(2) with both `.`.
 pub fn pivot_here() -> Result<()> {
-    rustix::process::pivot_root(c".", c".")
+    let here = c".".as_ptr() as usize;
+    // SAFETY: two C strings.
+    unsafe { raw::call(__NR_pivot_root, here, here, 0) }
 }

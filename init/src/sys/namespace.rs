@@ -1,9 +1,8 @@
 //! Namespaces: setns(2), unshare(2), and the descriptors a process has open: close_range(2).
 
 use linux_raw_sys::general::{__NR_close_range, __NR_setns, __NR_unshare};
-use rustix::fd::{AsRawFd, BorrowedFd};
 
-use super::{Result, raw};
+use super::{BorrowedFd, Result, raw};
 
 /// linux/close_range.h.
 const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
@@ -12,18 +11,17 @@ const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
 /// is joined by the children made from now on.
 pub fn join(file: BorrowedFd, flag: u64) -> Result<()> {
     // SAFETY: takes a descriptor and a number. There is one thread, so nothing is shared that could be torn apart.
-    unsafe { raw::call(__NR_setns, [file.as_raw_fd() as usize, flag as usize, 0, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_setns, file.argument(), flag as usize, 0) }
 }
 
 /// Leaves a namespace for a new one of the kinds in `flags`.
 pub fn unshare(flags: u64) -> Result<()> {
     // SAFETY: `CLONE_NEW*` flags only: they share no memory and no descriptors.
-    unsafe { raw::call(__NR_unshare, [flags as usize, 0, 0, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_unshare, flags as usize, 0, 0) }
 }
 
 /// Marks every descriptor from `first` up close-on-exec.
 pub fn close_on_exec_from(first: u32) -> Result<()> {
-    let call = [first as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC as usize, 0, 0, 0];
     // SAFETY: takes three numbers, and closes nothing now.
-    unsafe { raw::call(__NR_close_range, call) }.map(drop)
+    unsafe { raw::call(__NR_close_range, first as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC as usize) }
 }

@@ -2,15 +2,15 @@
 
 use core::ffi::{CStr, c_char};
 
+use crate::abi::Errno;
 use linux_raw_sys::general::{
-    __NR_clone, __NR_clone3, __NR_execve, __NR_exit_group, __NR_kill, __NR_wait4, __NR_waitid, CLONE_INTO_CGROUP,
-    CLONE_PARENT, SIGCHLD, WEXITED, WNOHANG, WNOWAIT, clone_args,
+    __NR_chdir, __NR_chroot, __NR_clone, __NR_clone3, __NR_dup3, __NR_execve, __NR_exit_group, __NR_fchdir,
+    __NR_getpid, __NR_kill, __NR_setsid, __NR_wait4, __NR_waitid, CLONE_INTO_CGROUP, CLONE_PARENT, SIGCHLD, WEXITED,
+    WNOHANG, WNOWAIT, clone_args,
 };
-use rustix::fd::{AsRawFd, BorrowedFd};
-use rustix::io::Errno;
 
 use super::arena::Arena;
-use super::{Result, raw};
+use super::{BorrowedFd, Result, raw};
 
 /// A process id; always positive.
 pub type Pid = i32;
@@ -48,7 +48,7 @@ impl Ended {
 /// There is one thread and no heap, so the child may go on with anything.
 pub fn fork() -> Result<Fork> {
     // SAFETY: no flags but the exit signal: a plain fork. The null stack means "a copy of mine".
-    let pid = unsafe { raw::call(__NR_clone, [SIGCHLD as usize, 0, 0, 0, 0, 0]) }?;
+    let pid = unsafe { raw::value(__NR_clone, [SIGCHLD as usize, 0, 0, 0, 0]) }?;
     Ok(if pid == 0 { Fork::Child } else { Fork::Parent(pid as Pid) })
 }
 
@@ -77,11 +77,11 @@ pub fn clone_container(namespaces: u64, cgroup: Option<BorrowedFd>, sibling: boo
     }
     if let Some(cgroup) = &cgroup {
         arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = cgroup.as_raw_fd() as u64;
+        arguments.cgroup = u64::from(cgroup.number());
     }
     let pointer = &raw const arguments as usize;
     // SAFETY: a whole `clone_args` of the size given; no shared memory and no new stack: a fork as far as memory goes.
-    let pid = unsafe { raw::call(__NR_clone3, [pointer, size_of::<clone_args>(), 0, 0, 0, 0]) }?;
+    let pid = unsafe { raw::value(__NR_clone3, [pointer, size_of::<clone_args>(), 0, 0, 0]) }?;
     Ok(if pid == 0 { Fork::Child } else { Fork::Parent(pid as Pid) })
 }
 
@@ -107,9 +107,9 @@ impl<'a> Vector<'a> {
 
 /// Replaces the process: execve(2). Returns only the error.
 pub fn execute(path: &CStr, arguments: &Vector, environment: &Vector) -> Errno {
-    let call = [path.as_ptr() as usize, arguments.0.as_ptr() as usize, environment.0.as_ptr() as usize, 0, 0, 0];
+    let (path, arguments, environment) = (path.as_ptr(), arguments.0.as_ptr(), environment.0.as_ptr());
     // SAFETY: a C string and two vectors that `Vector::new` ended in NULL, all alive during the call.
-    match unsafe { raw::call(__NR_execve, call) } {
+    match unsafe { raw::call(__NR_execve, path as usize, arguments as usize, environment as usize) } {
         Ok(_) => Errno::NOEXEC,
         Err(errno) => errno,
     }
@@ -119,7 +119,7 @@ pub fn execute(path: &CStr, arguments: &Vector, environment: &Vector) -> Errno {
 pub fn exit(code: u8) -> ! {
     loop {
         // SAFETY: takes a number and does not return.
-        let _ = unsafe { raw::call(__NR_exit_group, [code as usize, 0, 0, 0, 0, 0]) };
+        let _ = unsafe { raw::call(__NR_exit_group, code as usize, 0, 0) };
     }
 }
 
@@ -129,7 +129,7 @@ pub fn peek_ended() -> Result<Option<Pid>> {
     let mut info = [0_u32; 32];
     let options = (WEXITED | WNOHANG | WNOWAIT) as usize;
     // SAFETY: the kernel writes at most one `siginfo_t` into `info`; P_ALL (0) takes no id; no usage is asked for.
-    unsafe { raw::call(__NR_waitid, [0, 0, info.as_mut_ptr() as usize, options, 0, 0]) }?;
+    unsafe { raw::value(__NR_waitid, [0, 0, info.as_mut_ptr() as usize, options, 0]) }?;
     let [_, _, _, _, pid, ..] = info;
     Ok(if pid == 0 { None } else { Some(pid as Pid) })
 }
@@ -138,10 +138,10 @@ pub fn peek_ended() -> Result<Option<Pid>> {
 pub fn reap(pid: Pid, block: bool) -> Result<Option<Ended>> {
     let mut status = 0_u32;
     let options = if block { 0 } else { WNOHANG as usize };
-    let call = [pid as usize, &raw mut status as usize, options, 0, 0, 0];
+    let call = [pid as usize, &raw mut status as usize, options, 0, 0];
     loop {
         // SAFETY: the kernel writes one `int` into `status`; no usage is asked for.
-        match unsafe { raw::call(__NR_wait4, call) } {
+        match unsafe { raw::value(__NR_wait4, call) } {
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno),
             Ok(0) => return Ok(None),
@@ -155,12 +155,46 @@ pub fn reap(pid: Pid, block: bool) -> Result<Option<Ended>> {
 /// Sends a signal: kill(2). -1 is every process but this one and PID 1.
 pub fn kill(pid: Pid, signal: u8) -> Result<()> {
     // SAFETY: takes two numbers.
-    unsafe { raw::call(__NR_kill, [pid as usize, signal as usize, 0, 0, 0, 0]) }.map(drop)
+    unsafe { raw::call(__NR_kill, pid as usize, signal as usize, 0) }
 }
 
 /// This process's id, in its own pid namespace: getpid(2).
 pub fn own_pid() -> Pid {
-    rustix::process::getpid().as_raw_nonzero().get()
+    // SAFETY: takes nothing. It cannot fail.
+    unsafe { raw::address(__NR_getpid, [0; 5]) as Pid }
+}
+
+/// Makes this process the leader of a new session: setsid(2).
+pub fn new_session() -> Result<()> {
+    // SAFETY: takes nothing.
+    unsafe { raw::call(__NR_setsid, 0, 0, 0) }
+}
+
+/// Changes the working directory: chdir(2).
+pub fn change_directory(path: &CStr) -> Result<()> {
+    // SAFETY: a C string.
+    unsafe { raw::call(__NR_chdir, path.as_ptr() as usize, 0, 0) }
+}
+
+/// Changes the working directory to the one that is open: fchdir(2).
+pub fn enter(directory: BorrowedFd) -> Result<()> {
+    // SAFETY: a borrowed descriptor.
+    unsafe { raw::call(__NR_fchdir, directory.argument(), 0, 0) }
+}
+
+/// Makes the working directory the root: chroot(2).
+pub fn change_root() -> Result<()> {
+    // SAFETY: a C string.
+    unsafe { raw::call(__NR_chroot, c".".as_ptr() as usize, 0, 0) }
+}
+
+/// Makes `file` one of this process's standard descriptors, 0 to 2: dup3(2).
+pub fn set_standard(file: BorrowedFd, number: u32) -> Result<()> {
+    if file.number() == number {
+        return Ok(());
+    }
+    // SAFETY: nobody has a borrowed descriptor that depends on what a standard descriptor is open on.
+    unsafe { raw::call(__NR_dup3, file.argument(), number as usize, 0) }
 }
 
 #[cfg(test)]

@@ -3,17 +3,16 @@
 use linux_raw_sys::general::{
     __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_signalfd4, O_CLOEXEC, O_NONBLOCK, SIG_SETMASK,
 };
-use rustix::fd::{AsFd, FromRawFd, OwnedFd};
 
-use super::{Result, raw};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, file, raw};
 
 /// `sizeof(sigset_t)` in the kernel: 64 signals.
 const SET_BYTES: usize = 8;
 
 fn set_mask(mask: u64) {
-    let call = [SIG_SETMASK as usize, &raw const mask as usize, 0, SET_BYTES, 0, 0];
+    let call = [SIG_SETMASK as usize, &raw const mask as usize, 0, SET_BYTES, 0];
     // SAFETY: the kernel reads one 64-bit set; the old one is not asked for. It cannot fail with a valid `how`.
-    let _ = unsafe { raw::call(__NR_rt_sigprocmask, call) };
+    let _ = unsafe { raw::value(__NR_rt_sigprocmask, call) };
 }
 
 /// Blocks every signal that can be blocked.
@@ -28,7 +27,7 @@ pub fn reset() {
     let default = [0_u64; 5];
     for signal in 1..=64 {
         // SAFETY: the kernel reads one `struct sigaction`. SIGKILL and SIGSTOP are refused, which is as well.
-        let _ = unsafe { raw::call(__NR_rt_sigaction, [signal, default.as_ptr() as usize, 0, SET_BYTES, 0, 0]) };
+        let _ = unsafe { raw::value(__NR_rt_sigaction, [signal, default.as_ptr() as usize, 0, SET_BYTES, 0]) };
     }
     set_mask(0);
 }
@@ -43,27 +42,26 @@ impl SignalFd {
         // SFD_CLOEXEC and SFD_NONBLOCK are these by definition (signalfd(2)).
         let flags = (O_CLOEXEC | O_NONBLOCK) as usize;
         // SAFETY: the kernel reads one 64-bit set; -1 asks for a new descriptor.
-        let fd = unsafe {
-            raw::call(__NR_signalfd4, [-1_isize as usize, &raw const mask as usize, SET_BYTES, flags, 0, 0])
-        }?;
+        let fd =
+            unsafe { raw::value(__NR_signalfd4, [-1_isize as usize, &raw const mask as usize, SET_BYTES, flags, 0]) }?;
         // SAFETY: the kernel just made it and nobody else knows it.
-        Ok(SignalFd(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+        Ok(SignalFd(unsafe { OwnedFd::new(fd) }))
     }
 
     /// The next pending signal's number.
     pub fn next(&self) -> Result<Option<u8>> {
         // `struct signalfd_siginfo` is 128 bytes; the first word is the signal.
         let mut info = [0_u8; 128];
-        match rustix::io::read(&self.0, &mut info) {
+        match file::read(self.0.as_fd(), &mut info) {
             Ok(_) => Ok(info.first().copied()),
-            Err(rustix::io::Errno::AGAIN) => Ok(None),
+            Err(crate::abi::Errno::AGAIN) => Ok(None),
             Err(errno) => Err(errno),
         }
     }
 }
 
 impl AsFd for SignalFd {
-    fn as_fd(&self) -> rustix::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }

@@ -8,8 +8,7 @@ use super::raw;
 pub fn monotonic_us() -> u64 {
     let mut now = [0_i64; 2];
     // SAFETY: the kernel writes one `struct timespec`, two 64-bit words on the targets we build for, into `now`.
-    let result =
-        unsafe { raw::call(__NR_clock_gettime, [CLOCK_MONOTONIC as usize, now.as_mut_ptr() as usize, 0, 0, 0, 0]) };
+    let result = unsafe { raw::call(__NR_clock_gettime, CLOCK_MONOTONIC as usize, now.as_mut_ptr() as usize, 0) };
     // The clock exists on every kernel; without it every time is 0, which only makes waits shorter.
     debug_assert!(result.is_ok());
     let [seconds, nanoseconds] = now;

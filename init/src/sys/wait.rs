@@ -2,14 +2,17 @@
 
 use core::mem::size_of;
 
-use linux_raw_sys::general::{__NR_ppoll, __NR_recvmsg, POLLIN, pollfd};
-use linux_raw_sys::net::{MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, SCM_CREDENTIALS, SOL_SOCKET, cmsghdr, msghdr, ucred};
-use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+use crate::abi::Errno;
+use linux_raw_sys::general::{
+    __NR_ppoll, __NR_recvmsg, __NR_sendto, __NR_setsockopt, __NR_socketpair, O_CLOEXEC, POLLIN, POLLPRI, pollfd,
+};
+use linux_raw_sys::net::{
+    AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, SCM_CREDENTIALS, SO_PASSCRED, SOCK_SEQPACKET, SOL_SOCKET, cmsghdr,
+    msghdr, ucred,
+};
 
 use super::process::Pid;
-use super::{Result, raw};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, raw};
 
 /// Most descriptors that are waited for at once.
 const DESCRIPTORS_MAX: usize = 8;
@@ -19,28 +22,52 @@ pub fn readable<'a>(descriptors: impl Iterator<Item = BorrowedFd<'a>>, timeout_u
     // The kernel passes over negative descriptors.
     let mut polled = [pollfd { fd: -1, events: POLLIN as i16, revents: 0 }; DESCRIPTORS_MAX];
     for (slot, descriptor) in polled.iter_mut().zip(descriptors) {
-        slot.fd = descriptor.as_raw_fd();
+        slot.fd = descriptor.number() as i32;
     }
     let timeout = timeout_us.map(|time| [time / 1_000_000, time % 1_000_000 * 1000]);
     let pointer = timeout.as_ref().map_or(0, |timeout| timeout.as_ptr() as usize);
-    let call = [polled.as_mut_ptr() as usize, DESCRIPTORS_MAX, pointer, 0, 0, 0];
+    let call = [polled.as_mut_ptr() as usize, DESCRIPTORS_MAX, pointer, 0, 0];
     // SAFETY: as many `struct pollfd` as said; a `struct timespec`, two 64-bit words, or none; no signal mask.
-    unsafe { raw::call(__NR_ppoll, call) }.map(drop)
+    unsafe { raw::value(__NR_ppoll, call) }.map(drop)
 }
 
-/// A pair of connected sockets that keep messages apart and in order; the first one receives, never waits, and learns
-/// each sender's process id from the kernel: socketpair(2), `SO_PASSCRED` of unix(7).
+/// Waits until something exceptional can be said of a descriptor, or the seconds have passed: whether it can.
+pub fn exceptional(descriptor: BorrowedFd, seconds: u64) -> Result<bool> {
+    let mut polled = pollfd { fd: descriptor.number() as i32, events: POLLPRI as i16, revents: 0 };
+    let timeout = [seconds, 0];
+    let call = [&raw mut polled as usize, 1, timeout.as_ptr() as usize, 0, 0];
+    // SAFETY: one `struct pollfd`, one `struct timespec`, two 64-bit words, and no signal mask.
+    unsafe { raw::value(__NR_ppoll, call) }.map(|ready| ready > 0)
+}
+
+/// A pair of connected sockets that keep messages apart and in order: socketpair(2), unix(7).
+pub fn sockets() -> Result<(OwnedFd, OwnedFd)> {
+    let mut pair = [0_u32; 2];
+    let call = [AF_UNIX as usize, (SOCK_SEQPACKET | O_CLOEXEC) as usize, 0, pair.as_mut_ptr() as usize, 0];
+    // SAFETY: the kernel writes two descriptors into `pair`.
+    unsafe { raw::value(__NR_socketpair, call) }?;
+    let [one, other] = pair;
+    // SAFETY: the kernel just made both and nobody else knows them.
+    Ok(unsafe { (OwnedFd::new(one), OwnedFd::new(other)) })
+}
+
+/// [`sockets`] of which the first one receives, never waits, and learns each sender's process id from the kernel:
+/// `SO_PASSCRED` of unix(7).
 pub fn announcement_sockets() -> Result<(OwnedFd, OwnedFd)> {
-    let (receiver, sender) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-    rustix::net::sockopt::set_socket_passcred(&receiver, true)?;
+    let (receiver, sender) = sockets()?;
+    let (yes, option) = (1_u32, SO_PASSCRED as usize);
+    let call = [receiver.as_fd().argument(), SOL_SOCKET as usize, option, &raw const yes as usize, size_of_val(&yes)];
+    // SAFETY: a borrowed descriptor, numbers, and one `int` of the size given.
+    unsafe { raw::value(__NR_setsockopt, call) }?;
     Ok((receiver, sender))
 }
 
 /// Sends one message, waiting while the receiver's queue is full: send(2).
 pub fn send(socket: BorrowedFd, message: &[u8]) -> Result<()> {
+    let call = [socket.argument(), message.as_ptr() as usize, message.len(), MSG_NOSIGNAL as usize, 0];
     loop {
-        match rustix::net::send(socket, message, SendFlags::from_bits_retain(MSG_NOSIGNAL)) {
+        // SAFETY: a borrowed descriptor, the message's bytes, and no address.
+        match unsafe { raw::value(__NR_sendto, call) } {
             Err(Errno::INTR) => continue,
             result => return result.map(drop),
         }
@@ -66,11 +93,11 @@ pub fn receive(socket: BorrowedFd, message: &mut [u8]) -> Result<Option<Pid>> {
     header.msg_controllen = size_of::<Credentials>() as _;
     // MSG_TRUNC: the result is the message's length even when that is more than there is room for.
     let flags = (MSG_DONTWAIT | MSG_TRUNC) as usize;
-    let call = [socket.as_raw_fd() as usize, &raw mut header as usize, flags, 0, 0, 0];
+    let call = [socket.argument(), &raw mut header as usize, flags, 0, 0];
     // SAFETY: the header names one buffer and one control buffer, alive and of the sizes given; `iovec` is a pointer and
     // a size (readv(2)).
-    match unsafe { raw::call(__NR_recvmsg, call) } {
-        Ok(length) if length == message.len() => {}
+    match unsafe { raw::value(__NR_recvmsg, call) } {
+        Ok(length) if length as usize == message.len() => {}
         Ok(_) => return Err(Errno::BADMSG),
         Err(Errno::AGAIN) => return Ok(None),
         Err(errno) => return Err(errno),
@@ -84,7 +111,6 @@ pub fn receive(socket: BorrowedFd, message: &mut [u8]) -> Result<Option<Pid>> {
 mod tests {
     use super::*;
     use crate::sys::process::{self, Fork};
-    use rustix::fd::AsFd;
 
     #[test]
     fn the_kernel_says_who_sent_a_message_even_when_the_sender_is_dead() {

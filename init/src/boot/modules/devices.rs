@@ -1,6 +1,6 @@
 //! What the devices of the machine say of themselves: `/sys/bus/*/devices/*/modalias`, and `/sys/class/input/*/modalias`.
 
-use rustix::io::Errno;
+use crate::abi::Errno;
 
 use crate::error::{Context, Error, Result};
 use crate::limits::MODALIAS_BYTES_MAX;

@@ -1,6 +1,6 @@
 //! Requests become loaded modules: one [`Order`], and the [`Tree`] it is about.
 
-use rustix::io::Errno;
+use crate::abi::Errno;
 
 use super::devices::Aliases;
 use super::index::name_of;

@@ -14,7 +14,7 @@ mod tree;
 
 use core::ffi::CStr;
 
-use rustix::io::Errno;
+use crate::abi::Errno;
 
 use self::loader::Loader;
 use self::tree::Tree;

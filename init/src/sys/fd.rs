@@ -1,0 +1,70 @@
+//! Descriptors: a number with an owner. Like the standard library's, which a freestanding program does not have.
+
+use core::marker::PhantomData;
+
+use linux_raw_sys::general::__NR_close;
+
+use super::raw;
+
+/// An open descriptor, closed when it is dropped.
+#[derive(Debug)]
+pub struct OwnedFd(u32);
+
+/// A descriptor that stays open while it is borrowed, or [`super::file::CWD`].
+#[derive(Clone, Copy, Debug)]
+pub struct BorrowedFd<'a>(u32, PhantomData<&'a OwnedFd>);
+
+/// What has a descriptor to lend.
+pub trait AsFd {
+    /// Lends it.
+    fn as_fd(&self) -> BorrowedFd<'_>;
+}
+
+impl OwnedFd {
+    /// Takes a descriptor over that the kernel just made.
+    ///
+    /// # Safety
+    /// It is open, and nobody else knows it.
+    pub(super) const unsafe fn new(number: u32) -> OwnedFd {
+        OwnedFd(number)
+    }
+}
+
+impl BorrowedFd<'_> {
+    /// # Safety
+    /// It stays open for `'static`, or stands for the current directory.
+    pub(super) const unsafe fn always(number: i32) -> BorrowedFd<'static> {
+        BorrowedFd(number as u32, PhantomData)
+    }
+
+    /// Its number, as system calls take it.
+    pub(super) fn argument(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Its number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl<'a> BorrowedFd<'a> {
+    /// The same for rustix.
+    pub fn for_rustix(self) -> rustix::fd::BorrowedFd<'a> {
+        // SAFETY: it is open for `'a`.
+        unsafe { rustix::fd::BorrowedFd::borrow_raw(self.0 as i32) }
+    }
+}
+
+impl AsFd for OwnedFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        BorrowedFd(self.0, PhantomData)
+    }
+}
+
+impl Drop for OwnedFd {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, and with `self` the last way to it goes. What close(2) may report was lost before.
+        let _ = unsafe { raw::call(__NR_close, self.0 as usize, 0, 0) };
+    }
+}
