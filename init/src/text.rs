@@ -218,6 +218,12 @@ impl<'t> Iterator for Fields<'t> {
     }
 }
 
+/// Which of some names, blanks between them, a word is.
+#[inline(never)]
+pub fn position(names: &[u8], word: &[u8]) -> Option<usize> {
+    fields(names, b' ').position(|name| name == word)
+}
+
 /// The number that digits of a base up to 16 mean.
 pub fn number(digits: &[u8], base: u8) -> Option<u64> {
     let mut number = 0_u64;

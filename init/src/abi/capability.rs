@@ -1,7 +1,7 @@
 //! Names of capabilities: capabilities(7), `include/uapi/linux/capability.h`. A set of them is a `u64`, bit N being
 //! capability N.
 
-use crate::text::fields;
+use crate::text::{fields, position};
 
 /// All names, without `CAP_`, in the order of their numbers. One string, since a list of strings would be three times
 /// as large.
@@ -13,8 +13,7 @@ const NAMES: &[u8] = b"CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SET
 /// The number of a capability by its full name, `CAP_NET_ADMIN`.
 pub fn number(name: &[u8]) -> Option<u8> {
     let name = name.strip_prefix(b"CAP_")?;
-    let position = fields(NAMES, b' ').position(|known| known == name)?;
-    u8::try_from(position).ok()
+    Some(position(NAMES, name)? as u8)
 }
 
 /// The name of a capability without `CAP_`: `NET_ADMIN`.

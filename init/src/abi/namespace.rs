@@ -2,6 +2,8 @@
 
 use core::ffi::CStr;
 
+use crate::text::position;
+
 /// A kind of namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -57,6 +59,11 @@ impl Namespace {
             Namespace::Uts => Names { oci: "uts", proc: c"uts", flag: 0x0400_0000 },
             Namespace::Time => Names { oci: "time", proc: c"time", flag: 0x0000_0080 },
         }
+    }
+
+    /// The kind of this name in config.json.
+    pub fn named(name: &[u8]) -> Option<Namespace> {
+        Namespace::ALL.get(position(b"cgroup ipc mount network pid user uts time", name)?).copied()
     }
 
     /// Its name in config.json: `network`.

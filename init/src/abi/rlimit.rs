@@ -1,6 +1,6 @@
 //! Names of resource limits: getrlimit(2), `include/uapi/asm-generic/resource.h`. The numbers are those of x86 and arm.
 
-use crate::text::fields;
+use crate::text::{fields, position};
 
 /// All names, without `RLIMIT_`, in the order of their numbers.
 const NAMES: &[u8] =
@@ -9,8 +9,7 @@ const NAMES: &[u8] =
 /// The number of a limit by its full name, `RLIMIT_NOFILE`.
 pub fn number(name: &[u8]) -> Option<u8> {
     let name = name.strip_prefix(b"RLIMIT_")?;
-    let position = fields(NAMES, b' ').position(|known| known == name)?;
-    u8::try_from(position).ok()
+    Some(position(NAMES, name)? as u8)
 }
 
 /// The name of a limit without `RLIMIT_`: `NOFILE`.

@@ -2,7 +2,7 @@
 //! option keeps its default.
 
 use crate::limits;
-use crate::text::{fields, number};
+use crate::text::{fields, number, position};
 
 /// What the operator asked for. It borrows from the command line.
 #[derive(Clone, Copy, Debug)]
@@ -181,40 +181,43 @@ enum Name {
     UnifiedCgroupHierarchy,
 }
 
-const NAMES: &[(&str, Name)] = &[
-    ("pidone.timing", Name::Timing),
-    ("pidone.modules", Name::Modules),
-    ("pidone.fail", Name::Fail),
-    ("pidone.output", Name::Output),
-    ("pidone.idle", Name::Idle),
-    ("pidone.log", Name::Log),
-    ("pidone.grace", Name::Grace),
-    ("pidone.onshutdown", Name::Onshutdown),
-    ("pidone.hostname", Name::Hostname),
-    ("linuxkit.runc_debug", Name::RuncDebug),
-    ("linuxkit.runc_console", Name::RuncConsole),
-    ("linuxkit.unified_cgroup_hierarchy", Name::UnifiedCgroupHierarchy),
-];
+/// Words with blanks between them, and what each stands for.
+type Choices<T> = (&'static [u8], &'static [T]);
 
-const FAILURES: &[(&str, Failure)] = &[
-    ("continue", Failure::Continue),
-    ("halt", Failure::Halt),
-    ("reboot", Failure::Reboot),
-    ("poweroff", Failure::Poweroff),
-    ("panic", Failure::Panic),
-];
+const NAMES: Choices<Name> = (
+    b"pidone.timing pidone.modules pidone.fail pidone.output pidone.idle pidone.log pidone.grace pidone.onshutdown \
+        pidone.hostname linuxkit.runc_debug linuxkit.runc_console linuxkit.unified_cgroup_hierarchy",
+    &[
+        Name::Timing,
+        Name::Modules,
+        Name::Fail,
+        Name::Output,
+        Name::Idle,
+        Name::Log,
+        Name::Grace,
+        Name::Onshutdown,
+        Name::Hostname,
+        Name::RuncDebug,
+        Name::RuncConsole,
+        Name::UnifiedCgroupHierarchy,
+    ],
+);
 
-const OUTPUTS: &[(&str, Output)] = &[("log", Output::Log), ("console", Output::Console)];
+const FAILURES: Choices<Failure> = (
+    b"continue halt reboot poweroff panic",
+    &[Failure::Continue, Failure::Halt, Failure::Reboot, Failure::Poweroff, Failure::Panic],
+);
 
-const IDLES: &[(&str, Idle)] =
-    &[("stay", Idle::Stay), ("poweroff", Idle::Poweroff), ("reboot", Idle::Reboot), ("halt", Idle::Halt)];
+const OUTPUTS: Choices<Output> = (b"log console", &[Output::Log, Output::Console]);
 
-const LEVELS: &[(&str, LogLevel)] =
-    &[("error", LogLevel::Error), ("warn", LogLevel::Warning), ("info", LogLevel::Info), ("debug", LogLevel::Debug)];
+const IDLES: Choices<Idle> = (b"stay poweroff reboot halt", &[Idle::Stay, Idle::Poweroff, Idle::Reboot, Idle::Halt]);
+
+const LEVELS: Choices<LogLevel> =
+    (b"error warn info debug", &[LogLevel::Error, LogLevel::Warning, LogLevel::Info, LogLevel::Debug]);
 
 /// What a word stands for.
-fn choice<T: Copy>(word: &[u8], choices: &[(&str, T)]) -> Option<T> {
-    choices.iter().find(|(name, _)| name.as_bytes() == word).map(|(_, meaning)| *meaning)
+fn choice<T: Copy>(word: &[u8], (words, meanings): Choices<T>) -> Option<T> {
+    meanings.get(position(words, word)?).copied()
 }
 
 impl<'a> Problems<'a> {

@@ -390,8 +390,7 @@ impl<'a> Reading<'_, 'a> {
                 self.once(*to, |reading| &mut reading.rlimits)?;
             }
             Slot::Namespace(to) => {
-                let kind = Namespace::ALL.iter().find(|kind| kind.oci_name().as_bytes() == bytes);
-                *to = *kind.ok_or_else(|| self.stop_here())?;
+                *to = Namespace::named(bytes).ok_or_else(|| self.stop_here())?;
                 self.once(*to as u8, |reading| &mut reading.namespaces)?;
             }
             Slot::DeviceKind(to) => *to = one(b"bcup").ok_or_else(|| self.stop_here())?,
