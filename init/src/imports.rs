@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("config", "abi arena error limits text texts"),
     ("log", "limits sys text"),
     ("sys", "abi error limits"),
-    ("text", "abi error"),
+    ("text", "abi error texts"),
     ("error", "abi texts"),
     ("abi", "text"),
     ("limits", ""),

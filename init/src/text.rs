@@ -9,6 +9,7 @@ use core::ffi::CStr;
 
 use crate::abi::Errno;
 use crate::error::{Cause, Error};
+use crate::texts::until_nul;
 
 /// A line being written. Past the end of the buffer nothing is written, and [`Line::bytes`] ends in `...` to say so.
 pub struct Line<'a> {
@@ -65,6 +66,13 @@ impl<'a> Line<'a> {
             }
         }
         self.buffer.get(..self.used).unwrap_or(&[])
+    }
+
+    /// What was written, as a C string up to its first NUL; nothing if it did not fit.
+    #[inline(never)]
+    pub fn terminated(&mut self) -> Option<&CStr> {
+        self.byte(0);
+        if self.overflowed { None } else { until_nul(self.buffer) }
     }
 
     /// How many bytes were written so far.
@@ -192,6 +200,20 @@ impl<'a> Line<'a> {
         }
         self
     }
+}
+
+/// The text before the first of a separator, and the text behind it.
+#[inline(never)]
+pub fn cut(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|byte| *byte == separator)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// The text before the last of a separator, and the text behind it; all of it is behind if there is none.
+#[inline(never)]
+pub fn cut_last(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    let start = text.iter().rposition(|byte| *byte == separator).map_or(0, |at| at + 1);
+    (text.get(..start.saturating_sub(1)).unwrap_or_default(), text.get(start..).unwrap_or_default())
 }
 
 /// The pieces of a text between separators: as `split`, but compiled once.

@@ -10,9 +10,9 @@ use crate::abi::Errno;
 use crate::abi::bpf::Instruction;
 use crate::limits::PATH_BYTES_MAX;
 use crate::sys::file::{self, CWD, Open};
+use crate::sys::path::join;
 use crate::sys::{Result, bpf};
 use crate::text::fields;
-use crate::texts::until_nul;
 
 const ROOT: &CStr = c"/sys/fs/cgroup";
 
@@ -32,7 +32,7 @@ pub(super) fn make(path: &CStr) -> Result<()> {
     let mut components = fields(path.to_bytes(), b'/').filter(|component| !component.is_empty()).peekable();
     while let Some(component) = components.next() {
         let mut buffer = [0; 256];
-        let name = terminated(component, &mut buffer)?;
+        let name = join(&mut buffer, &[component])?;
         file::existing_is_fine(file::make_directory_in(group.as_fd(), name, 0o755))?;
         group = file::open_itself(group.as_fd(), name)?;
         if components.peek().is_some() {
@@ -82,7 +82,7 @@ pub(super) fn remove(path: &CStr) -> Result<()> {
     let root = file::open(CWD, ROOT, Open::Directory)?;
     let mut buffer = [0; PATH_BYTES_MAX];
     let relative = path.to_bytes().iter().position(|byte| *byte != b'/').ok_or(Errno::INVAL)?;
-    let relative = terminated(path.to_bytes().get(relative..).unwrap_or(&[]), &mut buffer)?;
+    let relative = join(&mut buffer, &[path.to_bytes().get(relative..).unwrap_or(&[])])?;
     absence_is_fine(file::remove_directory(root.as_fd(), relative))
 }
 
@@ -117,10 +117,4 @@ fn remove_below(group: BorrowedFd, depth: usize) -> Result<()> {
         remove_below(file::open_itself(group, name)?.as_fd(), depth - 1)?;
         file::remove_directory(group, name)
     })
-}
-
-/// Copies bytes into a buffer as a C string.
-fn terminated<'b>(bytes: &[u8], buffer: &'b mut [u8]) -> Result<&'b CStr> {
-    buffer.get_mut(..bytes.len()).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(bytes);
-    until_nul(buffer).ok_or(Errno::NAMETOOLONG)
 }

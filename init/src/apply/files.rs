@@ -52,7 +52,7 @@ impl Applier<'_, '_> {
 /// Sets the permissions of what a descriptor is open on as a place, which chmod(2) can only reach through /proc.
 fn set_mode(place: BorrowedFd, mode: u32) -> Result<()> {
     let mut path = [0; 32];
-    let path = numbered(&mut path, "/proc/self/fd/", place.number(), "")?;
+    let path = numbered(&mut path, "/proc/self/fd/", place.number(), b"")?;
     file::set_mode(path, mode)
 }
 

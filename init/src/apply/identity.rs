@@ -9,7 +9,7 @@ use crate::plan::step::Program;
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{self, Vector};
 use crate::sys::{Result, identity, namespace, signal};
-use crate::text::fields;
+use crate::text::{cut, fields};
 
 /// Capabilities are numbered below 64: they are kept as bits of a 64-bit set in capget(2).
 const CAPABILITIES: u32 = 64;
@@ -64,7 +64,7 @@ pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno
         return errno;
     }
     signal::reset();
-    if name.to_bytes().contains(&b'/') {
+    if cut(name.to_bytes(), b'/').is_some() {
         return process::execute(name, &arguments, &environment);
     }
     search(name, path_of(program.environment), |candidate| process::execute(candidate, &arguments, &environment))

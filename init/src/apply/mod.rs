@@ -19,8 +19,8 @@ use crate::abi::Errno;
 use crate::arena::Arena;
 use crate::plan::step::Step;
 use crate::sys::Result;
+use crate::sys::path::join;
 use crate::sys::process::Pid;
-use crate::texts::until_nul;
 
 pub use cgroup::open_cgroup;
 
@@ -113,12 +113,8 @@ fn absence_is_fine(result: Result<()>) -> Result<()> {
 }
 
 /// Writes a decimal number and a NUL behind a prefix: `/proc/self/fd/7`.
-fn numbered<'b>(buffer: &'b mut [u8], prefix: &str, number: u32, suffix: &str) -> Result<&'b CStr> {
-    let mut line = crate::text::Line::new(buffer);
-    line.text(prefix).number(u64::from(number)).text(suffix).byte(0);
-    if line.overflowed() {
-        return Err(Errno::NAMETOOLONG);
-    }
-    let used = line.length();
-    until_nul(buffer.get(..used).unwrap_or(&[])).ok_or(Errno::NAMETOOLONG)
+fn numbered<'b>(buffer: &'b mut [u8], prefix: &str, number: u32, suffix: &[u8]) -> Result<&'b CStr> {
+    let mut digits = [0; 10];
+    let mut line = crate::text::Line::new(&mut digits);
+    join(buffer, &[prefix.as_bytes(), line.number(number.into()).bytes(), suffix])
 }

@@ -8,6 +8,7 @@ use super::{Applier, mounts, numbered};
 use crate::abi::namespace::Namespace;
 use crate::config::spec::IdMapping;
 use crate::sys::file::{self, CWD, Open};
+use crate::sys::path;
 use crate::sys::process::Pid;
 use crate::sys::{Result, mount, namespace};
 use crate::text::Line;
@@ -15,13 +16,9 @@ use crate::text::Line;
 impl Applier<'_, '_> {
     pub(super) fn bind_namespace(&self, kind: Namespace, path: &CStr) -> Result<()> {
         let mut buffer = [0; 64];
-        let name = kind.proc_name().to_str().unwrap_or_default();
         let mut suffix = [0; 16];
-        let mut line = Line::new(&mut suffix);
-        line.text("/ns/").text(name);
-        let used = line.length();
-        let suffix = core::str::from_utf8(suffix.get(..used).unwrap_or(&[])).unwrap_or_default();
-        let source = numbered(&mut buffer, "/proc/", self.process()?.unsigned_abs(), suffix)?;
+        let suffix = path::join(&mut suffix, &[b"/ns/", kind.proc_name().to_bytes()])?;
+        let source = numbered(&mut buffer, "/proc/", self.process()?.unsigned_abs(), suffix.to_bytes())?;
         mounts::attach_on_file(self, mount::clone_tree(source, false)?.as_fd(), path)
     }
 }
@@ -36,12 +33,12 @@ pub(super) fn new_cgroup_namespace() -> Result<()> {
 
 /// user_namespaces(7): each map is written once and whole.
 pub(super) fn map_ids(process: Pid, uids: &[IdMapping], gids: &[IdMapping]) -> Result<()> {
-    write_map(process, "/uid_map", uids)?;
-    write_map(process, "/gid_map", gids)
+    write_map(process, b"/uid_map", uids)?;
+    write_map(process, b"/gid_map", gids)
 }
 
 /// The kernel takes at most 340 lines, in one write of less than a page.
-fn write_map(process: Pid, file: &str, mappings: &[IdMapping]) -> Result<()> {
+fn write_map(process: Pid, file: &[u8], mappings: &[IdMapping]) -> Result<()> {
     let mut buffer = [0; crate::limits::PATH_BYTES_MAX];
     let mut line = Line::new(&mut buffer);
     for mapping in mappings {

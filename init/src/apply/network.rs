@@ -61,7 +61,7 @@ const OWN_NAMESPACE: &CStr = c"/proc/self/ns/net";
 fn socket_inside<'b>(process: Pid, buffer: &'b mut [u8]) -> Result<Socket<'b>> {
     let machine = file::open(CWD, OWN_NAMESPACE, Open::Read)?;
     let mut path = [0; 64];
-    let theirs = file::open(CWD, numbered(&mut path, "/proc/", process.unsigned_abs(), "/ns/net")?, Open::Read)?;
+    let theirs = file::open(CWD, numbered(&mut path, "/proc/", process.unsigned_abs(), b"/ns/net")?, Open::Read)?;
     namespace::join(theirs.as_fd(), Kind::Network.flag())?;
     let opened = Socket::open(buffer).map_err(errno);
     namespace::join(machine.as_fd(), Kind::Network.flag())?;
@@ -71,7 +71,7 @@ fn socket_inside<'b>(process: Pid, buffer: &'b mut [u8]) -> Result<Socket<'b>> {
 /// A name that no other link has, until the link is in its namespace.
 fn passing_name(process: Pid) -> Result<LinkName> {
     let mut name = [0; LinkName::BYTES_MAX + 1];
-    link_name(numbered(&mut name, "pidone", process.unsigned_abs(), "")?)
+    link_name(numbered(&mut name, "pidone", process.unsigned_abs(), b"")?)
 }
 
 /// Deletes a link of the machine. One that is not there, or is just going, is fine.

@@ -11,6 +11,8 @@ use crate::limits::PATH_BYTES_MAX;
 use crate::plan::step::{Base, Place};
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, FileType, Open};
+use crate::sys::path::join;
+use crate::text::cut_last;
 use crate::texts::until_nul;
 
 /// Permissions of directories that are made on the way to a place.
@@ -58,12 +60,7 @@ impl Applier<'_, '_> {
     fn make(&self, at: &Place, mode: u32, kind: FileType) -> Result<OwnedFd> {
         let mut buffer = [0; PATH_BYTES_MAX];
         let path = at.path.to_bytes();
-        // The final NUL, also at the end of every prefix, is already there.
-        buffer
-            .get_mut(..path.len())
-            .filter(|_| path.len() < PATH_BYTES_MAX)
-            .ok_or(Errno::NAMETOOLONG)?
-            .copy_from_slice(path);
+        join(&mut buffer, &[path])?;
         let mut parent = self.open(&Place { base: at.base, path: c"/" }, Open::Place)?;
         let mut start = 0;
         while start < path.len() {
@@ -127,19 +124,12 @@ fn terminated(buffer: &[u8], start: usize) -> Result<&CStr> {
 /// A path's parent, written to `buffer`, and its last component. The root has neither.
 fn split_last<'p>(path: &'p CStr, buffer: &'p mut [u8]) -> Result<(&'p CStr, &'p CStr)> {
     let bytes = path.to_bytes();
-    let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno::INVAL)?;
-    let name = path.to_bytes_with_nul().get(slash + 1..).unwrap_or(&[]);
-    let name = until_nul(name).ok_or(Errno::INVAL)?;
-    if name.is_empty() || name == c"." || name == c".." {
+    let (parent, name) = cut_last(bytes, b'/');
+    if matches!(name, b"" | b"." | b"..") || name.len() == bytes.len() {
         return Err(Errno::INVAL);
     }
-    let parent = bytes.get(..slash.max(1)).unwrap_or(b"/");
-    buffer
-        .get_mut(..parent.len())
-        .filter(|_| parent.len() < PATH_BYTES_MAX)
-        .ok_or(Errno::NAMETOOLONG)?
-        .copy_from_slice(parent);
-    Ok((terminated(buffer, 0)?, name))
+    let name = until_nul(path.to_bytes_with_nul().get(bytes.len() - name.len()..).unwrap_or(&[]));
+    Ok((join(buffer, &[if parent.is_empty() { b"/" } else { parent }])?, name.unwrap_or_default()))
 }
 
 #[cfg(test)]

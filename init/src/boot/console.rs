@@ -6,7 +6,6 @@ use super::lines::words;
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
 use crate::text::Line;
-use crate::texts::until_nul;
 
 /// Consoles named by `console=` that output is copied to; the kernel itself has at most 8 (MAX_CMDLINECONSOLES).
 const CONSOLES_MAX: usize = 8;
@@ -36,8 +35,8 @@ pub fn write_to_all(bytes: &[u8]) {
 fn write_to(name: &[u8], bytes: &[u8]) -> Result<()> {
     let mut path = [0; 64];
     let mut line = Line::new(&mut path);
-    line.text("/dev/").raw(name).byte(0);
-    let path = until_nul(line.bytes()).ok_or(crate::abi::Errno::NAMETOOLONG)?;
+    line.text("/dev/").raw(name);
+    let path = line.terminated().ok_or(crate::abi::Errno::NAMETOOLONG)?;
     let console = file::open(CWD, path, Open::Terminal)?;
     file::set_blocking(console.as_fd())?;
     file::write_all(console.as_fd(), bytes)

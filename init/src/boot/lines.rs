@@ -1,5 +1,7 @@
 //! The text files of a boot image: lines of words, blank lines and comments between them.
 
+use crate::text::cut;
+
 /// The lines that say something, without the blanks around them. A line that begins with a character of `comments` says
 /// nothing.
 pub fn lines<'a>(text: &'a [u8], comments: &'static [u8]) -> Lines<'a> {
@@ -54,13 +56,6 @@ impl<'a> Iterator for Words<'a> {
 pub fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len());
     (text.get(..end).unwrap_or_default(), text.get(end..).unwrap_or_default().trim_ascii_start())
-}
-
-/// The text before the first of `separator`, and the text behind it.
-#[inline(never)]
-pub fn cut(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|byte| *byte == separator)?;
-    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 #[cfg(test)]

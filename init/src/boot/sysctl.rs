@@ -1,13 +1,13 @@
 //! Kernel settings: `/etc/sysctl.d/*.conf` in the order of their names, then `/etc/sysctl.conf`.
 
 use super::folder;
-use super::lines::{cut, lines};
+use super::lines::lines;
 use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file::{self, CWD};
 use crate::sys::map::Map;
 use crate::sys::path::PathBuffer;
-use crate::text::{Value, fields};
+use crate::text::{Value, cut, fields};
 
 /// One line: `net.ipv4.ip_forward = 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

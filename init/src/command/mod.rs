@@ -8,6 +8,7 @@ use core::ffi::CStr;
 use crate::boot::{self, modules};
 use crate::supervise::{self, Power};
 use crate::sys::{file, process};
+use crate::text::cut_last;
 
 /// Exit code of a command that was not understood.
 const USAGE: u8 = 2;
@@ -58,7 +59,7 @@ fn power(name: &[u8]) -> Option<Power> {
 }
 
 fn base_name(path: &CStr) -> &[u8] {
-    path.to_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+    cut_last(path.to_bytes(), b'/').1
 }
 
 /// Says on standard error what is wrong with a command, and gives its exit code.

@@ -9,7 +9,7 @@ use crate::plan::facts::Section;
 use crate::plan::print::each_line;
 use crate::sys::path::PathBuffer;
 use crate::sys::{file, region};
-use crate::text::Line;
+use crate::text::{Line, cut_last};
 
 /// Exit code of a bundle that cannot be launched.
 const NO_PLAN: u8 = 1;
@@ -30,7 +30,7 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
         return refuse(&[b"the bundle's path is too long"]);
     };
     let mut name = PathBuffer::empty();
-    let Ok(name) = name.join(&[bundle.to_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default()]) else {
+    let Ok(name) = name.join(&[cut_last(bundle.to_bytes(), b'/').1]) else {
         return refuse(&[b"the bundle's name is too long"]);
     };
     let identity = Identity { section: section(bundle), name, bundle };
@@ -68,10 +68,11 @@ fn trimmed(path: &[u8]) -> &[u8] {
 
 /// The section of an image that a bundle is in, by the directory above it.
 fn section(bundle: &CStr) -> Section {
-    match bundle.to_bytes().rsplit(|byte| *byte == b'/').nth(1) {
-        Some(b"onboot") => Section::Onboot,
-        Some(b"services") => Section::Services,
-        Some(b"onshutdown") => Section::Onshutdown,
+    let (parent, _) = cut_last(bundle.to_bytes(), b'/');
+    match cut_last(parent, b'/').1 {
+        b"onboot" => Section::Onboot,
+        b"services" => Section::Services,
+        b"onshutdown" => Section::Onshutdown,
         _ => Section::Other,
     }
 }

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use super::scan::{self, Frame, Path, decode};
 use crate::error::{Cause, Error};
 use crate::limits;
-use crate::text::{Line, Print, Value};
+use crate::text::{Line, Print, Value, cut_last};
 
 /// Bytes of a key that are printed; no key of the specification is longer.
 const KEY_BYTES_MAX: usize = 64;
@@ -57,7 +57,7 @@ pub fn place(text: &[u8], at: u32) -> Place<'_> {
     // Whether it ends at the offset or at the fault that is there, the path leads to it.
     let _ = scan::walk(text, at, &mut path);
     let newlines = before.iter().filter(|byte| **byte == b'\n').count();
-    let last = before.rsplit(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    let last = cut_last(before, b'\n').1;
     // Bytes that continue a character are no columns of their own.
     let column = last.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
     Place { line: newlines + 1, column, text, path }

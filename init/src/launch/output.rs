@@ -7,12 +7,10 @@ use crate::sys::process;
 use crate::sys::{AsFd, OwnedFd};
 
 use super::Request;
-use crate::abi::Errno;
 use crate::plan::facts::Section;
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
-use crate::text::Line;
-use crate::texts::until_nul;
+use crate::sys::path::join;
 
 /// Where a container's standard output and error go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +69,11 @@ fn log_name(section: Section) -> Option<&'static str> {
 }
 
 fn log_path<'b>(buffer: &'b mut [u8], section: Section, name: &CStr, suffix: &str) -> Result<&'b CStr> {
-    let mut line = Line::new(buffer);
-    match log_name(section) {
-        Some(log) => line.text("/run/log/").text(log).byte(b'/').text(log).byte(b'.'),
-        None => line.text("/var/log/"),
-    };
-    line.raw(name.to_bytes()).text(suffix).byte(0);
-    if line.overflowed() {
-        return Err(Errno::NAMETOOLONG);
+    let (name, suffix) = (name.to_bytes(), suffix.as_bytes());
+    match log_name(section).map(str::as_bytes) {
+        Some(log) => join(buffer, &[b"/run/log/", log, b"/", log, b".", name, suffix]),
+        None => join(buffer, &[b"/var/log/", name, suffix]),
     }
-    until_nul(buffer).ok_or(Errno::NAMETOOLONG)
 }
 
 /// /run/log/onboot, and the link to it in /var/log that images read.

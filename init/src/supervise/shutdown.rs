@@ -5,16 +5,15 @@ use core::ffi::CStr;
 use crate::sys::AsFd;
 
 use super::table::Power;
-use super::wait::joined;
 use crate::abi::{mount, signal};
 use crate::limits;
 use crate::log;
 use crate::sys::file::{self, CWD, Open};
+use crate::sys::path::join;
 use crate::sys::power::{self, Command};
 use crate::sys::process::{self, Pid};
 use crate::sys::{block, region};
-use crate::text::{Line, Value, fields, number};
-use crate::texts::until_nul;
+use crate::text::{Line, Value, cut_last, fields, number};
 
 /// Longest path the kernel takes or gives, with its NUL.
 const PATH_BYTES: usize = 4096;
@@ -90,7 +89,7 @@ fn decimal(digits: &[u8]) -> Option<Pid> {
 fn cgroup_file<'a>(pid: Pid, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
     let mut text = [0; PATH_BYTES];
     let group = cgroup_path(proc_file(pid, b"/cgroup", &mut text)?)?;
-    joined(buffer, &[b"/sys/fs/cgroup", group, file])
+    join(buffer, &[b"/sys/fs/cgroup", group, file]).ok()
 }
 
 /// The path in /proc/PID/cgroup: `0::/services/web`. None for the root group and for one that was removed.
@@ -103,9 +102,8 @@ fn cgroup_path(text: &[u8]) -> Option<&[u8]> {
 fn proc_file<'a>(pid: Pid, name: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     let mut path = [0; 64];
     let mut line = Line::new(&mut path);
-    line.text("/proc/").signed(i64::from(pid)).raw(name).byte(0);
-    let path = until_nul(&path)?;
-    file::read_file(path, buffer).ok().map(|text| &*text)
+    line.text("/proc/").signed(i64::from(pid)).raw(name);
+    file::read_file(line.terminated()?, buffer).ok().map(|text| &*text)
 }
 
 /// Whether SIGTERM reaches a process: if it is the init of a pid namespace, only when it catches or blocks it. With
@@ -174,8 +172,8 @@ impl<'a> Mounted<'a> {
 }
 
 /// Undoes the octal escapes of mountinfo: `\040` is a space.
-fn unescape<'a>(text: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
-    let mut line = Line::new(buffer);
+fn unescape<'a>(text: &[u8], line: &'a mut Line) -> Option<&'a CStr> {
+    line.clear();
     let mut rest = text;
     while let [first, tail @ ..] = rest {
         rest = match rest {
@@ -189,8 +187,7 @@ fn unescape<'a>(text: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
             }
         };
     }
-    line.byte(0);
-    if line.overflowed() { None } else { until_nul(buffer) }
+    line.terminated()
 }
 
 /// Calls `each` with every mount and its path, the last one first.
@@ -203,7 +200,11 @@ fn for_each_mount(buffer: &mut [u8], each: &mut dyn FnMut(&Mounted, &CStr)) {
         }
     };
     let mut path = [0; PATH_BYTES];
-    for line in text.rsplit(|byte| *byte == b'\n') {
+    let mut path = Line::new(&mut path);
+    let mut before = text;
+    while !before.is_empty() {
+        let (rest, line) = cut_last(before, b'\n');
+        before = rest;
         if let Some(mounted) = Mounted::parse(line)
             && let Some(target) = unescape(mounted.target, &mut path)
         {
@@ -261,9 +262,9 @@ fn release_devices() {
     let _ = file::for_each_entry(blocks.as_fd(), &mut |name, _| {
         let (mut backing, mut device) = ([0; 64], [0; 64]);
         if name.to_bytes().starts_with(b"loop")
-            && let Some(backing) = joined(&mut backing, &[name.to_bytes(), b"/loop/backing_file"])
+            && let Ok(backing) = join(&mut backing, &[name.to_bytes(), b"/loop/backing_file"])
             && file::kind(blocks.as_fd(), backing).is_ok()
-            && let Some(device) = joined(&mut device, &[b"/dev/", name.to_bytes()])
+            && let Ok(device) = join(&mut device, &[b"/dev/", name.to_bytes()])
             && let Err(errno) =
                 file::open(CWD, device, Open::Read).and_then(|opened| block::release_loop(opened.as_fd()))
         {
@@ -337,8 +338,8 @@ mod tests {
         assert!(mounted.device && !mounted.stays() && !mounted.remote());
         assert_eq!(mounted.kind, b"ext3");
         let mut buffer = [0; 32];
-        assert_eq!(unescape(mounted.target, &mut buffer), Some(c"/mnt 2\\x"));
-        assert_eq!(unescape(&[b'x'; 32], &mut [0; 32]), None);
+        assert_eq!(unescape(mounted.target, &mut Line::new(&mut buffer)), Some(c"/mnt 2\\x"));
+        assert_eq!(unescape(&[b'x'; 32], &mut Line::new(&mut [0; 32])), None);
         for end in 0..line.len() {
             if let Some(mounted) = Mounted::parse(&line[..end]) {
                 assert!(b"ext3".starts_with(mounted.kind) || mounted.kind == b"ext3");

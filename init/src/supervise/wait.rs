@@ -24,11 +24,11 @@ use crate::error::{Context, Result};
 use crate::limits;
 use crate::log;
 use crate::sys::file::{self, CWD, Open};
+use crate::sys::path::join;
 use crate::sys::process::{self, Pid};
 use crate::sys::signal::SignalFd;
 use crate::sys::{input, time, wait};
-use crate::text::{Line, Value};
-use crate::texts::until_nul;
+use crate::text::Value;
 
 /// Sources of events.
 pub(super) struct Events {
@@ -171,7 +171,7 @@ impl Events {
 
     fn open_button(&mut self, name: &CStr) {
         let mut path = [0; 64];
-        let Some(path) = joined(&mut path, &[b"/dev/input/", name.to_bytes()]) else { return };
+        let Ok(path) = join(&mut path, &[b"/dev/input/", name.to_bytes()]) else { return };
         let opened = file::open(CWD, path, Open::Events);
         match &opened {
             Ok(_) => log::debug("power button {}", &[Value::Name(path)]),
@@ -186,23 +186,10 @@ impl Events {
 /// Whether an input device is a power button: ACPI's by their name, those of boards and arm64 machines by theirs.
 fn is_button(inputs: BorrowedFd, event: &CStr) -> bool {
     let mut path = [0; 64];
-    let Some(path) = joined(&mut path, &[event.to_bytes(), b"/device/name"]) else { return false };
+    let Ok(path) = join(&mut path, &[event.to_bytes(), b"/device/name"]) else { return false };
     let mut name = [0; 32];
     let name = file::open(inputs, path, Open::Read).and_then(|file| file::read_all(file.as_fd(), &mut name));
     matches!(name.as_deref(), Ok(b"Power Button\n" | b"gpio-keys\n"))
-}
-
-/// The pieces one after the other as a C string, if they fit and have no NUL.
-pub(super) fn joined<'a>(buffer: &'a mut [u8], pieces: &[&[u8]]) -> Option<&'a CStr> {
-    let mut line = Line::new(buffer);
-    for piece in pieces {
-        line.raw(piece);
-    }
-    line.byte(0);
-    if line.overflowed() {
-        return None;
-    }
-    until_nul(buffer)
 }
 
 /// What a signal asks of PID 1: busybox's meanings, SIGPWR, and systemd's real-time signals, which hosts send. Others

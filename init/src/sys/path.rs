@@ -21,18 +21,19 @@ impl PathBuffer {
 
     /// The pieces, one after the other, in place of what was there. A NUL inside a piece is refused.
     pub fn join(&mut self, pieces: &[&[u8]]) -> Result<&CStr> {
-        let mut used = 0;
-        for piece in pieces {
-            let free = self.0.get_mut(used..).filter(|free| free.len() > piece.len()).ok_or(Errno::NAMETOOLONG)?;
-            copy(free, piece);
-            used += piece.len();
-        }
-        let bytes = self.0.get_mut(..used + 1).ok_or(Errno::NAMETOOLONG)?;
-        if let Some(last) = bytes.last_mut() {
-            *last = 0;
-        }
-        until_nul(bytes).filter(|path| path.count_bytes() == used).ok_or(Errno::INVAL)
+        join(&mut self.0, pieces)
     }
+}
+
+/// The pieces, one after the other, as a C string in a buffer. A NUL inside a piece is refused.
+pub fn join<'b>(buffer: &'b mut [u8], pieces: &[&[u8]]) -> Result<&'b CStr> {
+    let mut used = 0;
+    for piece in pieces.iter().chain(&[&b"\0"[..]]) {
+        let free = buffer.get_mut(used..).filter(|free| free.len() >= piece.len()).ok_or(Errno::NAMETOOLONG)?;
+        copy(free, piece);
+        used += piece.len();
+    }
+    until_nul(buffer).filter(|path| path.count_bytes() + 1 == used).ok_or(Errno::INVAL)
 }
 
 /// Copies as much as there is room for. Unlike `copy_from_slice` it has nothing to panic about.

@@ -2,9 +2,9 @@
 //! kernel's command line. Pure: texts in, parts of them out.
 
 use super::pattern::{matches, same};
-use crate::boot::lines::{Lines, cut, first_word, lines, words};
+use crate::boot::lines::{Lines, first_word, lines, words};
 use crate::error::Result;
-use crate::text::{Line, fields};
+use crate::text::{Line, cut, cut_last, fields};
 
 /// The texts, all of them possibly empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,8 +115,8 @@ impl<'a> Index<'a> {
 
 /// `virtio_net` of `kernel/drivers/net/virtio_net.ko.xz`.
 pub fn name_of(path: &[u8]) -> &[u8] {
-    let file = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    fields(file, b'.').next().unwrap_or(file)
+    let (_, file) = cut_last(path, b'/');
+    cut(file, b'.').map_or(file, |(name, _)| name)
 }
 
 /// What stands behind a keyword, on each line that begins with it.

@@ -24,7 +24,7 @@ use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file::{self, CWD};
 use crate::sys::map::Map;
-use crate::text::Value;
+use crate::text::{Value, cut};
 
 /// The kernel's KMOD_PATH_LEN, its final NUL included: a longer name would be cut.
 const PROGRAM_BYTES: usize = 256;
@@ -79,7 +79,7 @@ pub fn on_demand<'a>(arguments: impl Iterator<Item = &'a CStr>) -> u8 {
             b"--" if options => options = false,
             // "Quiet", and the "all" and "obey the denylist" that go without saying, apart or together.
             [b'-', letters @ ..] if options && letters.iter().all(|letter| b"qab".contains(letter)) => {
-                loader.quiet |= letters.contains(&b'q');
+                loader.quiet |= cut(letters, b'q').is_some();
             }
             name => failed |= !loader.request(name),
         }

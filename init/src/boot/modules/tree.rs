@@ -10,7 +10,6 @@ use crate::sys::map::Map;
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, OwnedFd, machine, module};
 use crate::text::{Line, Value};
-use crate::texts::until_nul;
 use crate::{limits, log};
 
 /// Where distributions keep the modules of their kernels.
@@ -69,12 +68,8 @@ impl Tree {
         let mut buffer = [0; limits::MODULE_PARAMETERS_BYTES_MAX + 1];
         let mut line = Line::new(&mut buffer);
         self.index().parameters(name, &mut line);
-        line.byte(0);
-        if line.overflowed() {
-            let most = limits::MODULE_PARAMETERS_BYTES_MAX;
-            return Err(Error::limit(c"load", c"bytes of parameters", most + 1, most));
-        }
-        let parameters = until_nul(line.bytes()).unwrap_or_default();
+        let most = limits::MODULE_PARAMETERS_BYTES_MAX;
+        let parameters = line.terminated().ok_or(Error::limit(c"load", c"bytes of parameters", most + 1, most))?;
         module::load(file.as_fd(), parameters, !path.ends_with(b".ko")).doing(c"load")?;
         Ok(true)
     }
