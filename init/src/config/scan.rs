@@ -6,6 +6,7 @@
 use core::ffi::CStr;
 
 use crate::limits::JSON_DEPTH_MAX;
+use crate::text::number as parse;
 
 /// What is wrong with a text, and where.
 pub(super) struct Fault {
@@ -243,10 +244,7 @@ fn escape(rest: &[u8]) -> Result<(char, usize), &'static CStr> {
 }
 
 fn unicode_escape(rest: &[u8]) -> Result<(char, usize), &'static CStr> {
-    let unit = |from: usize| -> Option<u32> {
-        let digits = rest.get(from..from + 4)?;
-        digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
-    };
+    let unit = |from: usize| -> Option<u32> { parse(rest.get(from..from + 4)?, 16).map(|unit| unit as u32) };
     match unit(1).ok_or(c"malformed \\u escape")? {
         0 => Err(c"NUL in a string"),
         high @ 0xd800..=0xdbff => {
