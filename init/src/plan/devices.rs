@@ -9,7 +9,7 @@ use crate::arena::{Arena, List};
 use crate::config::spec::{Device, DeviceRule, Mount};
 use crate::error::Error;
 use crate::plan::options::Options;
-use crate::plan::step::{Attributes, Bind, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
+use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, path};
 
 const NODES: &CStr = c"linux.devices";
@@ -92,7 +92,7 @@ pub(super) fn nodes<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 fn node<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, node: &DeviceNode<'a>) {
     if request.namespaces.is_new(Namespace::User) && node.kind != DeviceKind::Fifo {
         let attributes = Attributes::default();
-        to.push(Step::Bind(Bind { source: node.at.path, target: node.at, recursive: false, attributes }));
+        to.bind(node.at.path, &node.at, false, &attributes);
     } else {
         to.push(Step::MakeDevice(*node));
     }

@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::namespaces::Namespaces;
-use crate::plan::step::{Plan, Step};
+use crate::plan::step::{Attributes, Bind, Place, Plan, Step};
 use crate::text::{Line, Value};
 
 pub use options::mount_flags;
@@ -166,6 +166,22 @@ impl<'s, 'a> Steps<'s, 'a> {
             None => return self.arena.fail(Error::limit(c"plan the container", c"steps", most + 1, most)),
         }
         self.arena.push(&mut self.list, step);
+    }
+
+    #[inline(never)]
+    fn set_attributes(&mut self, at: &Place<'a>, attributes: &Attributes) {
+        self.push(Step::SetAttributes { at: *at, attributes: *attributes });
+    }
+
+    #[inline(never)]
+    fn bind(&mut self, source: &'a CStr, target: &Place<'a>, recursive: bool, attributes: &Attributes) {
+        self.push(Step::Bind(Bind { source, target: *target, recursive, attributes: *attributes }));
+    }
+
+    /// For everybody to look into.
+    #[inline(never)]
+    fn make_directory(&mut self, at: &Place<'a>) {
+        self.push(Step::MakeDirectory { at: *at, mode: 0o755 });
     }
 
     #[inline(never)]

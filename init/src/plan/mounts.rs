@@ -6,7 +6,7 @@ use crate::abi::mount::{MOUNT_ATTR_ATIME, MOUNT_ATTR_RDONLY, MS_RDONLY, MS_REMOU
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Mount;
 use crate::plan::options::{self, Options};
-use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
+use crate::plan::step::{Attributes, Base, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, path};
 
 /// Where a list of mounts belongs.
@@ -49,11 +49,11 @@ pub(super) fn make_readonly<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
         let options = Options::read(mount.options);
         if is_made_readonly_later(mount, &options) {
             let at = container_place(to, number, mount);
-            to.push(Step::SetAttributes { at, attributes });
+            to.set_attributes(&at, &attributes);
         }
     }
     if request.spec.root.is_some_and(|root| root.readonly) {
-        to.push(Step::SetAttributes { at: Place::container(c"/"), attributes });
+        to.set_attributes(&Place::container(c"/"), &attributes);
     }
 }
 
@@ -143,24 +143,24 @@ fn bind_machines<'a>(to: &mut Steps<'_, 'a>, source: &'a CStr, target: Place<'a>
     // The access time mode is a restriction to nobody, and cannot be set without being cleared.
     let set = (options.attributes.set | options.below.set) & !MOUNT_ATTR_ATIME;
     let attributes = Attributes { set, clear: 0, recursive, ..options.attributes };
-    to.push(Step::Bind(Bind { source, target, recursive, attributes }));
+    to.bind(source, &target, recursive, &attributes);
 }
 
 fn bind_with<'a>(to: &mut Steps<'_, 'a>, source: &'a CStr, target: Place<'a>, recursive: bool, options: &Options) {
     let has_own = options.attributes.set | options.attributes.clear != 0;
     let two_calls = has_own && options.has_below();
     let attributes = if has_own { options.attributes } else { options.below_with_propagation() };
-    to.push(Step::Bind(Bind { source, target, recursive, attributes }));
+    to.bind(source, &target, recursive, &attributes);
     if two_calls {
-        to.push(Step::SetAttributes { at: target, attributes: options.below });
+        to.set_attributes(&target, &options.below);
     }
 }
 
 /// Changes an existing mount.
 fn change<'a>(to: &mut Steps<'_, 'a>, at: Place<'a>, options: &Options) {
-    to.push(Step::SetAttributes { at, attributes: options.attributes });
+    to.set_attributes(&at, &options.attributes);
     if options.has_below() {
-        to.push(Step::SetAttributes { at, attributes: options.below });
+        to.set_attributes(&at, &options.below);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::spec::{Mount, Spec};
 use crate::error::{Error, Result};
 use crate::plan::facts::Facts;
 use crate::plan::mounts::Where;
-use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
+use crate::plan::step::{Attributes, Base, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, devices, identity, mounts, options, path};
 
 const RUNTIME_MOUNTS: &CStr = c"runtime.json: mounts";
@@ -40,7 +40,7 @@ pub(super) fn bundle_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
     if !is_mounted_by_runtime(request) && request.runtime.mounts.iter().any(is_relative) {
         // So that what is mounted in it goes when it goes.
         let (source, target) = (request.bundle_root, Place::machine(request.bundle_root));
-        to.push(Step::Bind(Bind { source, target, recursive: true, attributes: Attributes::default() }));
+        to.bind(source, &target, true, &Attributes::default());
     }
 }
 
@@ -84,8 +84,8 @@ fn overlay<'a>(
         existing: Existing::Cover,
         attributes,
     }));
-    to.push(Step::MakeDirectory { at: Place::machine(upper), mode: 0o755 });
-    to.push(Step::MakeDirectory { at: Place::machine(work), mode: 0o755 });
+    to.make_directory(&Place::machine(upper));
+    to.make_directory(&Place::machine(work));
     to.push(Step::Mount(NewMount {
         kind: c"overlay",
         source: c"overlay",
@@ -112,7 +112,7 @@ pub(super) fn runtime_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
                 if let Some(directory) = option.to_bytes().strip_prefix(prefix) {
                     let directory = to.arena.string(&[b"/", directory]);
                     let directory = path::join(to.arena, c"/", directory);
-                    to.push(Step::MakeDirectory { at: Place::machine(directory), mode: 0o755 });
+                    to.make_directory(&Place::machine(directory));
                 }
             }
         }
@@ -124,7 +124,7 @@ pub(super) fn runtime_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
 pub(super) fn runtime_directories<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (number, directory) in request.runtime.mkdir.iter().enumerate() {
         let at = machine_place(request, to, RUNTIME_MKDIR, number, Some(*directory));
-        to.push(Step::MakeDirectory { at, mode: 0o755 });
+        to.make_directory(&at);
     }
 }
 
@@ -173,7 +173,7 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let directory = identity::directory(request.process, to);
     if !path::same(directory, c"/") {
         // While the root can be written, and by root: the container's user might not be allowed to.
-        to.push(Step::MakeDirectory { at: Place::container(directory), mode: 0o755 });
+        to.make_directory(&Place::container(directory));
     }
     hide(request, to);
     // Now that everything in them is made.
@@ -198,7 +198,7 @@ fn isolate(propagation: Option<(u64, bool)>, to: &mut Steps) {
 /// On the root of the process that applies it.
 fn set_propagation(kind: u64, recursive: bool, to: &mut Steps) {
     let attributes = Attributes { propagation: kind, propagation_recursive: recursive, ..Attributes::default() };
-    to.push(Step::SetAttributes { at: Place::machine(c"/"), attributes });
+    to.set_attributes(&Place::machine(c"/"), &attributes);
 }
 
 fn root_propagation(spec: &Spec, to: &mut Steps) -> Option<(u64, bool)> {
