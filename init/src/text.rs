@@ -14,8 +14,8 @@ use crate::texts::until_nul;
 /// A line being written. Past the end of the buffer nothing is written, and [`Line::bytes`] ends in `...` to say so.
 pub struct Line<'a> {
     buffer: &'a mut [u8],
+    /// One more than there are, when something did not fit.
     used: usize,
-    overflowed: bool,
 }
 
 /// Anything that can be written as text.
@@ -48,41 +48,34 @@ pub enum Value<'v> {
 impl<'a> Line<'a> {
     /// An empty line over `buffer`.
     pub fn new(buffer: &'a mut [u8]) -> Line<'a> {
-        Line { buffer, used: 0, overflowed: false }
+        Line { buffer, used: 0 }
     }
 
     /// Empties the line.
     pub fn clear(&mut self) {
         self.used = 0;
-        self.overflowed = false;
     }
 
     /// What was written so far.
     pub fn bytes(&mut self) -> &[u8] {
-        if self.overflowed {
-            let start = self.used.saturating_sub(3);
-            for byte in self.buffer.iter_mut().take(self.used).skip(start) {
+        if self.overflowed() {
+            for byte in self.buffer.iter_mut().rev().take(3) {
                 *byte = b'.';
             }
         }
-        self.buffer.get(..self.used).unwrap_or(&[])
+        self.buffer.get(..self.used).unwrap_or(self.buffer)
     }
 
     /// What was written, as a C string up to its first NUL; nothing if it did not fit.
     #[inline(never)]
     pub fn terminated(&mut self) -> Option<&CStr> {
         self.byte(0);
-        if self.overflowed { None } else { until_nul(self.buffer) }
-    }
-
-    /// How many bytes were written so far.
-    pub fn length(&self) -> usize {
-        self.used
+        if self.overflowed() { None } else { until_nul(self.buffer) }
     }
 
     /// Whether something did not fit.
     pub fn overflowed(&self) -> bool {
-        self.overflowed
+        self.used > self.buffer.len()
     }
 
     /// Appends a template of our own, each `{}` in it replaced by the next value.
@@ -113,13 +106,14 @@ impl<'a> Line<'a> {
     }
 
     /// Appends one byte as it is.
+    #[inline(never)]
     pub fn byte(&mut self, byte: u8) -> &mut Self {
         match self.buffer.get_mut(self.used) {
             Some(free) => {
                 *free = byte;
                 self.used += 1;
             }
-            None => self.overflowed = true,
+            None => self.used = self.buffer.len() + 1,
         }
         self
     }

@@ -11,7 +11,7 @@ use crate::abi::rlimit;
 use crate::config::spec::Rlimit;
 use crate::plan::mount_flags;
 use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
-use crate::text::{fields, number};
+use crate::text::{fields, number, position};
 use crate::texts::until_nul;
 
 /// What comes before the operator's options can be read.
@@ -98,42 +98,42 @@ pub fn for_each(list: &[u8], apply: &mut dyn FnMut(&Step, bool)) {
     }
 }
 
+/// What a line begins with, in the order of the arms of [`step`].
+const VERBS: &[u8] = b"mount directory link character readonly share cgroup loopback limit";
+
 fn step<'w>(mut words: Words<'w>) -> Option<Step<'w>> {
-    Some(match words.next().to_bytes() {
-        b"mount" => {
-            let (kind, source, target) = (words.next(), words.next(), Place::machine(words.next()));
+    let verb = position(VERBS, words.next().to_bytes())?;
+    Some(match verb {
+        0 => {
+            let (kind, source, target) = (words.next(), words.next(), words.place());
             let (flags, data) = (mount_flags(words.next().to_bytes()), words.next());
             let attributes = Attributes::default();
             Step::Mount(NewMount { kind, source, target, flags, data, existing: Existing::Keep, attributes })
         }
-        b"directory" => Step::MakeDirectory { at: Place::machine(words.next()), mode: words.number(8)? },
-        b"link" => Step::MakeSymlink { at: Place::machine(words.next()), to: words.next() },
-        b"character" => Step::MakeDevice(DeviceNode {
-            at: Place::machine(words.next()),
+        1 => Step::MakeDirectory { at: words.place(), mode: words.number(8) },
+        2 => Step::MakeSymlink { at: words.place(), to: words.next() },
+        3 => Step::MakeDevice(DeviceNode {
+            at: words.place(),
             kind: DeviceKind::Character,
-            mode: words.number(8)?,
-            major: words.number(10)?,
-            minor: words.number(10)?,
+            mode: words.number(8),
+            major: words.number(10),
+            minor: words.number(10),
             uid: 0,
             gid: 0,
         }),
-        b"readonly" => change(words, Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() }),
-        b"share" => {
-            change(words, Attributes { propagation: MS_SHARED, propagation_recursive: true, ..Attributes::default() })
+        4 | 5 => {
+            let (set, propagation) = if verb == 4 { (MOUNT_ATTR_RDONLY, 0) } else { (0, MS_SHARED) };
+            let attributes = Attributes { set, propagation, propagation_recursive: verb == 5, ..Attributes::default() };
+            Step::SetAttributes { at: words.place(), attributes }
         }
-        b"cgroup" => Step::MakeCgroup { path: words.next() },
-        b"loopback" => Step::LoopbackUp,
-        b"limit" => {
+        6 => Step::MakeCgroup { path: words.next() },
+        7 => Step::LoopbackUp,
+        _ => {
             let resource = rlimit::number(words.next().to_bytes())?;
-            let most = words.number(10).map_or(u64::MAX, u64::from);
+            let most = number(words.next().to_bytes(), 10).unwrap_or(u64::MAX);
             Step::SetRlimit(Rlimit { resource, soft: most, hard: most })
         }
-        _ => return None,
     })
-}
-
-fn change<'w>(mut words: Words<'w>, attributes: Attributes) -> Step<'w> {
-    Step::SetAttributes { at: Place::machine(words.next()), attributes }
 }
 
 /// The words of a line, each with its final NUL.
@@ -143,14 +143,21 @@ struct Words<'w> {
 
 impl<'w> Words<'w> {
     /// The next word; the empty one behind the last.
+    #[inline(never)]
     fn next(&mut self) -> &'w CStr {
         let word = until_nul(self.rest).unwrap_or_default();
         self.rest = self.rest.get(word.count_bytes() + 1..).unwrap_or_default();
         word
     }
 
-    fn number(&mut self, base: u8) -> Option<u32> {
-        u32::try_from(number(self.next().to_bytes(), base)?).ok()
+    #[inline(never)]
+    fn place(&mut self) -> Place<'w> {
+        Place::machine(self.next())
+    }
+
+    #[inline(never)]
+    fn number(&mut self, base: u8) -> u32 {
+        number(self.next().to_bytes(), base).unwrap_or_default() as u32
     }
 }
 

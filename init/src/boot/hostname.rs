@@ -5,7 +5,7 @@ use crate::abi::Errno;
 use super::lines::lines;
 use crate::log;
 use crate::sys::{Result, file, machine};
-use crate::text::Value;
+use crate::text::{Value, position};
 
 /// The kernel's bound, __NEW_UTS_LEN.
 const NAME_BYTES: usize = 64;
@@ -18,20 +18,28 @@ const DEFAULT_BYTES: usize = PREFIX.len() + 12;
 pub fn set(option: Option<&[u8]>) {
     let mut buffer = [0; NAME_BYTES + 2];
     let written = file::read_file(c"/etc/hostname", &mut buffer).unwrap_or_default();
-    for name in [lines(written, b"#").next(), option].into_iter().flatten() {
-        if is_name(name) {
-            return report(name, machine::set_hostname(name));
-        }
-        report(name, Err(Errno::INVAL));
+    if let Some(name) = accepted(lines(written, b"#").next()).or_else(|| accepted(option)) {
+        return report(name, machine::set_hostname(name));
     }
     let machine = machine::uname();
+    let named = machine.nodename().to_bytes();
     let mut address = [0; 18];
-    if matches!(machine.nodename().to_bytes(), b"" | b"(none)" | b"localhost")
+    if (named.is_empty() || position(b"(none) localhost", named).is_some())
         && let Ok(address) = file::read_file(c"/sys/class/net/eth0/address", &mut address)
         && let Some(name) = of_address(address)
     {
         report(&name, machine::set_hostname(&name));
     }
+}
+
+/// A name if it is one; what is none is reported.
+fn accepted(name: Option<&[u8]>) -> Option<&[u8]> {
+    let name = name?;
+    if is_name(name) {
+        return Some(name);
+    }
+    report(name, Err(Errno::INVAL));
+    None
 }
 
 /// Whether it is one to hostname(7), with the underscore that people use.

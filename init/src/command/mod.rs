@@ -6,9 +6,10 @@ mod plan;
 use core::ffi::CStr;
 
 use crate::boot::{self, modules};
+use crate::limits;
 use crate::supervise::{self, Power};
 use crate::sys::{file, process};
-use crate::text::cut_last;
+use crate::text::{Line, Value, cut_last, position};
 
 /// Exit code of a command that was not understood.
 const USAGE: u8 = 2;
@@ -35,27 +36,26 @@ fn command(mut arguments: impl Iterator<Item = &'static CStr> + Clone) -> u8 {
         help::print();
         return USAGE;
     };
-    match name.to_bytes() {
-        b"plan" => plan::print(arguments),
-        b"help" | b"--help" | b"-h" => help::print(),
-        b"version" | b"--version" => help::print_version(),
-        b"modprobe" => modules::on_demand(arguments),
+    let name = name.to_bytes();
+    match position(COMMANDS, name) {
+        Some(0) => plan::print(arguments),
+        Some(1..=3) => help::print(),
+        Some(4 | 5) => help::print_version(),
+        Some(6) => modules::on_demand(arguments),
         // How the kernel asks for a module: `PROGRAM -q -- ALIAS`.
-        b"-q" => modules::on_demand(all),
-        name => match power(name) {
+        Some(_) => modules::on_demand(all),
+        None => match power(name) {
             Some(power) => supervise::request(power),
-            None => refuse(&[b"unknown command `", name, b"`; `pidone help` lists them all"]),
+            None => refuse("unknown command `{}`; `pidone help` lists them all", &[Value::Quoted(name)]),
         },
     }
 }
 
+const COMMANDS: &[u8] = b"plan help --help -h version --version modprobe -q";
+
 fn power(name: &[u8]) -> Option<Power> {
-    match name {
-        b"poweroff" => Some(Power::PowerOff),
-        b"reboot" => Some(Power::Reboot),
-        b"halt" => Some(Power::Halt),
-        _ => None,
-    }
+    let powers = [Power::PowerOff, Power::Reboot, Power::Halt];
+    powers.get(position(b"poweroff reboot halt", name)?).copied()
 }
 
 fn base_name(path: &CStr) -> &[u8] {
@@ -63,10 +63,11 @@ fn base_name(path: &CStr) -> &[u8] {
 }
 
 /// Says on standard error what is wrong with a command, and gives its exit code.
-fn refuse(pieces: &[&[u8]]) -> u8 {
-    for piece in [b"pidone: ".as_slice()].iter().chain(pieces).chain(&[b"\n".as_slice()]) {
-        // There is nobody else to tell.
-        let _ = file::write_all(file::standard_error(), piece);
-    }
+fn refuse(template: &str, values: &[Value]) -> u8 {
+    let mut buffer = [0; limits::LOG_LINE_BYTES];
+    let mut line = Line::new(&mut buffer);
+    line.text("pidone: ").format(template, values).byte(b'\n');
+    // There is nobody else to tell.
+    let _ = file::write_all(file::standard_error(), line.bytes());
     USAGE
 }

@@ -9,7 +9,7 @@ use crate::plan::facts::Section;
 use crate::plan::print::each_line;
 use crate::sys::path::PathBuffer;
 use crate::sys::{file, region};
-use crate::text::{Line, cut_last};
+use crate::text::{Line, Value, cut_last, position};
 
 /// Exit code of a bundle that cannot be launched.
 const NO_PLAN: u8 = 1;
@@ -19,7 +19,7 @@ const LINE_BYTES: usize = 16 * 1024;
 
 pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let (Some(given), None) = (arguments.next(), arguments.next()) else {
-        return refuse(&[b"usage: pidone plan BUNDLE"]);
+        return refuse("usage: pidone plan BUNDLE", &[]);
     };
     let mut here = [0; crate::limits::PATH_BYTES_MAX];
     let here = file::current_directory(&mut here).unwrap_or(b"/");
@@ -27,11 +27,11 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let given = trimmed(given.to_bytes());
     let bundle = if given.starts_with(b"/") { buffer.join(&[given]) } else { buffer.join(&[here, b"/", given]) };
     let (Ok(bundle), Some(regions)) = (bundle, region::take()) else {
-        return refuse(&[b"the bundle's path is too long"]);
+        return refuse("the bundle's path is too long", &[]);
     };
     let mut name = PathBuffer::empty();
     let Ok(name) = name.join(&[cut_last(bundle.to_bytes(), b'/').1]) else {
-        return refuse(&[b"the bundle's name is too long"]);
+        return refuse("the bundle's name is too long", &[]);
     };
     let identity = Identity { section: section(bundle), name, bundle };
     let mut arena = Arena::new(&mut regions.arena);
@@ -49,8 +49,7 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
             u8::from(result.is_err())
         }
         Err(failure) => {
-            line.quoted(name.to_bytes()).text(": ").print(&failure);
-            refuse(&[line.bytes()]);
+            refuse("{}: {}", &[Value::Name(name), Value::Print(&failure)]);
             NO_PLAN
         }
     }
@@ -69,10 +68,7 @@ fn trimmed(path: &[u8]) -> &[u8] {
 /// The section of an image that a bundle is in, by the directory above it.
 fn section(bundle: &CStr) -> Section {
     let (parent, _) = cut_last(bundle.to_bytes(), b'/');
-    match cut_last(parent, b'/').1 {
-        b"onboot" => Section::Onboot,
-        b"services" => Section::Services,
-        b"onshutdown" => Section::Onshutdown,
-        _ => Section::Other,
-    }
+    let sections = [Section::Onboot, Section::Services, Section::Onshutdown];
+    let known = position(b"onboot services onshutdown", cut_last(parent, b'/').1);
+    known.and_then(|known| sections.get(known)).copied().unwrap_or(Section::Other)
 }

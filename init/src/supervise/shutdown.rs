@@ -13,7 +13,7 @@ use crate::sys::path::join;
 use crate::sys::power::{self, Command};
 use crate::sys::process::{self, Pid};
 use crate::sys::{block, region};
-use crate::text::{Line, Value, cut_last, fields, number};
+use crate::text::{Line, Value, cut_last, fields, number, position};
 
 /// Longest path the kernel takes or gives, with its NUL.
 const PATH_BYTES: usize = 4096;
@@ -159,15 +159,13 @@ impl<'a> Mounted<'a> {
 
     /// Whether it stays until the end: the root, and what the unmounting itself needs, which hold no data.
     fn stays(&self) -> bool {
-        let inside = |directory: &[u8]| {
-            self.target.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        };
-        matches!(self.target, b"/" | b"/run") || inside(b"/proc") || inside(b"/sys") || inside(b"/dev")
+        let top = fields(self.target, b'/').nth(1).unwrap_or_default();
+        position(b"proc sys dev", top).is_some() || matches!(self.target, b"/" | b"/run")
     }
 
     /// Whether a server elsewhere may be gone, for which nobody should wait.
     fn remote(&self) -> bool {
-        matches!(self.kind, b"nfs" | b"nfs4" | b"cifs" | b"smb3" | b"ceph" | b"afs" | b"9p" | b"virtiofs")
+        position(b"nfs nfs4 cifs smb3 ceph afs 9p virtiofs", self.kind).is_some()
     }
 }
 

@@ -543,7 +543,7 @@ impl<'a> Table<'a> {
             return Some(self.stop(why, now_us));
         }
         if let Some(index) =
-            self.first(|slot| slot.stage == Stage::Ended).filter(|_| self.helpers < limits::HELPERS_MAX)
+            self.first(&|slot| slot.stage == Stage::Ended).filter(|_| self.helpers < limits::HELPERS_MAX)
         {
             self.helpers += 1;
             if let Some(slot) = self.get(index) {
@@ -614,8 +614,9 @@ impl<'a> Table<'a> {
         self.slots.get_mut(..self.count)?.get_mut(usize::from(index))
     }
 
-    fn first(&self, wanted: impl FnMut(&Slot) -> bool) -> Option<u16> {
-        self.slots().iter().position(wanted).map(|index| index as u16)
+    #[inline(never)]
+    fn first(&self, wanted: &dyn Fn(&Slot) -> bool) -> Option<u16> {
+        self.slots().iter().position(|slot| wanted(slot)).map(|index| index as u16)
     }
 
     /// A phase that is one worker process, for `bound_us` at most unless that is 0.
@@ -655,7 +656,7 @@ impl<'a> Table<'a> {
 
     /// A section whose containers run one after the other, each for `bound_us` at most unless that is 0.
     fn one_by_one(&mut self, section: Section, bound_us: u64, now_us: u64) -> Progress {
-        let Some(index) = self.first(|slot| slot.section == section && slot.stage != Stage::Done) else { return Over };
+        let Some(index) = self.first(&|slot| slot.section == section && slot.stage != Stage::Done) else { return Over };
         let Some(slot) = self.get(index) else { return Over };
         let (waiting, killed) = (slot.stage == Stage::Waiting, slot.killed);
         if waiting {
@@ -692,11 +693,11 @@ impl<'a> Table<'a> {
 
     /// A section whose containers are launched without waiting for each other.
     fn all_together(&mut self, section: Section) -> Progress {
-        let waiting = self.first(|slot| slot.section == section && slot.stage == Stage::Waiting);
+        let waiting = self.first(&|slot| slot.section == section && slot.stage == Stage::Waiting);
         match waiting {
             Some(index) if self.helpers < limits::HELPERS_MAX => self.launch(index),
             Some(_) => Wait,
-            None if self.first(|slot| slot.stage == Stage::Launching).is_some() => Wait,
+            None if self.first(&|slot| slot.stage == Stage::Launching).is_some() => Wait,
             None => Over,
         }
     }
@@ -707,7 +708,7 @@ impl<'a> Table<'a> {
             return Act(Action::Report(Note::Ready));
         }
         match self.policy.idle {
-            Some(power) if self.first(Slot::alive).is_none() => {
+            Some(power) if self.first(&Slot::alive).is_none() => {
                 self.power = power;
                 Act(self.stop(Why::Idle, now_us))
             }
@@ -736,13 +737,13 @@ impl<'a> Table<'a> {
             }
         }
         // Those that are being launched are asked when that is over: their program could not hear it yet.
-        if let Some(index) = self.first(|slot| slot.stage == Stage::Running && !slot.asked) {
+        if let Some(index) = self.first(&|slot| slot.stage == Stage::Running && !slot.asked) {
             if let Some(slot) = self.get(index) {
                 slot.asked = true;
             }
             return Act(Action::Ask(index));
         }
-        let alive = self.first(Slot::alive);
+        let alive = self.first(&Slot::alive);
         if alive.is_none() && self.worker == 0 {
             return Over;
         }
@@ -750,7 +751,7 @@ impl<'a> Table<'a> {
             return Wait;
         }
         if self.step == 1 {
-            if let Some(index) = self.first(|slot| slot.alive() && !slot.killed) {
+            if let Some(index) = self.first(&|slot| slot.alive() && !slot.killed) {
                 return self.kill_overdue(index);
             }
             self.step = 2;
@@ -817,7 +818,7 @@ impl<'a> Table<'a> {
             }
             return;
         }
-        let Some(index) = self.first(|slot| slot.main == pid || slot.helper == pid) else {
+        let Some(index) = self.first(&|slot| slot.main == pid || slot.helper == pid) else {
             self.orphans += 1;
             return;
         };

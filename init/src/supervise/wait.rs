@@ -189,7 +189,7 @@ fn is_button(inputs: BorrowedFd, event: &CStr) -> bool {
     let Ok(path) = join(&mut path, &[event.to_bytes(), b"/device/name"]) else { return false };
     let mut name = [0; 32];
     let name = file::open(inputs, path, Open::Read).and_then(|file| file::read_all(file.as_fd(), &mut name));
-    matches!(name.as_deref(), Ok(b"Power Button\n" | b"gpio-keys\n"))
+    name.is_ok_and(|name| [&b"Power Button\n"[..], b"gpio-keys\n"].contains(&&*name))
 }
 
 /// What a signal asks of PID 1: busybox's meanings, SIGPWR, and systemd's real-time signals, which hosts send. Others
