@@ -55,18 +55,22 @@ impl<'a> Index<'a> {
     }
 
     /// The modules that modprobe.d gives for an alias.
-    pub fn chosen<'n>(&self, alias: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        matching(self.settings, alias)
+    pub fn chosen<'n>(&self, alias: &'n [u8]) -> Matching<'a, 'n> {
+        Matching { aliases: aliases(self.settings), alias }
     }
 
     /// The modules that say of themselves that they answer to an alias.
-    pub fn matching<'n>(&self, alias: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        matching(self.aliases, alias)
+    pub fn matching<'n>(&self, alias: &'n [u8]) -> Matching<'a, 'n> {
+        Matching { aliases: aliases(self.aliases), alias }
     }
 
-    /// All aliases and their modules, modprobe.d's first.
-    pub fn aliases(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        Aliases(records(self.settings, b"alias")).chain(Aliases(records(self.aliases, b"alias")))
+    /// Calls `each` with all aliases and their modules, modprobe.d's first.
+    pub fn for_each_alias(&self, each: &mut dyn FnMut(&'a [u8], &'a [u8])) {
+        for text in [self.settings, self.aliases] {
+            for (pattern, module) in aliases(text) {
+                each(pattern, module);
+            }
+        }
     }
 
     /// Calls `each` with what a module wants loaded before or after it, by name or alias, if it is there.
@@ -153,27 +157,72 @@ fn records<'a>(text: &'a [u8], keyword: &'a [u8]) -> Records<'a> {
     Records { lines: lines(text, b"#"), keyword }
 }
 
-/// The rests of the records whose first word is a module's name.
-fn records_of<'a>(text: &'a [u8], keyword: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
-    records(text, keyword).map(first_word).filter(move |(module, _)| same(module, name)).map(|(_, rest)| rest)
+fn aliases(text: &[u8]) -> Aliases<'_> {
+    Aliases(records(text, b"alias"))
 }
 
-fn matching<'a, 'n>(text: &'a [u8], alias: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-    let aliases = Aliases(records(text, b"alias"));
-    aliases.filter(move |(pattern, _)| matches(pattern, alias)).map(|(_, module)| module)
+/// The modules of the aliases that one name matches.
+pub struct Matching<'a, 'n> {
+    aliases: Aliases<'a>,
+    alias: &'n [u8],
+}
+
+impl<'a> Iterator for Matching<'a, '_> {
+    type Item = &'a [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.aliases.by_ref().find(|(pattern, _)| matches(pattern, self.alias)).map(|(_, module)| module)
+    }
+}
+
+/// The rests of the records whose first word is a module's name.
+struct RecordsOf<'a, 'n> {
+    records: Records<'a>,
+    name: &'n [u8],
+}
+
+impl<'a> Iterator for RecordsOf<'a, '_> {
+    type Item = &'a [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.records.by_ref().map(first_word).find(|(module, _)| same(module, self.name)).map(|(_, rest)| rest)
+    }
+}
+
+fn records_of<'a, 'n>(text: &'a [u8], keyword: &'a [u8], name: &'n [u8]) -> RecordsOf<'a, 'n> {
+    RecordsOf { records: records(text, keyword), name }
 }
 
 /// The options of the kernel's command line, up to the `--` behind which they are init's.
-fn options(command_line: &[u8]) -> impl Iterator<Item = KernelOption<'_>> {
-    let mut inside = false;
-    let words = command_line.split(move |byte| {
-        inside ^= *byte == b'"';
-        !inside && byte.is_ascii_whitespace()
-    });
-    words.take_while(|word| *word != b"--").map(|word| match word {
-        [b'"', text @ ..] => KernelOption { text, quoted: true },
-        text => KernelOption { text, quoted: false },
-    })
+struct KernelOptions<'a> {
+    rest: &'a [u8],
+}
+
+fn options(command_line: &[u8]) -> KernelOptions<'_> {
+    KernelOptions { rest: command_line }
+}
+
+impl<'a> Iterator for KernelOptions<'a> {
+    type Item = KernelOption<'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<KernelOption<'a>> {
+        let text = self.rest.trim_ascii_start();
+        let mut inside = false;
+        let end = text.iter().position(|byte| {
+            inside ^= *byte == b'"';
+            !inside && byte.is_ascii_whitespace()
+        });
+        let (word, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
+        self.rest = rest;
+        match word {
+            b"" | b"--" => None,
+            [b'"', text @ ..] => Some(KernelOption { text, quoted: true }),
+            text => Some(KernelOption { text, quoted: false }),
+        }
+    }
 }
 
 /// `name=value`, `name="a value"` or, quoted as a whole, `"name=a value"`.
@@ -259,7 +308,9 @@ mod tests {
         assert_eq!(list(DEBIAN.matching(b"of:NxTyCname with blanks")), "virtio_net");
         assert_eq!(list(DEBIAN.chosen(b"eth0")), "virtio-net");
         assert_eq!(list(DEBIAN.matching(b"eth0")), "");
-        assert_eq!(DEBIAN.aliases().count(), 6);
+        let mut count = 0;
+        DEBIAN.for_each_alias(&mut |_, _| count += 1);
+        assert_eq!(count, 6);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl<'a> Loader<'a> {
 
     /// One walk over all aliases, however many devices there are: that file is the long one.
     fn load_for<'d>(&mut self, devices: impl Iterator<Item = &'d [u8]> + Clone) {
-        for (pattern, module) in self.tree.index().aliases() {
+        self.tree.index().for_each_alias(&mut |pattern, module| {
             if devices.clone().any(|device| matches(pattern, device)) {
                 match self.order.ask_module(module) {
                     Ok(Answer::Queued) => _ = self.load_queued(module),
@@ -69,7 +69,7 @@ impl<'a> Loader<'a> {
                     Err(error) => _ = self.fail(Level::Warning, module, &error),
                 }
             }
-        }
+        });
     }
 
     fn load_queued(&mut self, request: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::index::{Entry, Index, When, name_of};
+use super::index::{Entry, Index, Matching, When, name_of};
 use super::pattern::same;
 use crate::boot::lines::words;
 use crate::error::{Error, Result};
@@ -47,12 +47,12 @@ impl<'a> Order<'a> {
     /// name, an alias of a module.
     pub fn ask(&mut self, request: &[u8]) -> Result<Answer> {
         let index = self.index;
-        match self.ask_all(&mut index.chosen(request))? {
+        match self.ask_all(index.chosen(request))? {
             Answer::Unknown => {}
             answer => return Ok(answer),
         }
         match self.ask_module(request)? {
-            Answer::Unknown => self.ask_all(&mut index.matching(request)),
+            Answer::Unknown => self.ask_all(index.matching(request)),
             answer => Ok(answer),
         }
     }
@@ -109,7 +109,7 @@ impl<'a> Order<'a> {
     }
 
     /// The best answer for any of several modules.
-    fn ask_all(&mut self, names: &mut dyn Iterator<Item = &'a [u8]>) -> Result<Answer> {
+    fn ask_all(&mut self, names: Matching<'a, '_>) -> Result<Answer> {
         let mut best = Answer::Unknown;
         for name in names {
             best = match (best, self.ask_module(name)?) {

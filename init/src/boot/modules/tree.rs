@@ -15,12 +15,12 @@ use crate::{limits, log};
 /// Where distributions keep the modules of their kernels.
 const PLACES: [&[u8]; 2] = [b"/lib/modules/", b"/usr/lib/modules/"];
 /// modprobe.d(5), the least important first.
-const SETTINGS: [&CStr; 2] = [c"/lib/modprobe.d", OPERATOR];
+static SETTINGS: [&CStr; 2] = [c"/lib/modprobe.d", OPERATOR];
 const OPERATOR: &CStr = c"/etc/modprobe.d";
 const COMMAND_LINE: &CStr = c"/proc/cmdline";
 
 /// depmod's files.
-const INDEXES: [&CStr; 4] = [c"modules.dep", c"modules.alias", c"modules.softdep", c"modules.builtin"];
+static INDEXES: [&CStr; 4] = [c"modules.dep", c"modules.alias", c"modules.softdep", c"modules.builtin"];
 
 /// See the module's documentation.
 pub(super) struct Tree {
@@ -35,7 +35,7 @@ impl Tree {
     pub(super) fn open() -> Option<Tree> {
         let folder = open_folder()?;
         let mut indexes = [const { Map::empty() }; INDEXES.len()];
-        for (index, name) in indexes.iter_mut().zip(INDEXES) {
+        for (index, name) in indexes.iter_mut().zip(&INDEXES) {
             // Without it less is found, which whoever asks for more will hear.
             *index = reported(name, Map::read(folder.as_fd(), name).doing(c"read"));
         }
@@ -108,10 +108,10 @@ fn reported(name: &'static CStr, text: Result<Map>) -> Map {
 fn settings() -> Result<Map> {
     let mut all = Map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing(c"read")?;
     let mut line = Line::new(&mut all);
-    for path in SETTINGS {
+    for path in &SETTINGS {
         folder::for_each_text(path, b".conf", &mut |name, text| {
             let mut buffer = PathBuffer::empty();
-            let replaced = path != OPERATOR
+            let replaced = *path != OPERATOR
                 && buffer.join(&[OPERATOR.to_bytes(), b"/", name.to_bytes()]).is_ok_and(file::exists_itself);
             if !replaced {
                 append(&mut line, text);
