@@ -8,11 +8,11 @@ use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 use super::absence_is_fine;
 use crate::abi::Errno;
 use crate::abi::bpf::Instruction;
-use crate::limits::PATH_BYTES_MAX;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::join;
 use crate::sys::{Result, bpf};
 use crate::text::fields;
+use crate::texts::until_nul;
 
 const ROOT: &CStr = c"/sys/fs/cgroup";
 
@@ -55,7 +55,7 @@ fn delegate_all(group: BorrowedFd) -> Result<()> {
             // EBUSY: processes live in the group itself. EOPNOTSUPP: the group is threaded. The controller is then not
             // handed down, and a limit that needs it fails by name.
             Err(Errno::BUSY | Errno::NOTSUP) => {}
-            result => drop(result?),
+            result => result?,
         }
     }
     Ok(())
@@ -63,7 +63,7 @@ fn delegate_all(group: BorrowedFd) -> Result<()> {
 
 pub(super) fn write(path: &CStr, control: &CStr, text: &CStr) -> Result<()> {
     let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Write)?;
-    file::write(control.as_fd(), text.to_bytes()).map(drop)
+    file::write(control.as_fd(), text.to_bytes())
 }
 
 pub(super) fn filter_devices(path: &CStr, program: &[Instruction]) -> Result<()> {
@@ -80,9 +80,8 @@ pub(super) fn remove(path: &CStr) -> Result<()> {
     kill_all(group.as_fd())?;
     remove_below(group.as_fd(), crate::limits::EMPTY_DEPTH_MAX)?;
     let root = file::open(CWD, ROOT, Open::Directory)?;
-    let mut buffer = [0; PATH_BYTES_MAX];
-    let relative = path.to_bytes().iter().position(|byte| *byte != b'/').ok_or(Errno::INVAL)?;
-    let relative = join(&mut buffer, &[path.to_bytes().get(relative..).unwrap_or(&[])])?;
+    let start = path.to_bytes().iter().position(|byte| *byte != b'/').ok_or(Errno::INVAL)?;
+    let relative = path.to_bytes_with_nul().get(start..).and_then(until_nul).ok_or(Errno::INVAL)?;
     absence_is_fine(file::remove_directory(root.as_fd(), relative))
 }
 

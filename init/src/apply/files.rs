@@ -43,8 +43,7 @@ impl Applier<'_, '_> {
     }
 
     pub(super) fn write(&self, at: &Place, text: &CStr, absent: Absent) -> Result<()> {
-        let written =
-            self.open(at, Open::Write).and_then(|opened| file::write(opened.as_fd(), text.to_bytes()).map(drop));
+        let written = self.open(at, Open::Write).and_then(|opened| file::write(opened.as_fd(), text.to_bytes()));
         if absent == Absent::Ok { absence_is_fine(written) } else { written }
     }
 }
@@ -99,24 +98,21 @@ pub(super) fn empty(path: &CStr) -> Result<()> {
     match file::open(CWD, path, Open::Directory) {
         Err(errno) if is_absent(errno) => Ok(()),
         Err(errno) => Err(errno),
-        Ok(directory) => {
-            let device = file::device_of(directory.as_fd())?;
-            empty_directory(directory.as_fd(), device, limits::EMPTY_DEPTH_MAX)
-        }
+        Ok(directory) => empty_directory(directory.as_fd(), limits::EMPTY_DEPTH_MAX),
     }
 }
 
 /// The recursion is bounded by `depth`, not by what the directory holds.
-fn empty_directory(directory: BorrowedFd, device: u64, depth: usize) -> Result<()> {
+fn empty_directory(directory: BorrowedFd, depth: usize) -> Result<()> {
     file::for_each_entry(directory, &mut |name, kind| {
         if kind != FileType::DIRECTORY {
             return file::remove(directory, name);
         }
         let inner = file::open_itself(directory, name)?;
-        if depth == 0 || file::device_of(inner.as_fd())? != device {
+        if depth == 0 || !file::are_on_same_device(inner.as_fd(), directory)? {
             return Err(Errno::NOTEMPTY);
         }
-        empty_directory(inner.as_fd(), device, depth - 1)?;
+        empty_directory(inner.as_fd(), depth - 1)?;
         file::remove_directory(directory, name)
     })
 }

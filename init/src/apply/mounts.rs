@@ -21,7 +21,7 @@ impl Applier<'_, '_> {
         let target = self.open_directory(&mount.target, 0o755)?;
         process::enter(target.as_fd())?;
         calls::mount(mount.source, c".", mount.kind, mount.flags, mount.data)?;
-        if mount.attributes == Attributes::default() {
+        if mount.attributes.set | mount.attributes.clear | mount.attributes.propagation == 0 {
             return Ok(());
         }
         set_on(self.open(&mount.target, Open::Place)?.as_fd(), &mount.attributes)

@@ -20,26 +20,23 @@ const LOOPBACK: u32 = 1;
 pub(super) fn give(process: Pid, interface: &InterfaceStep) -> Result<()> {
     let mut buffer = [0; BUFFER_BYTES];
     let name = link_name(interface.name)?;
-    let inside = Namespace::Pid(process.unsigned_abs());
-    match interface.origin {
-        Origin::Existing => {
-            let mut socket = Socket::open(&mut buffer).map_err(errno)?;
-            let index = socket.link_index(&name).map_err(errno)?;
-            socket.move_link(index, inside, None)
-        }
+    let mut socket = match interface.origin {
         // From within: the kernel looks in the namespace of the socket for a link that has the name already, and the
         // machine may well have an `eth0` of its own.
+        Origin::Veth { .. } | Origin::MadeInside { .. } => socket_inside(process, &mut buffer),
+        Origin::Existing | Origin::MadeOutside { .. } => Socket::open(&mut buffer).map_err(errno),
+    }?;
+    let inside = Namespace::Pid(process.unsigned_abs());
+    match interface.origin {
+        Origin::Existing => socket.link_index(&name).and_then(|index| socket.move_link(index, inside, None)),
         Origin::Veth { peer } => {
             let machine = file::open(CWD, OWN_NAMESPACE, Open::Read)?;
             let peer = Peer::named(link_name(peer)?).inside(Namespace::Descriptor(machine.as_fd().for_rustix()));
-            socket_inside(process, &mut buffer)?.veth(&LinkSettings::named(name), &peer)
+            socket.veth(&LinkSettings::named(name), &peer)
         }
-        Origin::MadeInside { kind } => {
-            socket_inside(process, &mut buffer)?.new_link(text(kind)?, &LinkSettings::named(name))
-        }
+        Origin::MadeInside { kind } => socket.new_link(text(kind)?, &LinkSettings::named(name)),
         // Made here and moved on purpose: some kinds (wireguard) keep their sockets where they were born.
         Origin::MadeOutside { kind } => {
-            let mut socket = Socket::open(&mut buffer).map_err(errno)?;
             let passing = passing_name(process)?;
             socket.new_link(text(kind)?, &LinkSettings::named(passing)).map_err(errno)?;
             let index = socket.link_index(&passing).map_err(errno)?;

@@ -61,7 +61,7 @@ impl Channel {
         loop {
             match file::read(self.0.as_fd(), &mut message) {
                 Err(Errno::INTR) => continue,
-                Ok(MESSAGE_BYTES) => return Some(message),
+                Ok(length) if length as usize == MESSAGE_BYTES => return Some(message),
                 _ => return None,
             }
         }

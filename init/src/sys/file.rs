@@ -128,17 +128,16 @@ pub fn set_blocking(file: BorrowedFd) -> Result<()> {
 }
 
 /// Reads what there is, up to the buffer's length: read(2).
-pub fn read(file: BorrowedFd, buffer: &mut [u8]) -> Result<usize> {
+pub fn read(file: BorrowedFd, buffer: &mut [u8]) -> Result<u32> {
     let call = [file.argument(), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0];
     // SAFETY: the kernel writes at most `buffer.len()` bytes into the buffer.
-    unsafe { raw::value(__NR_read, call) }.map(|count| count as usize)
+    unsafe { raw::value(__NR_read, call) }
 }
 
-/// Writes what it can, in one write(2), as procfs and sysfs want it; how much that was.
-pub fn write(file: BorrowedFd, bytes: &[u8]) -> Result<usize> {
-    let call = [file.argument(), bytes.as_ptr() as usize, bytes.len(), 0, 0];
+/// Writes a text in one write(2), as procfs and sysfs want it.
+pub fn write(file: BorrowedFd, bytes: &[u8]) -> Result<()> {
     // SAFETY: the kernel reads `bytes.len()` bytes.
-    unsafe { raw::value(__NR_write, call) }.map(|count| count as usize)
+    unsafe { raw::call(__NR_write, file.argument(), bytes.as_ptr() as usize, bytes.len()) }
 }
 
 /// Goes back to the beginning of a file: lseek(2).
@@ -153,7 +152,7 @@ pub fn read_all<'a>(file: BorrowedFd, buffer: &'a mut [u8]) -> Result<&'a mut [u
     while let Some(free) = buffer.get_mut(used..).filter(|free| !free.is_empty()) {
         match read(file, free) {
             Ok(0) => break,
-            Ok(count) => used += count,
+            Ok(count) => used += count as usize,
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno),
         }
@@ -169,8 +168,10 @@ pub fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> 
 /// Writes everything.
 pub fn write_all(file: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        match write(file, bytes) {
-            Ok(count) => bytes = bytes.get(count..).unwrap_or(&[]),
+        let call = [file.argument(), bytes.as_ptr() as usize, bytes.len(), 0, 0];
+        // SAFETY: the kernel reads `bytes.len()` bytes.
+        match unsafe { raw::value(__NR_write, call) } {
+            Ok(count) => bytes = bytes.get(count as usize..).unwrap_or(&[]),
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno),
         }
@@ -180,7 +181,7 @@ pub fn write_all(file: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
 
 /// Writes a text into an existing file of the machine in one write(2), as procfs and sysfs want it.
 pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
-    write(open(CWD, path, Open::Write)?.as_fd(), text).map(drop)
+    write(open(CWD, path, Open::Write)?.as_fd(), text)
 }
 
 /// What is known of a file: fstatat(2).
@@ -217,11 +218,12 @@ pub fn is_node(file: BorrowedFd, kind: FileType, device: u64) -> Result<bool> {
     Ok(FileType::of(found.st_mode) == kind && (kind == FileType::FIFO || found.st_rdev == device))
 }
 
-/// The number of the device that holds the file a descriptor is open on.
-pub fn device_of(file: BorrowedFd) -> Result<u64> {
-    let mut found = no_status();
-    status(file, c"", AT_EMPTY_PATH, &mut found)?;
-    Ok(found.st_dev)
+/// Whether two descriptors are open on files of the same file system.
+pub fn are_on_same_device(one: BorrowedFd, other: BorrowedFd) -> Result<bool> {
+    let (mut first, mut second) = (no_status(), no_status());
+    status(one, c"", AT_EMPTY_PATH, &mut first)?;
+    status(other, c"", AT_EMPTY_PATH, &mut second)?;
+    Ok(first.st_dev == second.st_dev)
 }
 
 /// Whether two paths of the machine lead to the same file.

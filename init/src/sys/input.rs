@@ -16,7 +16,7 @@ const PRESSED: i32 = 1;
 pub fn pressed(button: BorrowedFd) -> Result<bool> {
     let mut events = [0_u8; 16 * EVENT_BYTES];
     let length = match file::read(button, &mut events) {
-        Ok(length) => length,
+        Ok(length) => length as usize,
         Err(Errno::AGAIN) => 0,
         Err(errno) => return Err(errno),
     };
