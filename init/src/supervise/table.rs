@@ -616,7 +616,7 @@ impl<'a> Table<'a> {
 
     #[inline(never)]
     fn first(&self, wanted: &dyn Fn(&Slot) -> bool) -> Option<u16> {
-        self.slots().iter().position(|slot| wanted(slot)).map(|index| index as u16)
+        self.slots().iter().position(wanted).map(|index| index as u16)
     }
 
     /// A phase that is one worker process, for `bound_us` at most unless that is 0.
