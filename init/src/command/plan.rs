@@ -3,8 +3,7 @@
 use core::ffi::CStr;
 
 use super::refuse;
-use crate::arena::Arena;
-use crate::launch::bundle::{self, Identity, Texts};
+use crate::launch::bundle::{self, Identity};
 use crate::plan::facts::Section;
 use crate::plan::print::each_line;
 use crate::sys::path::PathBuffer;
@@ -34,25 +33,24 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
         return refuse("the bundle's name is too long", &[]);
     };
     let identity = Identity { section: section(bundle), name, bundle };
-    let mut arena = Arena::new(&mut regions.arena);
-    let mut texts = Texts { config: &mut regions.config, runtime: &mut regions.runtime };
+    let mut code = NO_PLAN;
     let mut buffer = [0; LINE_BYTES];
     let mut line = Line::new(&mut buffer);
-    match bundle::plan(&identity, &mut texts, &mut arena) {
-        Ok(plan) => {
+    bundle::with_plan(
+        &identity,
+        regions,
+        &mut |plan, _| {
             let mut result = Ok(());
-            each_line(&plan, &mut |text| {
+            each_line(plan, &mut |text| {
                 line.clear();
                 line.print(text).byte(b'\n');
                 result = result.and_then(|()| show(line.bytes()));
             });
-            u8::from(result.is_err())
-        }
-        Err(failure) => {
-            refuse("{}: {}", &[Value::Name(name), Value::Print(&failure)]);
-            NO_PLAN
-        }
-    }
+            code = u8::from(result.is_err());
+        },
+        &|failure| _ = refuse("{}: {}", &[Value::Name(name), Value::Print(failure)]),
+    );
+    code
 }
 
 fn show(text: &[u8]) -> crate::sys::Result<()> {

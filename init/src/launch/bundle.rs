@@ -12,16 +12,9 @@ use crate::error::{Context, Error, Result};
 use crate::plan::facts::Section;
 use crate::plan::step::Plan;
 use crate::sys::file::{self, CWD, Open};
+use crate::sys::region::Regions;
 use crate::text::{Line, Print, Value};
 use crate::{log, observe};
-
-/// Room for the texts of one bundle.
-pub struct Texts<'t> {
-    /// config.json, and one byte to see that it is too long.
-    pub config: &'t mut [u8],
-    /// runtime.json, likewise.
-    pub runtime: &'t mut [u8],
-}
 
 /// Which container a plan is for.
 #[derive(Clone, Copy)]
@@ -35,7 +28,7 @@ pub struct Identity<'a> {
 }
 
 /// Why there is no plan, and the text that was read last.
-pub struct Failure<'t> {
+struct Failure<'t> {
     error: Error,
     text: Text<'t>,
 }
@@ -56,24 +49,32 @@ impl Print for Failure<'_> {
 const CONFIG: &str = "config.json";
 const RUNTIME: &str = "runtime.json";
 
-/// Reads and plans a bundle. Nothing on the machine has changed when this fails.
-pub fn plan<'a, 't>(
-    identity: &Identity<'a>,
-    texts: &'t mut Texts,
-    arena: &mut Arena<'a>,
-) -> core::result::Result<Plan<'a>, Failure<'t>> {
+/// Reads and plans a bundle, and hands the plan to `act`, or what is wrong to `fail`: nothing on the machine has changed
+/// then.
+pub fn with_plan(
+    identity: &Identity,
+    regions: &mut Regions,
+    act: &mut dyn for<'a> FnMut(&Plan<'a>, &mut Arena<'a>),
+    fail: &dyn Fn(&dyn Print),
+) {
+    let Regions { config, runtime, arena } = regions;
+    let mut arena = Arena::new(arena);
     let mut text = Text { file: CONFIG, text: &[] };
-    read_and_plan(identity, texts, arena, &mut text).map_err(|error| Failure { error, text })
+    match read_and_plan(identity, config, runtime, &mut arena, &mut text) {
+        Ok(plan) => act(&plan, &mut arena),
+        Err(error) => fail(&Failure { error, text }),
+    }
 }
 
 fn read_and_plan<'a, 't>(
     identity: &Identity<'a>,
-    texts: &'t mut Texts,
+    config: &'t mut [u8],
+    runtime: &'t mut [u8],
     arena: &mut Arena<'a>,
     last: &mut Text<'t>,
 ) -> Result<Plan<'a>> {
     let bundle = file::open(CWD, identity.bundle, Open::Directory).doing(c"open the bundle")?;
-    let text = read(bundle.as_fd(), c"config.json", texts.config).doing(c"read config.json")?;
+    let text = read(bundle.as_fd(), c"config.json", config).doing(c"read config.json")?;
     *last = Text { file: CONFIG, text };
     let mut spec = Spec::default();
     let warnings = config::read_config(text, arena, &mut spec)?;
@@ -81,18 +82,18 @@ fn read_and_plan<'a, 't>(
         let problem = place::Problem { file: CONFIG, text, at: warning.at, problem: warning.problem };
         log::warning("container {}: {}", &[Value::Name(identity.name), Value::Print(&problem)]);
     }
-    let mut runtime = Runtime::default();
-    match read(bundle.as_fd(), c"runtime.json", texts.runtime) {
+    let mut asked = Runtime::default();
+    match read(bundle.as_fd(), c"runtime.json", runtime) {
         // Most containers need nothing outside.
         Err(Errno::NOENT) => {}
         Err(errno) => return Err(Error::kernel(c"read runtime.json", errno)),
         Ok(text) => {
             *last = Text { file: RUNTIME, text };
-            config::read_runtime(text, arena, &mut runtime)?;
+            config::read_runtime(text, arena, &mut asked)?;
         }
     }
     let facts = observe::facts(identity.section, identity.name, identity.bundle, &spec);
-    crate::plan::plan(&spec, &runtime, &facts, arena)
+    crate::plan::plan(&spec, &asked, &facts, arena)
 }
 
 /// Reads a file whole. `buffer` has room for one byte more than it may have.

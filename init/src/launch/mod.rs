@@ -14,13 +14,11 @@ pub mod report;
 
 use core::ffi::CStr;
 
-use crate::sys::AsFd;
-
 use crate::abi::Errno;
 use crate::apply::{self, Applier};
 use crate::arena::Arena;
-use crate::error::{Error, Result};
-use crate::launch::bundle::{Identity, Texts};
+use crate::error::{Context, Error, Result};
+use crate::launch::bundle::Identity;
 use crate::launch::child::{Answer, Channel};
 use crate::limits;
 use crate::log;
@@ -28,6 +26,7 @@ use crate::plan::step::{Plan, Step};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::region::Regions;
 use crate::sys::time;
+use crate::sys::{self, AsFd};
 use crate::text::Value;
 
 pub use output::{Output, dump_log};
@@ -47,46 +46,44 @@ pub struct Request<'r> {
 /// Launches a container. What fails is reported here and taken back; the result says only whether it runs.
 pub fn launch(request: &Request, regions: &mut Regions) -> bool {
     let name = request.identity.name;
-    let mut arena = Arena::new(&mut regions.arena);
-    let mut texts = Texts { config: &mut regions.config, runtime: &mut regions.runtime };
-    let plan = match bundle::plan(&request.identity, &mut texts, &mut arena) {
-        Ok(plan) => plan,
-        Err(failure) => {
-            log::error("container {}: {}", &[Value::Name(name), Value::Print(&failure)]);
-            return false;
-        }
-    };
+    let mut launched = false;
+    bundle::with_plan(
+        &request.identity,
+        regions,
+        &mut |plan, arena| launched = launch_plan(plan, request, arena),
+        &|failure| log::error("container {}: {}", &[Value::Name(name), Value::Print(failure)]),
+    );
+    launched
+}
+
+fn launch_plan<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>) -> bool {
+    let name = request.identity.name;
     for note in plan.notes {
         log::info("container {}: {}", &[Value::Name(name), Value::Text(note)]);
     }
     let mut done = 0;
-    match run(&plan, request, &mut arena, &mut done) {
-        Ok(()) => true,
-        Err(failure) => {
-            report::failure(name, &plan, &failure);
-            let undo = plan.undo.iter().filter(|undo| undo.of < done).map(|undo| &undo.step);
-            // The control group first, with the process in it: what it has open or mounted is then free to go.
-            take_back(name, &mut arena, &mut plan.clean.iter().take(1).chain(undo).chain(plan.clean.iter().skip(1)));
-            false
-        }
+    let Err(failure) = run(plan, request, arena, &mut done) else { return true };
+    report::failure(name, plan, &failure);
+    // The control group first, with the process in it: what it has open or mounted is then free to go.
+    let (group, rest) = plan.clean.split_at_checked(1).unwrap_or_default();
+    take_back(name, arena, group);
+    for undo in plan.undo.iter().filter(|undo| undo.of < done) {
+        take_back(name, arena, &[undo.step]);
     }
+    take_back(name, arena, rest);
+    false
 }
 
 /// Takes back what a container that has ended left on the machine. The bundle is read and planned anew: the plan of an
 /// unchanged bundle is the same, and nobody has to keep it while the container runs.
 pub fn clean(identity: &Identity, regions: &mut Regions) {
-    let mut arena = Arena::new(&mut regions.arena);
-    let mut texts = Texts { config: &mut regions.config, runtime: &mut regions.runtime };
-    match bundle::plan(identity, &mut texts, &mut arena) {
-        Ok(plan) => take_back(identity.name, &mut arena, &mut plan.clean.iter()),
-        Err(failure) => {
-            log::error("container {}: clean up: {}", &[Value::Name(identity.name), Value::Print(&failure)]);
-        }
-    }
+    bundle::with_plan(identity, regions, &mut |plan, arena| take_back(identity.name, arena, plan.clean), &|failure| {
+        log::error("container {}: clean up: {}", &[Value::Name(identity.name), Value::Print(failure)])
+    });
 }
 
 /// Performs all of the steps, whatever fails on the way.
-fn take_back<'p, 'a: 'p>(name: &CStr, arena: &mut Arena<'a>, steps: &mut dyn Iterator<Item = &'p Step<'a>>) {
+fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, steps: &[Step<'a>]) {
     let mut applier = Applier::new(arena);
     for step in steps {
         if let Err(errno) = applier.apply(step) {
@@ -100,25 +97,38 @@ fn take_back<'p, 'a: 'p>(name: &CStr, arena: &mut Arena<'a>, steps: &mut dyn Ite
 /// succeeded: those that may have to be taken back.
 fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut u16) -> Result<()> {
     perform(plan.before, 0, None, arena, done)?;
-    let output = output::open(request).map_err(|errno| Error::kernel(c"open the log files", errno))?;
-    let cgroup = apply::open_cgroup(plan.cgroup).map_err(|errno| Error::kernel(c"open the control group", errno))?;
-    let (ours, theirs) = child::channel().map_err(|errno| Error::kernel(c"make the launcher's channel", errno))?;
-    let made = process::clone_container(plan.clone_flags, Some(cgroup.as_fd()), true);
-    match made.map_err(|errno| Error::kernel(c"make the container's process", errno))? {
+    let mut doing = c"";
+    let (pid, channel) = make_process(plan, request, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
+    let result = conduct(plan, pid, &channel, arena, done);
+    match result {
+        Ok(()) => (request.started)(time::monotonic_us()),
+        // It waits for a word that will not come. If it is gone already, so much the better.
+        Err(_) => _ = process::kill(pid, crate::abi::signal::KILL),
+    }
+    result
+}
+
+/// Makes the container's process, which does its part from here on. `doing` says what failed.
+fn make_process<'a>(
+    plan: &Plan<'a>,
+    request: &Request,
+    arena: &mut Arena<'a>,
+    doing: &mut &'static CStr,
+) -> sys::Result<(Pid, Channel)> {
+    *doing = c"open the log files";
+    let output = output::open(request)?;
+    *doing = c"open the control group";
+    let cgroup = apply::open_cgroup(plan.cgroup)?;
+    *doing = c"make the launcher's channel";
+    let (ours, theirs) = child::channel()?;
+    *doing = c"make the container's process";
+    match process::clone_container(plan.clone_flags, Some(cgroup.as_fd()), true)? {
         Fork::Child => {
             drop(ours);
             (request.announce)();
             child::become_container(plan, &theirs, &output, arena)
         }
-        Fork::Parent(pid) => {
-            drop(theirs);
-            let result = conduct(plan, pid, &ours, arena, done).map(|()| (request.started)(time::monotonic_us()));
-            if result.is_err() {
-                // It waits for a word that will not come. If it is gone already, so much the better.
-                let _ = process::kill(pid, crate::abi::signal::KILL);
-            }
-            result
-        }
+        Fork::Parent(pid) => Ok((pid, ours)),
     }
 }
 
@@ -128,18 +138,22 @@ fn conduct<'a>(plan: &Plan<'a>, pid: Pid, channel: &Channel, arena: &mut Arena<'
     let mapping = plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count();
     let (maps, rest) = plan.after.split_at_checked(mapping).unwrap_or((&[], plan.after));
     perform(maps, first, Some(pid), arena, done)?;
-    channel.go().map_err(|errno| Error::kernel(c"start the container's process", errno))?;
-    match channel.answer() {
-        Answer::Ready => {}
-        Answer::Failed { number, errno } => return Err(Error::step(plan.before.len() + number, errno)),
-        Answer::Gone => return Err(Error::kernel(c"set the container up: its process was killed", Errno::CHILD)),
+    channel.go().doing(c"start the container's process")?;
+    if !heard(channel, plan)? {
+        return Err(Error::kernel(c"set the container up: its process was killed", Errno::CHILD));
     }
     perform(rest, first + mapping, Some(pid), arena, done)?;
-    channel.go().map_err(|errno| Error::kernel(c"start the container's program", errno))?;
+    channel.go().doing(c"start the container's program")?;
+    // The descriptor is close-on-exec: its end is the program's beginning.
+    heard(channel, plan).map(drop)
+}
+
+/// Waits for the container's process: whether it says that it is ready, or nothing any more.
+fn heard(channel: &Channel, plan: &Plan) -> Result<bool> {
     match channel.answer() {
+        Answer::Ready => Ok(true),
+        Answer::Gone => Ok(false),
         Answer::Failed { number, errno } => Err(Error::step(plan.before.len() + number, errno)),
-        // The descriptor is close-on-exec: its end is the program's beginning.
-        Answer::Ready | Answer::Gone => Ok(()),
     }
 }
 

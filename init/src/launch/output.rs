@@ -90,7 +90,7 @@ fn make_directories(section: Section) -> Result<()> {
 
 /// Shows what a one-shot container wrote, standard output first, in pieces handed to `write`.
 pub fn dump_log(section: Section, name: &CStr, mut write: impl FnMut(&[u8])) {
-    for suffix in [OUT, ERR] {
+    for suffix in &[OUT, ERR] {
         let mut path = [0; LOG_PATH_BYTES];
         let Ok(log) = log_path(&mut path, section, name, suffix).and_then(|path| file::open(CWD, path, Open::Read))
         else {

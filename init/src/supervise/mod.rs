@@ -58,7 +58,8 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
         (None, _) => cannot_run(&Error::kernel(c"run twice", Errno::BUSY)),
     };
     let table = Table::new(slots, policy, time::monotonic_us());
-    Supervisor { table, events, announcements, work, started_us }.run()
+    let mut supervisor = Supervisor { table, events, announcements, work, started_us };
+    supervisor.run()
 }
 
 /// Without its descriptors PID 1 would be deaf. The kernel's panic is the better end, while nothing runs yet.
@@ -89,7 +90,7 @@ struct Supervisor<'a, W> {
 }
 
 impl<W: Work> Supervisor<'_, W> {
-    fn run(mut self) -> ! {
+    fn run(&mut self) -> ! {
         loop {
             while let Some(action) = self.table.next(time::monotonic_us()) {
                 self.perform(action);
