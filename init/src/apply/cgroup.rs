@@ -9,7 +9,7 @@ use super::absence_is_fine;
 use crate::abi::Errno;
 use crate::abi::bpf::Instruction;
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::path::join;
+use crate::sys::path::copied;
 use crate::sys::{Result, bpf};
 use crate::text::fields;
 use crate::texts::until_nul;
@@ -32,7 +32,7 @@ pub(super) fn make(path: &CStr) -> Result<()> {
     let mut components = fields(path.to_bytes(), b'/').filter(|component| !component.is_empty()).peekable();
     while let Some(component) = components.next() {
         let mut buffer = [0; 256];
-        let name = join(&mut buffer, &[component])?;
+        let name = copied(&mut buffer, component)?;
         file::existing_is_fine(file::make_directory_in(group.as_fd(), name, 0o755))?;
         group = file::open_itself(group.as_fd(), name)?;
         if components.peek().is_some() {

@@ -11,7 +11,7 @@ use crate::limits::PATH_BYTES_MAX;
 use crate::plan::step::{Base, Place};
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, FileType, Open};
-use crate::sys::path::join;
+use crate::sys::path::copied;
 use crate::text::cut_last;
 use crate::texts::until_nul;
 
@@ -60,7 +60,7 @@ impl Applier<'_, '_> {
     fn make(&self, at: &Place, mode: u32, kind: FileType) -> Result<OwnedFd> {
         let mut buffer = [0; PATH_BYTES_MAX];
         let path = at.path.to_bytes();
-        join(&mut buffer, &[path])?;
+        copied(&mut buffer, path)?;
         let mut parent = self.open(&Place { base: at.base, path: c"/" }, Open::Place)?;
         let mut start = 0;
         while start < path.len() {
@@ -129,7 +129,7 @@ fn split_last<'p>(path: &'p CStr, buffer: &'p mut [u8]) -> Result<(&'p CStr, &'p
         return Err(Errno::INVAL);
     }
     let name = until_nul(path.to_bytes_with_nul().get(bytes.len() - name.len()..).unwrap_or(&[]));
-    Ok((join(buffer, &[if parent.is_empty() { b"/" } else { parent }])?, name.unwrap_or_default()))
+    Ok((copied(buffer, if parent.is_empty() { b"/" } else { parent })?, name.unwrap_or_default()))
 }
 
 #[cfg(test)]

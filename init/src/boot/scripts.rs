@@ -37,7 +37,7 @@ fn run(path: &CStr, folder: BorrowedFd, name: &CStr) -> Result<Ended> {
         return Err(Errno::ACCESS);
     }
     let mut buffer = PathBuffer::empty();
-    let program = buffer.join(&[path.to_bytes(), b"/", name.to_bytes()])?;
+    let program = buffer.below(path, name)?;
     match process::fork()? {
         Fork::Parent(pid) => process::reap(pid, true)?.ok_or(Errno::CHILD),
         Fork::Child => {

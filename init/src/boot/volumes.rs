@@ -32,7 +32,7 @@ pub fn mount_all() {
 fn mount(name: &CStr, memory: &mut [u8]) {
     let fail = |why| log::error("volume {}: {}", &[Value::Name(name), why]);
     let mut buffer = PathBuffer::empty();
-    let path = match buffer.join(&[DIRECTORY.to_bytes(), b"/", name.to_bytes()]) {
+    let path = match buffer.below(DIRECTORY, name) {
         Ok(path) => path,
         Err(errno) => return fail(Value::Kernel(errno)),
     };

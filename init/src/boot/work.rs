@@ -79,13 +79,13 @@ impl Work for Machine<'_> {
 
 /// Hands on which container it is, and the memory for its plan. This process does one container and ends.
 fn with_bundle(section: Section, name: &CStr, act: &mut dyn FnMut(Identity, &mut region::Regions) -> bool) -> bool {
-    let (section, directory): (_, &[u8]) = match section {
-        Section::Onboot => (facts::Section::Onboot, b"/containers/onboot/"),
-        Section::Services => (facts::Section::Services, b"/containers/services/"),
-        Section::Onshutdown => (facts::Section::Onshutdown, b"/containers/onshutdown/"),
+    let (section, directory) = match section {
+        Section::Onboot => (facts::Section::Onboot, c"/containers/onboot"),
+        Section::Services => (facts::Section::Services, c"/containers/services"),
+        Section::Onshutdown => (facts::Section::Onshutdown, c"/containers/onshutdown"),
     };
     let mut buffer = PathBuffer::empty();
-    let bundle = buffer.join(&[directory, name.to_bytes()]);
+    let bundle = buffer.below(directory, name);
     let (Ok(bundle), Some(regions)) = (bundle, region::take()) else { return false };
     act(Identity { section, name, bundle }, regions)
 }

@@ -9,7 +9,7 @@ use crate::abi::{mount, signal};
 use crate::limits;
 use crate::log;
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::path::join;
+use crate::sys::path::{below, join};
 use crate::sys::power::{self, Command};
 use crate::sys::process::{self, Pid};
 use crate::sys::{block, region};
@@ -260,9 +260,9 @@ fn release_devices() {
     let _ = file::for_each_entry(blocks.as_fd(), &mut |name, _| {
         let (mut backing, mut device) = ([0; 64], [0; 64]);
         if name.to_bytes().starts_with(b"loop")
-            && let Ok(backing) = join(&mut backing, &[name.to_bytes(), b"/loop/backing_file"])
+            && let Ok(backing) = below(&mut backing, name, c"loop/backing_file")
             && file::kind(blocks.as_fd(), backing).is_ok()
-            && let Ok(device) = join(&mut device, &[b"/dev/", name.to_bytes()])
+            && let Ok(device) = below(&mut device, c"/dev", name)
             && let Err(errno) =
                 file::open(CWD, device, Open::Read).and_then(|opened| block::release_loop(opened.as_fd()))
         {

@@ -24,7 +24,7 @@ use crate::error::{Context, Result};
 use crate::limits;
 use crate::log;
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::path::join;
+use crate::sys::path::below;
 use crate::sys::process::{self, Pid};
 use crate::sys::signal::SignalFd;
 use crate::sys::{input, time, wait};
@@ -171,7 +171,7 @@ impl Events {
 
     fn open_button(&mut self, name: &CStr) {
         let mut path = [0; 64];
-        let Ok(path) = join(&mut path, &[b"/dev/input/", name.to_bytes()]) else { return };
+        let Ok(path) = below(&mut path, c"/dev/input", name) else { return };
         let opened = file::open(CWD, path, Open::Events);
         match &opened {
             Ok(_) => log::debug("power button {}", &[Value::Name(path)]),
@@ -186,7 +186,7 @@ impl Events {
 /// Whether an input device is a power button: ACPI's by their name, those of boards and arm64 machines by theirs.
 fn is_button(inputs: BorrowedFd, event: &CStr) -> bool {
     let mut path = [0; 64];
-    let Ok(path) = join(&mut path, &[event.to_bytes(), b"/device/name"]) else { return false };
+    let Ok(path) = below(&mut path, event, c"device/name") else { return false };
     let mut name = [0; 32];
     let name = file::open(inputs, path, Open::Read).and_then(|file| file::read_all(file.as_fd(), &mut name));
     name.is_ok_and(|name| [&b"Power Button\n"[..], b"gpio-keys\n"].contains(&&*name))

@@ -19,10 +19,27 @@ impl PathBuffer {
         PathBuffer([0; PATH_BYTES])
     }
 
+    /// The path of a name in a directory, in place of what was there.
+    pub fn below(&mut self, directory: &CStr, name: &CStr) -> Result<&CStr> {
+        below(&mut self.0, directory, name)
+    }
+
     /// The pieces, one after the other, in place of what was there. A NUL inside a piece is refused.
     pub fn join(&mut self, pieces: &[&[u8]]) -> Result<&CStr> {
         join(&mut self.0, pieces)
     }
+}
+
+/// The path of a name in a directory, in a buffer.
+#[inline(never)]
+pub fn below<'b>(buffer: &'b mut [u8], directory: &CStr, name: &CStr) -> Result<&'b CStr> {
+    join(buffer, &[directory.to_bytes(), b"/", name.to_bytes()])
+}
+
+/// Bytes as a C string in a buffer. A NUL among them is refused.
+#[inline(never)]
+pub fn copied<'b>(buffer: &'b mut [u8], bytes: &[u8]) -> Result<&'b CStr> {
+    join(buffer, &[bytes])
 }
 
 /// The pieces, one after the other, as a C string in a buffer. A NUL inside a piece is refused.

@@ -50,7 +50,7 @@ impl Aliases {
         let Ok(buses) = file::open(CWD, c"/sys/bus", Open::Directory) else { return Ok(()) };
         let mut path = PathBuffer::empty();
         file::for_each_entry(buses.as_fd(), &mut |bus, _| {
-            let path = path.join(&[bus.to_bytes(), b"/devices"])?;
+            let path = path.below(bus, c"devices")?;
             let Ok(devices) = file::open(buses.as_fd(), path, Open::Directory) else { return Ok(()) };
             self.collect_bus(devices.as_fd())
         })?;
@@ -63,7 +63,7 @@ impl Aliases {
         let mut path = PathBuffer::empty();
         let mut buffer = [0; MODALIAS_BYTES];
         file::for_each_entry(devices, &mut |device, _| {
-            let path = path.join(&[device.to_bytes(), b"/modalias"])?;
+            let path = path.below(device, c"modalias")?;
             match file::open(devices, path, Open::Read) {
                 Ok(file) => self.add(file::read_all(file.as_fd(), &mut buffer).unwrap_or_default()),
                 Err(_) => Ok(()),

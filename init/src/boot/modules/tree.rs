@@ -13,7 +13,7 @@ use crate::text::{Line, Value};
 use crate::{limits, log};
 
 /// Where distributions keep the modules of their kernels.
-const PLACES: [&[u8]; 2] = [b"/lib/modules/", b"/usr/lib/modules/"];
+static PLACES: [&CStr; 2] = [c"/lib/modules", c"/usr/lib/modules"];
 /// modprobe.d(5), the least important first.
 static SETTINGS: [&CStr; 2] = [c"/lib/modprobe.d", OPERATOR];
 const OPERATOR: &CStr = c"/etc/modprobe.d";
@@ -92,7 +92,7 @@ fn open_folder() -> Option<OwnedFd> {
     let machine = machine::uname();
     let mut buffer = PathBuffer::empty();
     PLACES.iter().find_map(|place| {
-        let path = buffer.join(&[place, machine.release().to_bytes()]).ok()?;
+        let path = buffer.below(place, machine.release()).ok()?;
         file::open(CWD, path, Open::Directory).ok()
     })
 }
@@ -111,8 +111,7 @@ fn settings() -> Result<Map> {
     for path in &SETTINGS {
         folder::for_each_text(path, b".conf", &mut |name, text| {
             let mut buffer = PathBuffer::empty();
-            let replaced = *path != OPERATOR
-                && buffer.join(&[OPERATOR.to_bytes(), b"/", name.to_bytes()]).is_ok_and(file::exists_itself);
+            let replaced = *path != OPERATOR && buffer.below(OPERATOR, name).is_ok_and(file::exists_itself);
             if !replaced {
                 append(&mut line, text);
             }
