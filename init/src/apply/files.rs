@@ -11,7 +11,6 @@ use crate::limits;
 use crate::plan::step::{Absent, DeviceKind, DeviceNode, Place};
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::path::PathBuffer;
 
 impl Applier<'_, '_> {
     pub(super) fn make_directory(&self, at: &Place, mode: u32) -> Result<()> {
@@ -61,24 +60,13 @@ pub(super) fn change_directory(path: &CStr) -> Result<()> {
     match process::change_directory(path) {
         Err(Errno::NOENT) => {
             // The process is the container's user by now: what it may not make, it may not.
-            make_with_parents(path)?;
+            file::make_directories(path)?;
             process::change_directory(path)?;
         }
         result => result?,
     }
     let mut buffer = [0; limits::PATH_BYTES_MAX];
     if file::current_directory(&mut buffer)?.first() == Some(&b'/') { Ok(()) } else { Err(Errno::XDEV) }
-}
-
-/// mkdir(1) -p, below the process's own root.
-fn make_with_parents(path: &CStr) -> Result<()> {
-    let bytes = path.to_bytes();
-    let ends = (1..=bytes.len()).filter(|end| bytes.get(*end).is_none_or(|byte| *byte == b'/'));
-    for prefix in ends.filter_map(|end| bytes.get(..end)) {
-        let mut buffer = PathBuffer::empty();
-        file::make_directory(buffer.join(&[prefix])?, 0o755)?;
-    }
-    Ok(())
 }
 
 pub(super) fn remove(path: &CStr) -> Result<()> {

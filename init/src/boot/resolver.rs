@@ -8,9 +8,7 @@ use crate::error::{Context, Result};
 use crate::log;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
-use crate::text::Value;
-
-const FOLDER_MODE: u32 = 0o755;
+use crate::text::{Value, cut_last};
 
 /// Makes the file that the link leads to, empty, and the folders above it. What is there is left as it is.
 pub fn prepare() {
@@ -28,12 +26,11 @@ fn make() -> Result<()> {
     };
     // A relative target begins where the link is.
     let start: &[u8] = if target.starts_with(b"/") { b"" } else { b"/etc/" };
-    let mut path = PathBuffer::empty();
-    for (at, _) in target.iter().enumerate().filter(|(at, byte)| *at > 0 && **byte == b'/') {
-        let folder = path.join(&[start, target.get(..at).unwrap_or_default()]).doing(c"make its folder")?;
-        file::make_directory(folder, FOLDER_MODE).doing(c"make its folder")?;
-    }
-    create(path.join(&[start, target]).doing(c"make the file")?)
+    let (mut path, mut folder) = (PathBuffer::empty(), PathBuffer::empty());
+    let path = path.join(&[start, target]).doing(c"make the file")?;
+    let (above, _) = cut_last(path.to_bytes(), b'/');
+    folder.join(&[above]).and_then(file::make_directories).doing(c"make its folder")?;
+    create(path)
 }
 
 fn create(path: &CStr) -> Result<()> {

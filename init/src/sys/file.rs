@@ -12,6 +12,7 @@ use linux_raw_sys::general::{
     statfs, statx,
 };
 
+use super::path::PathBuffer;
 use super::{AsFd, BorrowedFd, OwnedFd, Result, raw};
 
 /// The current directory, and where paths of the machine start.
@@ -316,6 +317,18 @@ pub fn set_owner(file: BorrowedFd, user: u32, group: u32) -> Result<()> {
 pub fn set_mode(path: &CStr, mode: u32) -> Result<()> {
     // SAFETY: a C string and a number.
     unsafe { raw::call(__NR_fchmodat, CWD.argument(), path.as_ptr() as usize, mode as usize) }
+}
+
+/// Makes a directory and its parents (0755), below the process's own root. Those that are there are left as they are.
+pub fn make_directories(path: &CStr) -> Result<()> {
+    let bytes = path.to_bytes();
+    let mut buffer = PathBuffer::empty();
+    for end in 1..=bytes.len() {
+        if bytes.get(end).is_none_or(|byte| *byte == b'/') {
+            make_directory(buffer.join(&[bytes.get(..end).unwrap_or_default()])?, 0o755)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a path of the machine leads anywhere.
