@@ -15,6 +15,7 @@ fn main() {
         "-no-pie",
         "-Wl,--build-id=none",
         "-Wl,--no-eh-frame-hdr",
+        "-Wl,-O2",
         // `core` is built with unwinding; its landing pads are dropped, but their personality routine is still named.
         "-Wl,--defsym=rust_eh_personality=0",
         &format!("-Wl,-T,{script}"),
