@@ -10,11 +10,8 @@ fn main() {
     let without = std::env::var("PIDONE_LINK_WITHOUT").unwrap_or_default();
     for argument in [
         "-nostartfiles",
-        "-nostdlib",
         "-static",
         "-no-pie",
-        "-Wl,--build-id=none",
-        "-Wl,--no-eh-frame-hdr",
         "-Wl,-O2",
         // `core` is built with unwinding; its landing pads are dropped, but their personality routine is still named.
         "-Wl,--defsym=rust_eh_personality=0",
