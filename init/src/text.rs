@@ -66,6 +66,11 @@ impl<'a> Line<'a> {
         self.buffer.get(..self.used).unwrap_or(self.buffer)
     }
 
+    /// What was written, for as long as the buffer is lent; nothing if it did not fit.
+    pub fn written(self) -> &'a [u8] {
+        self.buffer.get(..self.used).unwrap_or_default()
+    }
+
     /// What was written, as a C string up to its first NUL; nothing if it did not fit.
     #[inline(never)]
     pub fn terminated(&mut self) -> Option<&CStr> {

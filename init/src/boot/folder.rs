@@ -6,7 +6,7 @@ use crate::abi::Errno;
 
 use crate::log;
 use crate::sys::file::{self, CWD, FileType, Open};
-use crate::sys::map::Map;
+use crate::sys::map;
 use crate::sys::path::copy;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result};
 use crate::text::Value;
@@ -65,8 +65,8 @@ pub fn for_each_text(path: &CStr, suffix: &[u8], each: &mut dyn FnMut(&CStr, &[u
         if !is_regular(folder, name) {
             return;
         }
-        match Map::read(folder, name) {
-            Ok(text) => each(name, &text),
+        match map::read(folder, name) {
+            Ok(text) => each(name, text),
             Err(errno) => {
                 log::warning("{}/{}: read: {}", &[Value::Raw(path), Value::Name(name), Value::Kernel(errno)]);
             }

@@ -5,7 +5,7 @@ use super::lines::lines;
 use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file::{self, CWD};
-use crate::sys::map::Map;
+use crate::sys::map;
 use crate::sys::path::PathBuffer;
 use crate::text::{Value, cut, fields};
 
@@ -21,8 +21,8 @@ struct Setting<'a> {
 /// Writes all settings. One that fails is reported, and the others are written.
 pub fn write_all() {
     folder::for_each_text(c"/etc/sysctl.d", b".conf", &mut |_, text| write_text(text));
-    if let Ok(text) = Map::read(CWD, c"/etc/sysctl.conf") {
-        write_text(&text);
+    if let Ok(text) = map::read(CWD, c"/etc/sysctl.conf") {
+        write_text(text);
     }
 }
 

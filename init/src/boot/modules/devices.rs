@@ -5,7 +5,7 @@ use crate::abi::Errno;
 use crate::error::{Context, Error, Result};
 use crate::limits::MODALIAS_BYTES_MAX;
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::map::Map;
+use crate::sys::map;
 use crate::sys::path::{PathBuffer, copy};
 use crate::sys::{self, AsFd, BorrowedFd};
 use crate::text::fields;
@@ -17,14 +17,14 @@ const MODALIAS_BYTES: usize = 4096;
 
 /// A list of aliases, each once, one a line.
 pub(super) struct Aliases {
-    text: Map,
+    text: &'static mut [u8],
     used: usize,
 }
 
 impl Aliases {
     /// An empty list.
     pub(super) fn new() -> Result<Aliases> {
-        Ok(Aliases { text: Map::zeroed(MODALIAS_BYTES_MAX).doing(c"list the devices")?, used: 0 })
+        Ok(Aliases { text: map::zeroed(MODALIAS_BYTES_MAX).doing(c"list the devices")?, used: 0 })
     }
 
     /// Its bytes in use.

@@ -26,7 +26,7 @@ pub(super) struct Loader<'a> {
 impl<'a> Loader<'a> {
     /// Nothing is loaded yet.
     pub(super) fn new(tree: &'a Tree) -> Loader<'a> {
-        Loader { tree, order: Order::new(tree.index()), loaded: 0, quiet: false }
+        Loader { tree, order: Order::new(tree.index), loaded: 0, quiet: false }
     }
 
     /// Loads what a name or an alias means; whether all of it is in the kernel now.
@@ -61,7 +61,7 @@ impl<'a> Loader<'a> {
 
     /// One walk over all aliases, however many devices there are: that file is the long one.
     fn load_for<'d>(&mut self, devices: impl Iterator<Item = &'d [u8]> + Clone) {
-        self.tree.index().for_each_alias(&mut |pattern, module| {
+        self.tree.index.for_each_alias(&mut |pattern, module| {
             if devices.clone().any(|device| matches(pattern, device)) {
                 match self.order.ask_module(module) {
                     Ok(Answer::Queued) => _ = self.load_queued(module),

@@ -23,7 +23,7 @@ use super::lines::{lines, words};
 use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file::{self, CWD};
-use crate::sys::map::Map;
+use crate::sys::map;
 use crate::text::{Value, cut};
 
 /// The kernel's KMOD_PATH_LEN, its final NUL included: a longer name would be cut.
@@ -51,8 +51,8 @@ pub fn load_list<'a>(mut names: impl Iterator<Item = &'a [u8]>) {
     };
     let mut loader = Loader::new(&tree);
     // Debian's old file; words behind the first were parameters once.
-    if let Ok(text) = Map::read(CWD, c"/etc/modules") {
-        load_lines(&mut loader, &text);
+    if let Ok(text) = map::read(CWD, c"/etc/modules") {
+        load_lines(&mut loader, text);
     }
     folder::for_each_text(c"/etc/modules-load.d", b".conf", &mut |_, text| load_lines(&mut loader, text));
     for name in names {

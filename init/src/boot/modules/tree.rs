@@ -6,7 +6,7 @@ use super::index::{Index, name_of};
 use crate::boot::folder;
 use crate::error::{Context, Error, Result};
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::map::Map;
+use crate::sys::map;
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, OwnedFd, machine, module};
 use crate::text::{Line, Value};
@@ -19,40 +19,33 @@ static SETTINGS: [&CStr; 2] = [c"/lib/modprobe.d", OPERATOR];
 const OPERATOR: &CStr = c"/etc/modprobe.d";
 const COMMAND_LINE: &CStr = c"/proc/cmdline";
 
-/// depmod's files.
-static INDEXES: [&CStr; 4] = [c"modules.dep", c"modules.alias", c"modules.softdep", c"modules.builtin"];
-
 /// See the module's documentation.
 pub(super) struct Tree {
     folder: OwnedFd,
-    indexes: [Map; INDEXES.len()],
-    settings: Map,
-    command_line: Map,
+    /// The texts.
+    pub(super) index: Index<'static>,
 }
 
 impl Tree {
     /// That of the running kernel; `None` if there is none: a kernel without modules.
     pub(super) fn open() -> Option<Tree> {
         let folder = open_folder()?;
-        let mut indexes = [const { Map::empty() }; INDEXES.len()];
-        for (index, name) in indexes.iter_mut().zip(&INDEXES) {
-            // Without it less is found, which whoever asks for more will hear.
-            *index = reported(name, Map::read(folder.as_fd(), name).doing(c"read"));
-        }
-        let (settings, command_line) = (reported(c"modprobe.d", settings()), reported(COMMAND_LINE, command_line()));
-        Some(Tree { folder, indexes, settings, command_line })
+        // Without one of them less is found, which whoever asks for more will hear.
+        let read = |name| reported(name, map::read(folder.as_fd(), name).doing(c"read"));
+        let index = Index {
+            dependencies: read(c"modules.dep"),
+            aliases: read(c"modules.alias"),
+            soft: read(c"modules.softdep"),
+            builtin: read(c"modules.builtin"),
+            settings: reported(c"modprobe.d", settings()),
+            command_line: reported(COMMAND_LINE, command_line()),
+        };
+        Some(Tree { folder, index })
     }
 
     /// Whether there is one.
     pub(super) fn exists() -> bool {
         open_folder().is_some()
-    }
-
-    /// The texts.
-    pub(super) fn index(&self) -> Index<'_> {
-        let [dependencies, aliases, soft, builtin] = &self.indexes;
-        let (settings, command_line) = (&self.settings, &self.command_line);
-        Index { dependencies, aliases, soft, builtin, settings, command_line }
     }
 
     /// Loads one file, with its parameters; whether the kernel did not have it.
@@ -67,7 +60,7 @@ impl Tree {
 
         let mut buffer = [0; limits::MODULE_PARAMETERS_BYTES_MAX + 1];
         let mut line = Line::new(&mut buffer);
-        self.index().parameters(name, &mut line);
+        self.index.parameters(name, &mut line);
         let most = limits::MODULE_PARAMETERS_BYTES_MAX;
         let parameters = line.terminated().ok_or(Error::limit(c"load", c"bytes of parameters", most + 1, most))?;
         module::load(file.as_fd(), parameters, !path.ends_with(b".ko")).doing(c"load")?;
@@ -97,17 +90,17 @@ fn open_folder() -> Option<OwnedFd> {
     })
 }
 
-fn reported(name: &'static CStr, text: Result<Map>) -> Map {
+#[inline(never)]
+fn reported(name: &'static CStr, text: Result<&'static [u8]>) -> &'static [u8] {
     text.unwrap_or_else(|error| {
         log::warning("modules: {}: {}", &[Value::Raw(name), Value::Print(&error)]);
-        Map::empty()
+        &[]
     })
 }
 
 /// All files of modprobe.d, in the order of their names. One in /etc replaces that of its name in /lib.
-fn settings() -> Result<Map> {
-    let mut all = Map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing(c"read")?;
-    let mut line = Line::new(&mut all);
+fn settings() -> Result<&'static [u8]> {
+    let mut line = Line::new(map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing(c"read")?);
     for path in &SETTINGS {
         folder::for_each_text(path, b".conf", &mut |name, text| {
             let mut buffer = PathBuffer::empty();
@@ -117,13 +110,11 @@ fn settings() -> Result<Map> {
             }
         });
     }
-    let (length, overflowed) = (line.bytes().len(), line.overflowed());
-    if overflowed {
+    if line.overflowed() {
         let most = limits::MODULE_SETTINGS_BYTES_MAX;
         return Err(Error::limit(c"read", c"bytes", most + 1, most));
     }
-    all.truncate(length);
-    Ok(all)
+    Ok(line.written())
 }
 
 /// Appends a file; a line that ends in a backslash goes on in the next.
@@ -139,14 +130,12 @@ fn append(line: &mut Line, text: &[u8]) {
     line.byte(b'\n');
 }
 
-fn command_line() -> Result<Map> {
+fn command_line() -> Result<&'static [u8]> {
     let most = limits::CMDLINE_BYTES_MAX;
-    let mut text = Map::zeroed(most + 1).doing(c"read")?;
-    let length = file::read_file(COMMAND_LINE, &mut text).doing(c"read")?.len();
-    if length > most {
-        return Err(Error::limit(c"read", c"bytes", length, most));
+    let text = file::read_file(COMMAND_LINE, map::zeroed(most + 1).doing(c"read")?).doing(c"read")?;
+    if text.len() > most {
+        return Err(Error::limit(c"read", c"bytes", text.len(), most));
     }
-    text.truncate(length);
     Ok(text)
 }
 
