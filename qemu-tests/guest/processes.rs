@@ -73,21 +73,25 @@ fn process_ids() -> impl Iterator<Item = String> {
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// Without the kernel's threads, the children of its process 2: it starts them as it pleases.
 fn process_count() -> usize {
-    process_ids().count()
+    process_ids().filter(|id| state_and_parent(id).is_some_and(|(_, parent)| parent != "2")).count()
+}
+
+fn state_and_parent(id: &str) -> Option<(String, String)> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name is in parentheses and may hold anything; behind it come the state and the parent.
+    let mut fields = stat.rsplit(") ").next()?.split(' ');
+    Some((fields.next()?.to_owned(), fields.next()?.to_owned()))
 }
 
 /// `zombies=COUNT` of processes that PID 1 should have reaped, and `zombies.all=COUNT`.
 pub(crate) fn zombies(report: &mut Report) {
     let (mut of_init, mut all) = (0, 0);
-    for id in process_ids() {
-        let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
-        // The name is in parentheses and may hold anything; behind it come the state and the parent.
-        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-        let (state, parent) = (fields.next(), fields.next());
-        if state == Some("Z") {
+    for (state, parent) in process_ids().filter_map(|id| state_and_parent(&id)) {
+        if state == "Z" {
             all += 1;
-            of_init += u32::from(parent == Some("1"));
+            of_init += u32::from(parent == "1");
         }
     }
     report.say("zombies", of_init);
