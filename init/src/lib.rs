@@ -5,7 +5,7 @@
 //!   done); a `Plan` becomes system calls. The first two are pure and hold every decision.
 //! - **One vocabulary.** Everything done to the machine is a [`plan::step::Step`]; `apply` performs it, `plan::print`
 //!   writes it down.
-//! - **Memory is handed down.** No heap: `main` owns fixed regions and lends them.
+//! - **Memory is handed down.** No heap: fixed regions in `.bss`, lent once, and an arena over them.
 //! - **The kernel is behind one door.** `abi` has its numbers, `sys` its calls and all `unsafe`.
 //! - **PID 1 touches nothing untrusted.** A short-lived launcher, forked from the same image, parses, plans and applies.
 //!

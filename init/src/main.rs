@@ -17,7 +17,8 @@ fn pidone_main(start: linker::Start) -> ! {
 /// virtual machine monitor know how to handle.
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
-    // Where it was is not said: the location keeps all of `core::fmt` in the binary, 12 KB for a line that nobody is to see.
+    // Where it was is not said: the location keeps all of `core::fmt` in the binary, 12 KB for a line that nobody is to
+    // see.
     log::error("panicked: a bug in pidone, please report it with what stands above", &[]);
     sys::process::exit(101)
 }

@@ -2,11 +2,10 @@
 
 use core::ffi::CStr;
 
-use crate::sys::AsFd;
-
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Spec;
 use crate::plan::facts::{Controllers, Facts, Section};
+use crate::sys::AsFd;
 use crate::sys::file::{self, CWD, Open};
 use crate::text::number;
 

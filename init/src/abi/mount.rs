@@ -22,10 +22,6 @@ pub const MS_NOSYMFOLLOW: u64 = 1 << 8;
 pub const MS_NOATIME: u64 = 1 << 10;
 /// Do not keep access times of directories.
 pub const MS_NODIRATIME: u64 = 1 << 11;
-/// Bind.
-pub const MS_BIND: u64 = 1 << 12;
-/// Recursive.
-pub const MS_REC: u64 = 1 << 14;
 /// Fewer kernel messages.
 pub const MS_SILENT: u64 = 1 << 15;
 /// Propagation: cannot be bound.

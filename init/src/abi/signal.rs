@@ -1,7 +1,5 @@
 //! Signal numbers: signal(7). The real-time ones are as C libraries count them, from 34.
 
-/// Hang-up.
-pub const HUP: u8 = 1;
 /// Interrupt; from the kernel to PID 1: Ctrl-Alt-Del was pressed.
 pub const INT: u8 = 2;
 /// Kill, not to be caught.
@@ -12,8 +10,6 @@ pub const USR1: u8 = 10;
 pub const USR2: u8 = 12;
 /// Terminate.
 pub const TERM: u8 = 15;
-/// A child changed state.
-pub const CHLD: u8 = 17;
 /// Continue.
 pub const CONT: u8 = 18;
 /// Power failure.
