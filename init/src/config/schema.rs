@@ -106,8 +106,15 @@ object! {
         optional "rlimits" => List(rlimits),
         optional "noNewPrivileges" => Flag(no_new_privileges),
         optional "oomScoreAdj" => OptionalI64(oom_score_adj),
-        refused unless empty: "terminal" "commandLine" "apparmorProfile" "selinuxLabel" "scheduler" "ioPriority"
-            "execCPUAffinity";
+        refused unless empty:
+            "terminal"
+            "commandLine"
+            "apparmorProfile"
+            "selinuxLabel"
+            "scheduler"
+            "ioPriority"
+            "execCPUAffinity"
+            ;
     }
 }
 
@@ -163,7 +170,14 @@ object! {
         optional "rootfsPropagation" => Text(rootfs_propagation),
         optional "cgroupsPath" => Text(cgroups_path),
         optional "resources" => Object(resources),
-        refused unless empty: "seccomp" "mountLabel" "intelRdt" "personality" "netDevices" "memoryPolicy";
+        refused unless empty:
+            "seccomp"
+            "mountLabel"
+            "intelRdt"
+            "personality"
+            "netDevices"
+            "memoryPolicy"
+            ;
         refused unless zero: "timeOffsets";
     }
 }
