@@ -19,6 +19,7 @@ demo: build
 
 # Run every test: pure ones, those against this machine's kernel, and those in virtual machines.
 test: check
+    cargo test -q -p linker
     cargo test -q -p pidone --lib
     cargo test -q -p mini-netlink
     cargo test -q -p qemu-tests
@@ -35,6 +36,7 @@ check: build form
     if cargo clippy --version >/dev/null 2>&1; then
         cargo clippy -q --release -- -D warnings
         cargo clippy -q -p pidone --lib --tests -- -D warnings
+        cargo clippy -q -p linker --all-targets -- -D warnings
         cargo clippy -q -p mini-netlink --all-targets -- -D warnings
         cargo clippy -q -p qemu-tests --all-targets -- -D warnings
     else

@@ -12,7 +12,7 @@ use core::ffi::{c_char, c_int};
 
 /// # Safety
 /// C11 7.24.2.1: both ranges are `count` bytes and do not overlap.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 #[inline(never)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     // SAFETY: reads and writes exactly the caller's ranges; the direction flag is clear at every call (ABI).
@@ -24,7 +24,7 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
 
 /// # Safety
 /// C11 7.24.2.2: both ranges are `count` bytes; they may overlap.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 #[inline(never)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     if (to as usize).wrapping_sub(from as usize) >= count {
@@ -41,7 +41,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut
 
 /// # Safety
 /// C11 7.24.6.1: the range is `count` bytes.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 #[inline(never)]
 unsafe extern "C" fn memset(to: *mut u8, byte: c_int, count: usize) -> *mut u8 {
     // SAFETY: writes exactly the caller's range; the direction flag is clear at every call (ABI).
@@ -53,7 +53,7 @@ unsafe extern "C" fn memset(to: *mut u8, byte: c_int, count: usize) -> *mut u8 {
 
 /// # Safety
 /// C11 7.24.4.1: both ranges are `count` bytes.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 #[inline(never)]
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> c_int {
     let difference: c_int;
@@ -67,7 +67,7 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> 
 
 /// # Safety
 /// Both ranges are `count` bytes.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 #[inline(never)]
 unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> c_int {
     // SAFETY: the same contract.
@@ -76,7 +76,7 @@ unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> c_
 
 /// # Safety
 /// C11 7.24.6.3: `string` ends in a NUL.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 #[inline(never)]
 unsafe extern "C" fn strlen(string: *const c_char) -> usize {
     let rest: usize;
@@ -85,4 +85,86 @@ unsafe extern "C" fn strlen(string: *const c_char) -> usize {
         asm!("repne scasb", inout("rcx") usize::MAX => rest, inout("rdi") string => _, in("al") 0u8, options(nostack, readonly))
     };
     usize::MAX - rest - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    const BYTES: usize = 40;
+
+    fn numbered() -> Vec<u8> {
+        (0..BYTES as u8).collect()
+    }
+
+    /// Every range of a small buffer: start, length.
+    fn ranges() -> impl Iterator<Item = (usize, usize)> {
+        (0..=BYTES).flat_map(|start| (0..=BYTES - start).map(move |length| (start, length)))
+    }
+
+    #[test]
+    fn memcpy_copies_its_range_and_nothing_beside_it() {
+        for (start, length) in ranges() {
+            let (from, mut to) = (numbered(), [0xff; BYTES]);
+            let mut expected = to;
+            expected[start..start + length].copy_from_slice(&from[..length]);
+            // SAFETY: both ranges are in their arrays.
+            let end = unsafe { memcpy(to.as_mut_ptr().add(start), from.as_ptr(), length) };
+            assert_eq!((to, end), (expected, to.as_mut_ptr().wrapping_add(start)));
+        }
+    }
+
+    #[test]
+    fn memmove_copies_between_overlapping_ranges() {
+        for (from, length) in ranges() {
+            for to in 0..=BYTES - length {
+                let (mut bytes, mut expected) = (numbered(), numbered());
+                expected.copy_within(from..from + length, to);
+                let start = bytes.as_mut_ptr();
+                // SAFETY: both ranges are in the array.
+                unsafe { memmove(start.add(to), start.add(from), length) };
+                assert_eq!(bytes, expected, "{length} bytes from {from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn memset_fills_its_range_and_nothing_beside_it() {
+        for (start, length) in ranges() {
+            let (mut bytes, mut expected) = (numbered(), numbered());
+            expected[start..start + length].fill(0xa5);
+            // SAFETY: the range is in the array. Only the low byte of the value counts.
+            unsafe { memset(bytes.as_mut_ptr().add(start), 0x77a5, length) };
+            assert_eq!(bytes, expected);
+        }
+    }
+
+    #[test]
+    fn memcmp_orders_by_the_first_difference_as_unsigned_bytes() {
+        let compare = |left: &[u8], right: &[u8]| {
+            // SAFETY: as many bytes as the shorter one has.
+            let (both, same) = unsafe {
+                let count = left.len().min(right.len());
+                let (left, right) = (left.as_ptr(), right.as_ptr());
+                (memcmp(left, right, count), bcmp(left, right, count))
+            };
+            assert_eq!(both == 0, same == 0);
+            both.signum()
+        };
+        assert_eq!(compare(b"", b""), 0);
+        assert_eq!(compare(b"same", b"same"), 0);
+        assert_eq!(compare(b"abc", b"abd"), -1);
+        assert_eq!(compare(b"b", b"a"), 1);
+        assert_eq!(compare(&[0x80, 0], &[0x7f, 9]), 1);
+        assert_eq!(compare(&[0, 0, 1], &[0, 0, 0xff]), -1);
+    }
+
+    #[test]
+    fn strlen_counts_up_to_the_nul() {
+        for string in [c"", c"a", c"a longer string with spaces"] {
+            // SAFETY: a C string.
+            assert_eq!(unsafe { strlen(string.as_ptr()) }, string.to_bytes().len());
+        }
+    }
 }
