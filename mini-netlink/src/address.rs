@@ -92,13 +92,13 @@ impl Request for ChangeAddress {
         let [low, high @ ..] = flags.to_le_bytes();
         writer.put(&[family(address), *prefix_length, low, *scope]);
         writer.put(&index.to_ne_bytes());
-        write_ip(writer, LOCAL, address);
+        writer.ip(LOCAL, address);
         match broadcast {
             None => {}
             Some(broadcast) if address.is_ipv4() => writer.attribute(BROADCAST, &broadcast.octets()),
             Some(_) => writer.fail(WriteError::MixedFamilies),
         }
-        write_ip(writer, ADDRESS, address);
+        writer.ip(ADDRESS, address);
         if high != [0; 3] {
             writer.number(FLAGS, *flags);
         }
@@ -110,14 +110,6 @@ pub(crate) fn family(address: &IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 2,
         IpAddr::V6(_) => 10,
-    }
-}
-
-/// An attribute that is an address.
-pub(crate) fn write_ip(writer: &mut Writer<'_>, kind: u16, address: &IpAddr) {
-    match address {
-        IpAddr::V4(address) => writer.attribute(kind, &address.octets()),
-        IpAddr::V6(address) => writer.attribute(kind, &address.octets()),
     }
 }
 

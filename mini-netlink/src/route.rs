@@ -4,7 +4,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::address::{Action, SCOPE_LINK, SCOPE_NOWHERE, SCOPE_UNIVERSE, family, write_ip};
+use crate::address::{Action, SCOPE_LINK, SCOPE_NOWHERE, SCOPE_UNIVERSE, family};
 use crate::wire::{Request, WriteError, Writer};
 
 /// The table that is looked in unless a rule says otherwise. `RT_TABLE_MAIN`
@@ -98,12 +98,12 @@ impl Request for ChangeRoute {
         writer.put(&[table.unwrap_or(0), protocol, route.scope.unwrap_or(usual_scope), kind]);
         writer.put(&flags.to_ne_bytes());
         if route.prefix_length > 0 {
-            write_ip(writer, DESTINATION, &route.destination);
+            writer.ip(DESTINATION, &route.destination);
         }
         for (attribute, address) in [(GATEWAY, &route.gateway), (SOURCE, &route.source)] {
             match address {
                 None => {}
-                Some(address) if family(address) == family(&route.destination) => write_ip(writer, attribute, address),
+                Some(address) if family(address) == family(&route.destination) => writer.ip(attribute, address),
                 // The kernel would read the first four bytes of sixteen.
                 Some(_) => writer.fail(WriteError::MixedFamilies),
             }

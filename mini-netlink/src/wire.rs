@@ -19,6 +19,8 @@
 //! A [`Writer`] into too small a buffer says [`WriteError::Full`]; [`Messages`] and [`Attributes`] stop at the first
 //! length that cannot be right. Source: `include/uapi/linux/netlink.h`, netlink(7).
 
+use core::net::IpAddr;
+
 /// The kind of a message that answers a request: an errno (0 for success) and the kernel's words. `NLMSG_ERROR`
 pub const ERROR: u16 = 2;
 /// The kind of the message that ends a list. `NLMSG_DONE`
@@ -38,6 +40,8 @@ pub const REPLACE: u16 = 0x100;
 pub const EXCLUSIVE: u16 = 0x200;
 /// Make it if it does not exist. `NLM_F_CREATE`
 pub const CREATE: u16 = 0x400;
+/// Behind what exists, not instead of it. `NLM_F_APPEND`
+pub const APPEND: u16 = 0x800;
 /// In an [`ERROR`]: the request is not repeated behind its header. `NLM_F_CAPPED`
 pub const CAPPED: u16 = 0x100;
 /// In an [`ERROR`] or a [`DONE`]: attributes of the extended acknowledgement follow. `NLM_F_ACK_TLVS`
@@ -54,6 +58,8 @@ const PORT: usize = 12;
 const ATTRIBUTE_HEADER_BYTES: usize = 4;
 /// The two upper bits of an attribute's kind say "nested" and "big endian"; they are no part of the number.
 const ATTRIBUTE_KIND_MASK: u16 = 0x3fff;
+/// Added to an attribute's kind where the kernel insists on being told that it is a nested one. `NLA_F_NESTED`
+pub const NESTED: u16 = 0x8000;
 
 /// A length that cannot be right, or a message too short for its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +140,24 @@ impl Writer<'_> {
         self.patch_length(nest.0, ATTRIBUTE_HEADER_BYTES + payload.len());
     }
 
+    /// An attribute that is one byte.
+    pub fn byte(&mut self, kind: u16, value: u8) {
+        self.attribute(kind, &[value]);
+    }
+
+    /// An attribute that is a number of two bytes.
+    pub fn short(&mut self, kind: u16, value: u16) {
+        self.attribute(kind, &value.to_ne_bytes());
+    }
+
+    /// An attribute that is an address of 4 or 16 bytes.
+    pub fn ip(&mut self, kind: u16, address: &IpAddr) {
+        match address {
+            IpAddr::V4(address) => self.attribute(kind, &address.octets()),
+            IpAddr::V6(address) => self.attribute(kind, &address.octets()),
+        }
+    }
+
     /// An attribute that is a number of four bytes.
     pub fn number(&mut self, kind: u16, value: u32) {
         self.attribute(kind, &value.to_ne_bytes());
@@ -157,6 +181,15 @@ impl Writer<'_> {
     /// Ends a nested attribute.
     pub fn close(&mut self, nest: Nest) {
         self.patch_length(nest.0, self.length - nest.0);
+    }
+
+    /// Ends a nested attribute; one that holds nothing is taken back.
+    pub fn close_unless_empty(&mut self, nest: Nest) {
+        if self.length == nest.0 + ATTRIBUTE_HEADER_BYTES {
+            self.length = nest.0;
+        } else {
+            self.close(nest);
+        }
     }
 
     /// Notes that the request cannot be written. An earlier error is kept.
@@ -240,14 +273,44 @@ pub struct Attribute<'a> {
     pub payload: &'a [u8],
 }
 
-impl Attribute<'_> {
+impl<'a> Attribute<'a> {
+    /// The payload as a number of one byte.
+    pub fn byte(&self) -> Result<u8, Malformed> {
+        self.bytes().map(u8::from_ne_bytes)
+    }
+
+    /// The payload as a number of two bytes.
+    pub fn short(&self) -> Result<u16, Malformed> {
+        self.bytes().map(u16::from_ne_bytes)
+    }
+
     /// The payload as a number of four bytes.
     pub fn number(&self) -> Result<u32, Malformed> {
-        number_at(self.payload, 0).filter(|_| self.payload.len() == 4).ok_or(Malformed)
+        self.bytes().map(u32::from_ne_bytes)
+    }
+
+    /// The payload as a number of eight bytes.
+    pub fn wide(&self) -> Result<u64, Malformed> {
+        self.bytes().map(u64::from_ne_bytes)
+    }
+
+    /// The payload as an address of 4 or 16 bytes.
+    pub fn ip(&self) -> Result<IpAddr, Malformed> {
+        ip(self.payload)
+    }
+
+    /// The payload if it has this length.
+    pub fn bytes<const LENGTH: usize>(&self) -> Result<[u8; LENGTH], Malformed> {
+        self.payload.try_into().map_err(|_| Malformed)
+    }
+
+    /// The attributes in this one.
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.payload)
     }
 
     /// The payload as text: up to the first zero byte.
-    pub fn text(&self) -> &[u8] {
+    pub fn text(&self) -> &'a [u8] {
         self.payload.split(|byte| *byte == 0).next().unwrap_or_default()
     }
 }
@@ -298,6 +361,15 @@ pub fn number_at(bytes: &[u8], offset: usize) -> Option<u32> {
 /// The number of two bytes at an offset, if there are so many.
 pub fn short_at(bytes: &[u8], offset: usize) -> Option<u16> {
     bytes.get(offset..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
+}
+
+/// An address of 4 or 16 bytes.
+pub fn ip(bytes: &[u8]) -> Result<IpAddr, Malformed> {
+    match bytes.len() {
+        4 => bytes.try_into().map(|bytes: [u8; 4]| IpAddr::from(bytes)),
+        _ => bytes.try_into().map(|bytes: [u8; 16]| IpAddr::from(bytes)),
+    }
+    .map_err(|_| Malformed)
 }
 
 /// Takes `length` bytes and the padding behind them. The padding of the last piece may be missing.
