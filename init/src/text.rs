@@ -184,7 +184,8 @@ impl<'a> Line<'a> {
         self
     }
 
-    fn hexadecimal_digit(&mut self, digit: u8) -> &mut Self {
+    /// Appends one digit, 0 to 15.
+    pub fn hexadecimal_digit(&mut self, digit: u8) -> &mut Self {
         self.byte(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
     }
 

@@ -16,6 +16,7 @@ mod options;
 mod path;
 pub mod print;
 mod rootfs;
+pub mod state;
 pub mod step;
 mod sysctl;
 mod undo;

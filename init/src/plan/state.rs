@@ -1,0 +1,106 @@
+//! A container's state as JSON: runtime-spec `runtime.md#state`. Hooks read it, and whoever asks for it.
+
+use core::ffi::CStr;
+
+use crate::config::spec::Pair;
+use crate::text::Line;
+
+/// What is known of a container at a moment of its life.
+#[derive(Clone, Copy, Debug)]
+pub struct State<'a> {
+    /// Version of the specification that the container follows.
+    pub version: &'a CStr,
+    /// The container's name.
+    pub id: &'a CStr,
+    /// `creating`, `created`, `running` or `stopped`.
+    pub status: &'static str,
+    /// Its first process, as the reader sees it; none in a container that has ended.
+    pub pid: Option<u32>,
+    /// The bundle's directory, absolute.
+    pub bundle: &'a CStr,
+    /// The configuration's `annotations`.
+    pub annotations: &'a [Pair<'a>],
+}
+
+/// Writes a state as one JSON object.
+pub fn print(line: &mut Line, state: &State) {
+    line.byte(b'{');
+    members(line, state);
+    line.byte(b'}');
+}
+
+/// Writes the members of that object: for who has more to say.
+pub fn members(line: &mut Line, state: &State) {
+    string(line.text("\"ociVersion\":"), state.version);
+    string(line.text(",\"id\":"), state.id);
+    line.text(",\"status\":\"").text(state.status).byte(b'"');
+    if let Some(pid) = state.pid {
+        line.text(",\"pid\":").number(pid.into());
+    }
+    string(line.text(",\"bundle\":"), state.bundle);
+    if !state.annotations.is_empty() {
+        let mut separator = ",\"annotations\":{";
+        for pair in state.annotations {
+            string(line.text(separator), pair.name);
+            string(line.byte(b':'), pair.value);
+            separator = ",";
+        }
+        line.byte(b'}');
+    }
+}
+
+/// Writes a JSON string.
+pub fn string(line: &mut Line, text: &CStr) {
+    line.byte(b'"');
+    for &byte in text.to_bytes() {
+        match byte {
+            b'"' | b'\\' => _ = line.byte(b'\\').byte(byte),
+            0..b' ' => _ = line.text(if byte < 16 { "\\u000" } else { "\\u001" }).hexadecimal_digit(byte & 15),
+            _ => _ = line.byte(byte),
+        }
+    }
+    line.byte(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(state: &State) -> String {
+        let mut buffer = [0; 512];
+        let mut line = Line::new(&mut buffer);
+        print(&mut line, state);
+        String::from_utf8(line.bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_state_is_the_specifications_object() {
+        let mut state = State {
+            version: c"1.2.0",
+            id: c"web",
+            status: "running",
+            pid: Some(4422),
+            bundle: c"/containers/redis",
+            annotations: &[Pair { name: c"myKey", value: c"myValue" }, Pair { name: c"b", value: c"" }],
+        };
+        assert_eq!(
+            written(&state),
+            r#"{"ociVersion":"1.2.0","id":"web","status":"running","pid":4422,"bundle":"/containers/redis","#
+                .to_owned()
+                + r#""annotations":{"myKey":"myValue","b":""}}"#
+        );
+        state = State { status: "stopped", pid: None, annotations: &[], ..state };
+        assert_eq!(
+            written(&state),
+            r#"{"ociVersion":"1.2.0","id":"web","status":"stopped","bundle":"/containers/redis"}"#
+        );
+    }
+
+    #[test]
+    fn text_of_any_kind_stays_in_its_string() {
+        let mut buffer = [0; 64];
+        let mut line = Line::new(&mut buffer);
+        string(&mut line, c"a\"b\\c\n\x1f\x01grün");
+        assert_eq!(line.bytes(), "\"a\\\"b\\\\c\\u000a\\u001f\\u0001grün\"".as_bytes());
+    }
+}
