@@ -8,7 +8,8 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, getsockname, recv, send, socket_with,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, connect, getsockname, recv, send,
+    socket_with,
 };
 
 use crate::address::{Action, Address, ChangeAddress};
@@ -16,29 +17,31 @@ use crate::error::{Error, Explanation, Refusal};
 use crate::link::{DeleteLink, GetLink, Link, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink};
 use crate::reply::Reply;
 use crate::route::{ChangeRoute, Route};
-use crate::wire::{INTERRUPTED, Message, Messages, Request, encode};
+use crate::wire::{ACKNOWLEDGE, INTERRUPTED, Message, Messages, Request, encode};
 
 /// A buffer that is long enough for every answer about links, and for some hundred requests at once.
 ///
 /// The kernel cuts lists into datagrams of at most 8,192 bytes where a page is at most that long.
 pub const BUFFER_BYTES: usize = 8192;
 
-/// What `setsockopt` may turn on, as level and option, each with the number 1 as its value.
-///
-/// rustix has no safe call for them, so [`Socket::open`] does without, and failures then have a number but no text. A
-/// caller that can make the call does so on [`Socket::as_fd`]; a kernel that has no such option says `ENOPROTOOPT`.
-/// - `NETLINK_CAP_ACK`: a failure does not repeat the request.
-/// - `NETLINK_EXT_ACK`: a failure comes with the kernel's explanation.
-/// - `NETLINK_GET_STRICT_CHK`: what is not understood in a request for objects is an error.
+/// The options of a netlink socket that make it say more, as level and option of setsockopt(2). The value of each is the
+/// number 1, four bytes. [`Socket::set_options`] turns them on.
+/// - `NETLINK_CAP_ACK` (Linux 4.3): a failure does not repeat the request.
+/// - `NETLINK_EXT_ACK` (Linux 4.12): a failure comes with the kernel's explanation.
+/// - `NETLINK_GET_STRICT_CHK` (Linux 4.20): the kernel leaves out of a list what was not asked for, and what it does not
+///   understand in a request for a list is an error.
 pub const SOCKET_OPTIONS: [(u32, u32); 3] = [(SOL_NETLINK, 10), (SOL_NETLINK, 11), (SOL_NETLINK, 12)];
 const SOL_NETLINK: u32 = 270;
 
-/// How often a signal may cut off one `send`. A caller with a storm of signals has other problems.
-const SENDS_MAX: u32 = 64;
+/// Where the flags are in a message's header.
+const FLAGS: usize = 6;
+
+/// How often a signal may cut off one call. A caller with a storm of signals has other problems.
+const SIGNALS_MAX: u32 = 64;
 /// How many datagrams one exchange may take: a list of a million links fits, an endless one ends.
 const DATAGRAMS_MAX: u32 = 1 << 18;
 /// How often a list is asked for. Each time it was told, something changed meanwhile.
-const DUMPS_MAX: u32 = 16;
+const DUMPS_MAX: u32 = 64;
 
 /// A netlink socket for the network namespace that the caller was in when it was made.
 #[derive(Debug)]
@@ -53,13 +56,36 @@ pub struct Socket<'b> {
 
 impl<'b> Socket<'b> {
     /// Opens a socket that writes its requests into, and reads the answers from, `buffer`: [`BUFFER_BYTES`] or more.
+    ///
+    /// `NETLINK_ROUTE`: links, addresses, routes, neighbours, rules.
     pub fn open(buffer: &'b mut [u8]) -> Result<Self, Error> {
-        // No protocol is number 0, `NETLINK_ROUTE`.
-        let descriptor = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+        Self::open_protocol(None, buffer) // `NETLINK_ROUTE` is number 0.
+    }
+
+    fn open_protocol(protocol: Option<Protocol>, buffer: &'b mut [u8]) -> Result<Self, Error> {
+        let descriptor = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
         // The kernel has port 0. It lets nobody else send to a socket that is connected to it.
         connect(&descriptor, &SocketAddrNetlink::new(0, 0))?;
         let port = SocketAddrNetlink::try_from(getsockname(&descriptor)?)?.pid();
         Ok(Self { descriptor, port, sequence: 1, buffer, explanation: Explanation::EMPTY })
+    }
+
+    /// Turns [`SOCKET_OPTIONS`] on, as far as the kernel has them: [`Socket::explanation`] then has words.
+    ///
+    /// rustix has no safe setsockopt(2) for them and nothing here is `unsafe`, so the call is the caller's: `set` gets the
+    /// descriptor, the level and the option, and is to set that to 1. Without the options all works the same, only failures
+    /// have no words and lists come whole, whatever was asked for.
+    ///
+    /// # Errors
+    /// What `set` says, except `ENOPROTOOPT`: an older kernel.
+    pub fn set_options(&self, set: &dyn Fn(BorrowedFd<'_>, u32, u32) -> Result<(), Errno>) -> Result<(), Error> {
+        for (level, option) in SOCKET_OPTIONS {
+            match set(self.as_fd(), level, option) {
+                Ok(()) | Err(Errno::NOPROTOOPT) => {}
+                Err(errno) => return Err(Error::Errno(errno)),
+            }
+        }
+        Ok(())
     }
 
     /// What the kernel said about the latest [`Error::Refused`].
@@ -87,26 +113,50 @@ impl<'b> Socket<'b> {
         found.ok_or(Error::Lost)
     }
 
-    /// Tells `each` of every link.
+    /// Tells `each` of every link. [`Listed::Again`]: see [`Socket::dump`].
+    pub fn links(&mut self, each: &mut dyn FnMut(Listed<Link>)) -> Result<(), Error> {
+        self.dump(&GetLink::All, &mut |listed| {
+            match listed {
+                Listed::Again => each(Listed::Again),
+                Listed::Object(message) => {
+                    if let Some(link) = Link::read(message)? {
+                        each(Listed::Object(link));
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Asks for a list, and hands each message of it to `each`, however many datagrams it takes. `NLM_F_DUMP`
     ///
-    /// If links come, go or change meanwhile, the list starts again from the first: [`Listed::Again`] says that what was
-    /// told so far is void.
-    pub fn links(&mut self, each: &mut dyn FnMut(Listed)) -> Result<(), Error> {
+    /// If the list changes while it is told (`NLM_F_DUMP_INTR`), or the kernel has to drop a piece of it (`ENOBUFS`), it
+    /// starts again from the first object: [`Listed::Again`] says that what was told so far is void. An error of `each`
+    /// ends the telling, and is returned.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if it changed each of many times, [`Error::Lost`] if a piece was dropped the last time.
+    pub fn dump(
+        &mut self,
+        request: &dyn Request,
+        each: &mut dyn FnMut(Listed<&Message<'_>>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut outcome = Ok(false);
         for attempt in 0..DUMPS_MAX {
             if attempt > 0 {
-                each(Listed::Again);
+                each(Listed::Again)?;
+                self.drain();
             }
-            let interrupted = self.ask(&GetLink::All, &mut |message| {
-                if let Some(link) = Link::read(message)? {
-                    each(Listed::Link(link));
-                }
-                Ok(())
-            })?;
-            if !interrupted {
-                return Ok(());
+            outcome = self.ask(request, &mut |message| each(Listed::Object(message)));
+            match &outcome {
+                Ok(true) | Err(Error::Lost) => {}
+                // A list of which a piece was dropped is not told to its end: its rest comes with the next answer.
+                Err(error) if attempt > 0 && error.errno() == Some(Errno::BUSY) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => return Err(*error),
             }
         }
-        Err(Error::Interrupted)
+        outcome.and(Err(Error::Interrupted))
     }
 
     /// Makes a pair of links that are connected to each other. Each end may be made in another namespace at once.
@@ -166,7 +216,7 @@ impl<'b> Socket<'b> {
 
     /// Begins a row of requests that are sent together.
     pub fn batch(&mut self) -> Batch<'_, 'b> {
-        Batch { socket: self, bytes: 0, requests: 0 }
+        Batch { socket: self, bytes: 0, requests: 0, latest: 0 }
     }
 
     fn get_link(&mut self, request: &GetLink) -> Result<Link, Error> {
@@ -180,14 +230,46 @@ impl<'b> Socket<'b> {
 
     /// One request, and what to do with the objects in its answer. Tells whether those changed meanwhile.
     fn ask(&mut self, request: &dyn Request, each: &mut Each<'_>) -> Result<bool, Error> {
-        let mut batch = self.batch();
-        batch.add(request)?;
-        batch.exchange(each)
+        let bytes = encode(request, self.sequence, self.buffer)?;
+        self.exchange(bytes, 1, each)
+    }
+
+    /// Sends what is in the buffer, and reads until the last of the requests has its verdict.
+    fn exchange(&mut self, bytes: usize, requests: u16, each: &mut Each<'_>) -> Result<bool, Error> {
+        let mut exchange = Exchange {
+            port: self.port,
+            first: self.sequence,
+            requests,
+            complete: false,
+            interrupted: false,
+            outcome: Ok(()),
+        };
+        // Also after a failure: an answer that comes late must not be taken for that of a later request.
+        self.sequence = self.sequence.wrapping_add(u32::from(requests));
+        self.send(bytes)?;
+        for _ in 0..DATAGRAMS_MAX {
+            match receive(&self.descriptor, self.buffer) {
+                Ok(Some(datagram)) => exchange.datagram(datagram, each, &mut self.explanation),
+                // The rest of a list must be read before another can be asked for.
+                Ok(None) => exchange.note(Error::Truncated),
+                // The queue is empty: what is missing will never come.
+                Err(Errno::AGAIN) => break,
+                // The queue was full, and an answer was dropped. Others are in it.
+                Err(Errno::NOBUFS) => exchange.note(Error::Lost),
+                // A signal came first.
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(Error::Errno(errno)),
+            }
+            if exchange.complete {
+                return exchange.outcome.map(|()| exchange.interrupted);
+            }
+        }
+        Err(exchange.outcome.err().unwrap_or(Error::Lost))
     }
 
     fn send(&self, bytes: usize) -> Result<(), Error> {
         let requests = self.buffer.get(..bytes).unwrap_or_default();
-        for _ in 0..SENDS_MAX {
+        for _ in 0..SIGNALS_MAX {
             match send(&self.descriptor, requests, SendFlags::empty()) {
                 // A signal came before the kernel had read anything.
                 Err(Errno::INTR) => {}
@@ -196,6 +278,15 @@ impl<'b> Socket<'b> {
             }
         }
         Err(Error::Errno(Errno::INTR))
+    }
+
+    /// Reads what is left of an answer that was given up.
+    fn drain(&mut self) {
+        for _ in 0..DATAGRAMS_MAX {
+            if receive(&self.descriptor, self.buffer) == Err(Errno::AGAIN) {
+                return;
+            }
+        }
     }
 }
 
@@ -208,73 +299,58 @@ impl AsFd for Socket<'_> {
     }
 }
 
-/// What [`Socket::links`] tells.
+/// What a list tells: see [`Socket::dump`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listed {
-    /// A link.
-    Link(Link),
+pub enum Listed<T> {
+    /// One of the things in it.
+    Object(T),
     /// Something changed: forget what was told, the list starts again.
     Again,
 }
 
-/// Requests that are sent together, in one datagram: one system call instead of many.
+/// Requests that are sent together, in one datagram: two system calls instead of two for each.
+///
+/// The kernel carries them out in their order and does not stop at one that fails: the others are in effect then.
 #[derive(Debug)]
 pub struct Batch<'s, 'b> {
     socket: &'s mut Socket<'b>,
     bytes: usize,
     requests: u16,
+    /// Where the latest request begins.
+    latest: usize,
 }
 
 impl Batch<'_, '_> {
     /// Adds a request. One that does not fit is left out, and the ones before it can still be sent.
+    ///
+    /// No request for a list: that goes alone, by [`Socket::dump`].
     pub fn add(&mut self, request: &dyn Request) -> Result<(), Error> {
         let requests = self.requests.checked_add(1).ok_or(Error::Full)?;
         let sequence = self.socket.sequence.wrapping_add(u32::from(self.requests));
-        let free = self.socket.buffer.get_mut(self.bytes..).unwrap_or_default();
-        self.bytes += encode(request, sequence, free)?;
+        let (before, free) = self.socket.buffer.split_at_mut_checked(self.bytes).ok_or(Error::Full)?;
+        let bytes = encode(request, sequence, free)?;
+        // A failure is told in any case. That all went well is told by the last one's answer alone: a hundred answers
+        // would cost as much as the work, and a thousand would not fit in the socket.
+        if self.requests > 0 {
+            clear_flag(before.get_mut(self.latest..).unwrap_or_default(), ACKNOWLEDGE);
+        }
+        self.latest = self.bytes;
+        self.bytes += bytes;
         self.requests = requests;
         Ok(())
     }
 
     /// Has the requests carried out, in their order.
     ///
-    /// The kernel does not stop at one that fails. The error is that of the first, and [`Refusal::request`] its number.
+    /// # Errors
+    /// That of the first one that failed, and [`Refusal::request`] its number; the others were carried out, or failed too.
+    /// After [`Error::Lost`] and [`Error::Errno`] it is not known which were.
     pub fn send(self) -> Result<(), Error> {
-        self.exchange(&mut |_| Ok(())).map(|_| ())
-    }
-
-    fn exchange(self, each: &mut Each<'_>) -> Result<bool, Error> {
-        let Self { socket, bytes, requests } = self;
-        let mut exchange = Exchange {
-            port: socket.port,
-            first: socket.sequence,
-            requests,
-            open: requests,
-            interrupted: false,
-            outcome: Ok(()),
-        };
-        // Also after a failure: an answer that comes late must not be taken for that of a later request.
-        socket.sequence = socket.sequence.wrapping_add(u32::from(requests));
         // The kernel refuses an empty datagram.
-        if requests > 0 {
-            socket.send(bytes)?;
+        match self.requests {
+            0 => Ok(()),
+            requests => self.socket.exchange(self.bytes, requests, &mut |_| Ok(())).map(|_| ()),
         }
-        for _ in 0..DATAGRAMS_MAX {
-            if exchange.open == 0 {
-                return exchange.outcome.map(|()| exchange.interrupted);
-            }
-            match receive(&socket.descriptor, socket.buffer) {
-                Ok(Some(datagram)) => exchange.datagram(datagram, each, &mut socket.explanation),
-                // The rest of a list must be read before another can be asked for.
-                Ok(None) => exchange.note(Error::Truncated),
-                // The queue is empty: what is missing will never come.
-                Err(Errno::AGAIN) => return Err(exchange.outcome.err().unwrap_or(Error::Lost)),
-                // The queue was full, and an answer was dropped. Others are in it.
-                Err(Errno::NOBUFS) => exchange.note(Error::Lost),
-                Err(errno) => return Err(Error::Errno(errno)),
-            }
-        }
-        Err(Error::Lost)
     }
 }
 
@@ -283,8 +359,8 @@ struct Exchange {
     port: u32,
     first: u32,
     requests: u16,
-    /// How many requests have no verdict yet.
-    open: u16,
+    /// The last request has its verdict: the kernel works them off in order, so all have.
+    complete: bool,
     interrupted: bool,
     /// The first error. Later messages are read nevertheless, so that none is left for the next exchange.
     outcome: Result<(), Error>,
@@ -312,22 +388,30 @@ impl Exchange {
             return Ok(());
         }
         self.interrupted |= message.flags & INTERRUPTED != 0;
-        match Reply::read(message)? {
-            Reply::More(object) => return each(&object),
-            Reply::Done => {}
-            Reply::Failed(failure) => {
-                if self.outcome.is_ok() {
-                    *explanation = Explanation::new(&failure);
-                }
-                self.note(Error::Refused(Refusal { request, errno: failure.errno }));
-            }
+        let reply = Reply::read(message)?;
+        if let Reply::More(object) = reply {
+            // What comes after an error is read, but nobody wants it.
+            return if self.outcome.is_ok() { each(&object) } else { Ok(()) };
         }
-        self.open = self.open.saturating_sub(1);
+        self.complete |= request + 1 == self.requests;
+        if let Reply::Failed(failure) = reply {
+            if self.outcome.is_ok() {
+                *explanation = Explanation::new(&failure);
+            }
+            self.note(Error::Refused(Refusal { request, errno: failure.errno }));
+        }
         Ok(())
     }
 
     fn note(&mut self, error: Error) {
         self.outcome = self.outcome.and(Err(error));
+    }
+}
+
+/// Clears a bit in the flags of the message at the front of `bytes`.
+fn clear_flag(bytes: &mut [u8], flag: u16) {
+    if let Some(flags) = bytes.get_mut(FLAGS..).and_then(<[u8]>::first_chunk_mut) {
+        *flags = (u16::from_ne_bytes(*flags) & !flag).to_ne_bytes();
     }
 }
 
@@ -347,7 +431,7 @@ mod tests {
     const PORT: u32 = 77;
 
     fn exchange(requests: u16) -> Exchange {
-        Exchange { port: PORT, first: u32::MAX, requests, open: requests, interrupted: false, outcome: Ok(()) }
+        Exchange { port: PORT, first: u32::MAX, requests, complete: false, interrupted: false, outcome: Ok(()) }
     }
 
     /// A verdict: `errno` 0 for success.
@@ -363,11 +447,11 @@ mod tests {
         let mut exchange = exchange(2); // Sequence numbers u32::MAX and 0.
         let foreign = [verdict(0, PORT + 1, 1), verdict(1, PORT, 1), verdict(u32::MAX - 1, PORT, 1)].concat();
         exchange.datagram(&foreign, &mut |_| panic!("no object"), &mut { Explanation::EMPTY });
-        assert_eq!((exchange.open, exchange.outcome), (2, Ok(())));
+        assert_eq!((exchange.complete, exchange.outcome), (false, Ok(())));
         exchange.datagram(&[verdict(u32::MAX, PORT, 0), verdict(0, PORT, 0)].concat(), &mut |_| Ok(()), &mut {
             Explanation::EMPTY
         });
-        assert_eq!((exchange.open, exchange.outcome), (0, Ok(())));
+        assert_eq!((exchange.complete, exchange.outcome), (true, Ok(())));
     }
 
     #[test]
@@ -375,7 +459,7 @@ mod tests {
         let mut exchange = exchange(3);
         let verdicts = [verdict(u32::MAX, PORT, 0), verdict(0, PORT, 17), verdict(1, PORT, 19)].concat();
         exchange.datagram(&verdicts, &mut |_| Ok(()), &mut { Explanation::EMPTY });
-        assert_eq!(exchange.open, 0);
+        assert!(exchange.complete);
         match exchange.outcome {
             Err(Error::Refused(refusal)) => assert_eq!((refusal.request, refusal.errno), (1, Errno::EXIST)),
             other => panic!("{other:?}"),
@@ -386,7 +470,7 @@ mod tests {
     fn a_malformed_datagram_is_an_error() {
         let mut exchange = exchange(1);
         exchange.datagram(&verdict(u32::MAX, PORT, 0)[..18], &mut |_| Ok(()), &mut { Explanation::EMPTY });
-        assert_eq!((exchange.open, exchange.outcome), (1, Err(Error::Malformed)));
+        assert_eq!((exchange.complete, exchange.outcome), (false, Err(Error::Malformed)));
     }
 
     #[test]

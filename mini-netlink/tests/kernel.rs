@@ -359,7 +359,7 @@ fn answers_that_the_kernel_drops_are_noticed() {
     let mut socket = Socket::open(&mut buffer).unwrap();
     rustix::net::sockopt::set_socket_recv_buffer_size(socket.as_fd(), 0).unwrap(); // The kernel's least is about 2 KiB.
     let mut batch = socket.batch();
-    while batch.add(&SetLink { index: LOOPBACK, settings: LinkSettings::NONE }).is_ok() {}
+    while batch.add(&GetLink::Index(LOOPBACK)).is_ok() {}
     assert_eq!(batch.send(), Err(Error::Lost));
     rustix::net::sockopt::set_socket_recv_buffer_size(socket.as_fd(), 1 << 16).unwrap();
     assert_eq!(socket.link_at(LOOPBACK).unwrap().name, name("lo"));
@@ -404,9 +404,9 @@ fn the_kernels_words_arrive() {
 /// The names that a list tells in the end.
 fn names(socket: &mut Socket<'_>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let mut tell = |listed| match listed {
+    let mut tell = |listed: Listed<Link>| match listed {
         Listed::Again => names.clear(),
-        Listed::Link(link) => assert!(names.insert(String::from_utf8(link.name.as_bytes().to_vec()).unwrap())),
+        Listed::Object(link) => assert!(names.insert(String::from_utf8(link.name.as_bytes().to_vec()).unwrap())),
     };
     socket.links(&mut tell).unwrap();
     names
@@ -440,9 +440,9 @@ fn a_list_is_whole_while_links_come_and_go() {
         });
         for _ in 0..20 {
             let mut seen = BTreeSet::new();
-            let mut tell = |listed| match listed {
+            let mut tell = |listed: Listed<Link>| match listed {
                 Listed::Again => seen.clear(),
-                Listed::Link(link) => drop(seen.insert(String::from_utf8(link.name.as_bytes().to_vec()).unwrap())),
+                Listed::Object(link) => drop(seen.insert(String::from_utf8(link.name.as_bytes().to_vec()).unwrap())),
             };
             match socket.links(&mut tell) {
                 Ok(()) => assert!(expected.is_subset(&seen)),
