@@ -6,15 +6,16 @@ use crate::sys::BorrowedFd;
 
 use super::{clock, console, hostname, modules, resolver, scripts, sysctl, volumes};
 use crate::config::cmdline::{self, Options};
-use crate::launch::bundle::Identity;
-use crate::launch::{self, Output, Request};
+use crate::error::Error;
+use crate::launch::bundle::{Source, as_it_is};
+use crate::launch::{self, Output, Request, Streams};
 use crate::log;
 use crate::plan::facts;
 use crate::supervise::message::Message;
 use crate::supervise::{Section, Work};
 use crate::sys::path::PathBuffer;
-use crate::sys::region;
-use crate::text::Value;
+use crate::sys::{region, time};
+use crate::text::{Print, Value};
 
 /// A machine with an image in LinuxKit's layout.
 pub struct Machine<'o> {
@@ -52,25 +53,34 @@ impl Work for Machine<'_> {
                 log::error("tell PID 1: {}", &[Value::Kernel(errno)]);
             }
         };
-        let launched = with_bundle(section, name, &mut |identity, regions| {
+        let launched = with_bundle(section, name, &mut |source, regions| {
             let request = Request {
-                identity,
-                output,
+                sibling: true,
+                streams: &|| Streams::open(output, source.section, name),
+                gate: None,
                 announce: &|| tell(Message::Announced { slot }),
-                started: &|time_us| tell(Message::Executed { slot, time_us }),
+                ready: &|_| Ok(()),
+                fail: &|failure, _| log::error("container {}: {}", &[Value::Name(name), Value::Print(failure)]),
             };
-            launch::launch(&request, regions)
+            let launched = launch::launch(&source, &request, regions).is_some();
+            if launched {
+                tell(Message::Executed { slot, time_us: time::monotonic_us() });
+            }
+            launched
         });
         u8::from(!launched)
     }
 
     fn clean(&self, section: Section, name: &CStr) -> u8 {
-        let cleaned = with_bundle(section, name, &mut |identity, regions| {
+        let cleaned = with_bundle(section, name, &mut |source, regions| {
             // Onboot and onshutdown containers have nobody who reads their files while they run.
             if section != Section::Services && self.options.output == cmdline::Output::Log {
-                launch::dump_log(identity.section, identity.name, console::write_to_all);
+                launch::dump_log(source.section, name, console::write_to_all);
             }
-            launch::clean(&identity, regions);
+            let fail = |failure: &dyn Print, _: &Error| {
+                log::error("container {}: clean up: {}", &[Value::Name(name), Value::Print(failure)]);
+            };
+            launch::clean(&source, regions, &fail);
             true
         });
         u8::from(!cleaned)
@@ -78,7 +88,7 @@ impl Work for Machine<'_> {
 }
 
 /// Hands on which container it is, and the memory for its plan. This process does one container and ends.
-fn with_bundle(section: Section, name: &CStr, act: &mut dyn FnMut(Identity, &mut region::Regions) -> bool) -> bool {
+fn with_bundle(section: Section, name: &CStr, act: &mut dyn FnMut(Source, &mut region::Regions) -> bool) -> bool {
     let (section, directory) = match section {
         Section::Onboot => (facts::Section::Onboot, c"/containers/onboot"),
         Section::Services => (facts::Section::Services, c"/containers/services"),
@@ -87,5 +97,5 @@ fn with_bundle(section: Section, name: &CStr, act: &mut dyn FnMut(Identity, &mut
     let mut buffer = PathBuffer::empty();
     let bundle = buffer.below(directory, name);
     let (Ok(bundle), Some(regions)) = (bundle, region::take()) else { return false };
-    act(Identity { section, name, bundle }, regions)
+    act(Source { section, name, bundle, texts: bundle, adjust: &as_it_is }, regions)
 }

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::refuse;
-use crate::launch::bundle::{self, Identity};
+use crate::launch::bundle::{self, Source, as_it_is};
 use crate::plan::facts::Section;
 use crate::plan::print::each_line;
 use crate::sys::path::PathBuffer;
@@ -32,12 +32,12 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let Ok(name) = name.join(&[cut_last(bundle.to_bytes(), b'/').1]) else {
         return refuse("the bundle's name is too long", &[]);
     };
-    let identity = Identity { section: section(bundle), name, bundle };
+    let source = Source { section: section(bundle), name, bundle, texts: bundle, adjust: &as_it_is };
     let mut code = NO_PLAN;
     let mut buffer = [0; LINE_BYTES];
     let mut line = Line::new(&mut buffer);
     bundle::with_plan(
-        &identity,
+        &source,
         regions,
         &mut |plan, _| {
             let mut result = Ok(());
@@ -48,7 +48,7 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
             });
             code = u8::from(result.is_err());
         },
-        &|failure| _ = refuse("{}: {}", &[Value::Name(name), Value::Print(failure)]),
+        &|failure, _| _ = refuse("{}: {}", &[Value::Name(name), Value::Print(failure)]),
     );
     code
 }

@@ -9,22 +9,34 @@ use crate::arena::Arena;
 use crate::config::spec::{Runtime, Spec};
 use crate::config::{self, place};
 use crate::error::{Context, Error, Result};
-use crate::plan::facts::Section;
+use crate::plan::facts::{Facts, Section};
 use crate::plan::step::Plan;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::region::Regions;
 use crate::text::{Line, Print, Value};
 use crate::{log, observe};
 
-/// Which container a plan is for.
+/// Which container a plan is for, and where it is described.
 #[derive(Clone, Copy)]
-pub struct Identity<'a> {
+pub struct Source<'a> {
     /// The section of the image.
     pub section: Section,
     /// The container's name.
     pub name: &'a CStr,
     /// The bundle's directory, absolute.
     pub bundle: &'a CStr,
+    /// The directory that holds the texts: the bundle, or a copy of what it said.
+    pub texts: &'a CStr,
+    /// What the caller changes before it is planned.
+    pub adjust: &'a Adjust,
+}
+
+/// Changes what was asked for, or what is known of the machine.
+pub type Adjust = dyn for<'x> Fn(&mut Spec<'x>, &mut Facts<'x>, &mut Arena<'x>) -> Result<()>;
+
+/// Changes nothing.
+pub fn as_it_is<'x>(_: &mut Spec<'x>, _: &mut Facts<'x>, _: &mut Arena<'x>) -> Result<()> {
+    Ok(())
 }
 
 /// Why there is no plan, and the text that was read last.
@@ -52,35 +64,35 @@ const RUNTIME: &str = "runtime.json";
 /// Reads and plans a bundle, and hands the plan to `act`, or what is wrong to `fail`: nothing on the machine has changed
 /// then.
 pub fn with_plan(
-    identity: &Identity,
+    source: &Source,
     regions: &mut Regions,
     act: &mut dyn for<'a> FnMut(&Plan<'a>, &mut Arena<'a>),
-    fail: &dyn Fn(&dyn Print),
+    fail: &dyn Fn(&dyn Print, &Error),
 ) {
     let Regions { config, runtime, arena } = regions;
     let mut arena = Arena::new(arena);
     let mut text = Text { file: CONFIG, text: &[] };
-    match read_and_plan(identity, config, runtime, &mut arena, &mut text) {
+    match read_and_plan(source, config, runtime, &mut arena, &mut text) {
         Ok(plan) => act(&plan, &mut arena),
-        Err(error) => fail(&Failure { error, text }),
+        Err(error) => fail(&Failure { error, text }, &error),
     }
 }
 
 fn read_and_plan<'a, 't>(
-    identity: &Identity<'a>,
+    source: &Source<'a>,
     config: &'t mut [u8],
     runtime: &'t mut [u8],
     arena: &mut Arena<'a>,
     last: &mut Text<'t>,
 ) -> Result<Plan<'a>> {
-    let bundle = file::open(CWD, identity.bundle, Open::Directory).doing(c"open the bundle")?;
+    let bundle = file::open(CWD, source.texts, Open::Directory).doing(c"open the bundle")?;
     let text = read(bundle.as_fd(), c"config.json", config).doing(c"read config.json")?;
     *last = Text { file: CONFIG, text };
     let mut spec = Spec::default();
     let warnings = config::read_config(text, arena, &mut spec)?;
     for warning in warnings.iter() {
         let problem = place::Problem { file: CONFIG, text, at: warning.at, problem: warning.problem };
-        log::warning("container {}: {}", &[Value::Name(identity.name), Value::Print(&problem)]);
+        log::warning("container {}: {}", &[Value::Name(source.name), Value::Print(&problem)]);
     }
     let mut asked = Runtime::default();
     match read(bundle.as_fd(), c"runtime.json", runtime) {
@@ -92,7 +104,8 @@ fn read_and_plan<'a, 't>(
             config::read_runtime(text, arena, &mut asked)?;
         }
     }
-    let facts = observe::facts(identity.section, identity.name, identity.bundle, &spec);
+    let mut facts = observe::facts(source.section, source.name, source.bundle, &spec);
+    (source.adjust)(&mut spec, &mut facts, arena)?;
     crate::plan::plan(&spec, &asked, &facts, arena)
 }
 

@@ -7,10 +7,13 @@
 //!   interfaces, binds, go ---->   exec
 //!                      <----    end of file: it runs. failed: it does not
 //! ```
+//!
+//! A container of the command line does not exec at the last word but accepts connections on its gate, until one says
+//! `go`: that is `pidone start`, and the answers go there. Others only look whether it still waits.
 
-use crate::sys::OwnedFd;
-use crate::sys::{AsFd, file, wait};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, file, socket, wait};
 
+use super::Request;
 use super::output::Streams;
 use crate::abi::Errno;
 use crate::apply::Applier;
@@ -84,6 +87,17 @@ impl Channel {
         }
     }
 
+    /// The first connection to the gate on which somebody says `go`.
+    fn accepted(gate: BorrowedFd) -> Channel {
+        loop {
+            match socket::accept(gate).map(Channel) {
+                Ok(channel) if matches!(channel.receive(), Some([GO, ..])) => return channel,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => process::exit(EXIT_NOT_LAUNCHED),
+            }
+        }
+    }
+
     /// Waits for the launcher's word. Without one the launcher is gone, and so are we.
     fn wait(&self) {
         if !matches!(self.receive(), Some([GO, ..])) {
@@ -96,7 +110,13 @@ impl Channel {
 const EXIT_NOT_LAUNCHED: u8 = 125;
 
 /// The life of the container's process before its program.
-pub(super) fn become_container<'a>(plan: &Plan<'a>, channel: &Channel, streams: &Streams, arena: &mut Arena<'a>) -> ! {
+pub(super) fn become_container<'a>(
+    plan: &Plan<'a>,
+    request: &Request,
+    mut channel: Channel,
+    streams: &Streams,
+    arena: &mut Arena<'a>,
+) -> ! {
     channel.wait();
     // Before a namespace is joined whose processes might look into this one, which still has the machine's descriptors
     // (CVE-2016-9962).
@@ -106,7 +126,10 @@ pub(super) fn become_container<'a>(plan: &Plan<'a>, channel: &Channel, streams: 
     let last = plan.inside.len().saturating_sub(1);
     let mut applier = Applier::new(arena);
     for (index, step) in plan.inside.iter().enumerate() {
-        let ready = if index == last { streams.install().and_then(|()| wait_ready(channel)) } else { hidden };
+        let ready = if index == last { streams.install().and_then(|()| wait_ready(&channel)) } else { hidden };
+        if let (Some(gate), true) = (request.gate, index == last && ready.is_ok()) {
+            channel = Channel::accepted(gate);
+        }
         if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
             let _ = channel.send(FAILED, index as u16, errno.number());
             break;
@@ -119,4 +142,15 @@ fn wait_ready(channel: &Channel) -> Result<()> {
     channel.send(READY, 0, 0)?;
     channel.wait();
     Ok(())
+}
+
+/// Lets a container that waits at its gate execute its program, over a connection to it: the step inside that failed,
+/// and why, if it does not.
+pub fn start(connection: OwnedFd) -> Result<Option<(usize, Errno)>> {
+    let channel = Channel(connection);
+    channel.go()?;
+    Ok(match channel.answer() {
+        Answer::Failed { number, errno } => Some((number, errno)),
+        _ => None,
+    })
 }

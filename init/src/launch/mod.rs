@@ -5,12 +5,12 @@
 //! process is made as a sibling, so that its exit status goes to whoever forked the launcher.
 //!
 //! Reading order: this file, [`bundle`] (what is read), [`child`] (the container's side), [`output`] (where its output
-//! goes), [`report`] (what the operator reads when it fails).
+//! goes), [`report`] (what is said when it fails).
 
 pub mod bundle;
 mod child;
 mod output;
-pub mod report;
+mod report;
 
 use core::ffi::CStr;
 
@@ -18,52 +18,57 @@ use crate::abi::Errno;
 use crate::apply::{self, Applier};
 use crate::arena::Arena;
 use crate::error::{Context, Error, Result};
-use crate::launch::bundle::Identity;
+use crate::launch::bundle::Source;
 use crate::launch::child::{Answer, Channel};
 use crate::limits;
 use crate::log;
 use crate::plan::step::{Plan, Step};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::region::Regions;
-use crate::sys::time;
-use crate::sys::{self, AsFd};
-use crate::text::Value;
+use crate::sys::{self, AsFd, BorrowedFd};
+use crate::text::{Print, Value};
 
-pub use output::{Output, dump_log};
+pub use child::start;
+pub use output::{Output, Streams, dump_log};
 
-/// What a launch needs to know besides the bundle.
+/// How a container's process is made, and who is told what.
 pub struct Request<'r> {
-    /// Which container.
-    pub identity: Identity<'r>,
-    /// Where its standard output and error go.
-    pub output: Output,
+    /// Whether it becomes a sibling: a child of PID 1's, not of the launcher.
+    pub sibling: bool,
+    /// Opens its standard descriptors.
+    pub streams: &'r dyn Fn() -> sys::Result<Streams>,
+    /// A listening socket, on which it waits for [`start`] with its exec. Without one it does not wait.
+    pub gate: Option<BorrowedFd<'r>>,
     /// Called first of all by the container's own process, in it: how PID 1 learns which process it is.
     pub announce: &'r dyn Fn(),
-    /// Called when the program has been executed, with the launcher's monotonic time in microseconds.
-    pub started: &'r dyn Fn(u64),
+    /// Called by the launcher when all but the exec is done: the last moment at which all can be taken back.
+    pub ready: &'r dyn Fn(Pid) -> Result<()>,
+    /// Called with what failed, in words and as it is.
+    pub fail: &'r dyn Fn(&dyn Print, &Error),
 }
 
-/// Launches a container. What fails is reported here and taken back; the result says only whether it runs.
-pub fn launch(request: &Request, regions: &mut Regions) -> bool {
-    let name = request.identity.name;
-    let mut launched = false;
+/// Launches a container: its process. What fails has been reported and taken back.
+pub fn launch(source: &Source, request: &Request, regions: &mut Regions) -> Option<Pid> {
+    let mut launched = None;
     bundle::with_plan(
-        &request.identity,
+        source,
         regions,
-        &mut |plan, arena| launched = launch_plan(plan, request, arena),
-        &|failure| log::error("container {}: {}", &[Value::Name(name), Value::Print(failure)]),
+        &mut |plan, arena| launched = carry_out(source.name, plan, request, arena),
+        request.fail,
     );
     launched
 }
 
-fn launch_plan<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>) -> bool {
-    let name = request.identity.name;
+fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>) -> Option<Pid> {
     for note in plan.notes {
         log::info("container {}: {}", &[Value::Name(name), Value::Text(note)]);
     }
     let mut done = 0;
-    let Err(failure) = run(plan, request, arena, &mut done) else { return true };
-    report::failure(name, plan, &failure);
+    let error = match run(plan, request, arena, &mut done) {
+        Ok(pid) => return Some(pid),
+        Err(error) => error,
+    };
+    (request.fail)(&report::Failure { plan, error: &error }, &error);
     // The control group first, with the process in it: what it has open or mounted is then free to go.
     let (group, rest) = plan.clean.split_at_checked(1).unwrap_or_default();
     take_back(name, arena, group);
@@ -71,15 +76,13 @@ fn launch_plan<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>) ->
         take_back(name, arena, &[undo.step]);
     }
     take_back(name, arena, rest);
-    false
+    None
 }
 
 /// Takes back what a container that has ended left on the machine. The bundle is read and planned anew: the plan of an
 /// unchanged bundle is the same, and nobody has to keep it while the container runs.
-pub fn clean(identity: &Identity, regions: &mut Regions) {
-    bundle::with_plan(identity, regions, &mut |plan, arena| take_back(identity.name, arena, plan.clean), &|failure| {
-        log::error("container {}: clean up: {}", &[Value::Name(identity.name), Value::Print(failure)])
-    });
+pub fn clean(source: &Source, regions: &mut Regions, fail: &dyn Fn(&dyn Print, &Error)) {
+    bundle::with_plan(source, regions, &mut |plan, arena| take_back(source.name, arena, plan.clean), fail);
 }
 
 /// Performs all of the steps, whatever fails on the way.
@@ -95,17 +98,16 @@ fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, steps: &[Step<'a>]) {
 
 /// Carries out a plan: outside, clone, inside up to the exec, outside again, exec. `done` counts the steps outside that
 /// succeeded: those that may have to be taken back.
-fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut u16) -> Result<()> {
+fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut u16) -> Result<Pid> {
     perform(plan.before, 0, None, arena, done)?;
     let mut doing = c"";
     let (pid, channel) = make_process(plan, request, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
-    let result = conduct(plan, pid, &channel, arena, done);
-    match result {
-        Ok(()) => (request.started)(time::monotonic_us()),
+    let result = conduct(plan, request, pid, &channel, arena, done);
+    if result.is_err() {
         // It waits for a word that will not come. If it is gone already, so much the better.
-        Err(_) => _ = process::kill(pid, crate::abi::signal::KILL),
+        let _ = process::kill(pid, crate::abi::signal::KILL);
     }
-    result
+    result.map(|()| pid)
 }
 
 /// Makes the container's process, which does its part from here on. `doing` says what failed.
@@ -116,24 +118,31 @@ fn make_process<'a>(
     doing: &mut &'static CStr,
 ) -> sys::Result<(Pid, Channel)> {
     *doing = c"open the log files";
-    let output = output::open(request)?;
+    let streams = (request.streams)()?;
     *doing = c"open the control group";
-    let cgroup = apply::open_cgroup(plan.cgroup)?;
+    let cgroup = if plan.cgroup.is_empty() { None } else { Some(apply::open_cgroup(plan.cgroup)?) };
     *doing = c"make the launcher's channel";
     let (ours, theirs) = child::channel()?;
     *doing = c"make the container's process";
-    match process::clone_container(plan.clone_flags, Some(cgroup.as_fd()), true)? {
+    match process::clone_container(plan.clone_flags, cgroup.as_ref().map(AsFd::as_fd), request.sibling)? {
         Fork::Child => {
             drop(ours);
             (request.announce)();
-            child::become_container(plan, &theirs, &output, arena)
+            child::become_container(plan, request, theirs, &streams, arena)
         }
         Fork::Parent(pid) => Ok((pid, ours)),
     }
 }
 
 /// The launcher's part once the container's process exists. Its id maps come first: without them it is nobody.
-fn conduct<'a>(plan: &Plan<'a>, pid: Pid, channel: &Channel, arena: &mut Arena<'a>, done: &mut u16) -> Result<()> {
+fn conduct<'a>(
+    plan: &Plan<'a>,
+    request: &Request,
+    pid: Pid,
+    channel: &Channel,
+    arena: &mut Arena<'a>,
+    done: &mut u16,
+) -> Result<()> {
     let first = plan.before.len() + plan.inside.len();
     let mapping = plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count();
     let (maps, rest) = plan.after.split_at_checked(mapping).unwrap_or((&[], plan.after));
@@ -143,7 +152,11 @@ fn conduct<'a>(plan: &Plan<'a>, pid: Pid, channel: &Channel, arena: &mut Arena<'
         return Err(Error::kernel(c"set the container up: its process was killed", Errno::CHILD));
     }
     perform(rest, first + mapping, Some(pid), arena, done)?;
+    (request.ready)(pid)?;
     channel.go().doing(c"start the container's program")?;
+    if request.gate.is_some() {
+        return Ok(());
+    }
     // The descriptor is close-on-exec: its end is the program's beginning.
     heard(channel, plan).map(drop)
 }

@@ -6,7 +6,6 @@ use core::ffi::CStr;
 use crate::sys::process;
 use crate::sys::{AsFd, OwnedFd};
 
-use super::Request;
 use crate::plan::facts::Section;
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
@@ -21,11 +20,13 @@ pub enum Output {
     Inherit,
 }
 
-/// A container's standard descriptors, opened by the launcher while it still sees the machine.
-pub(super) struct Streams {
-    input: OwnedFd,
-    /// Standard output and error; `None` keeps the launcher's.
-    files: Option<(OwnedFd, OwnedFd)>,
+/// A container's standard descriptors, opened by the launcher while it still sees the machine. `None` keeps the
+/// launcher's.
+#[derive(Default)]
+pub struct Streams {
+    input: Option<OwnedFd>,
+    out: Option<OwnedFd>,
+    err: Option<OwnedFd>,
 }
 
 /// Longest: `/run/log/onshutdown/onshutdown.`, a name, `.out.log`.
@@ -34,26 +35,28 @@ const LOG_PATH_BYTES: usize = 64 + crate::limits::NAME_BYTES_MAX;
 const OUT: &str = ".out.log";
 const ERR: &str = ".log";
 
-pub(super) fn open(request: &Request) -> Result<Streams> {
-    let input = file::open(CWD, c"/dev/null", Open::Read)?;
-    if request.output == Output::Inherit {
-        return Ok(Streams { input, files: None });
-    }
-    make_directories(request.identity.section)?;
-    let open = |suffix| {
-        let mut buffer = [0; LOG_PATH_BYTES];
-        file::open(CWD, log_path(&mut buffer, request.identity.section, request.identity.name, suffix)?, Open::Append)
-    };
-    Ok(Streams { input, files: Some((open(OUT)?, open(ERR)?)) })
-}
-
 impl Streams {
+    /// Those of a container of PID 1.
+    pub fn open(output: Output, section: Section, name: &CStr) -> Result<Streams> {
+        let mut streams = Streams { input: Some(file::open(CWD, c"/dev/null", Open::Read)?), ..Streams::default() };
+        if output == Output::Log {
+            make_directories(section)?;
+            let open = |suffix| {
+                let mut buffer = [0; LOG_PATH_BYTES];
+                file::open(CWD, log_path(&mut buffer, section, name, suffix)?, Open::Append)
+            };
+            streams.out = Some(open(OUT)?);
+            streams.err = Some(open(ERR)?);
+        }
+        Ok(streams)
+    }
+
     /// Makes them this process's standard descriptors.
     pub(super) fn install(&self) -> Result<()> {
-        process::set_standard(self.input.as_fd(), 0)?;
-        if let Some((out, err)) = &self.files {
-            process::set_standard(out.as_fd(), 1)?;
-            process::set_standard(err.as_fd(), 2)?;
+        for (number, stream) in [&self.input, &self.out, &self.err].into_iter().enumerate() {
+            if let Some(stream) = stream {
+                process::set_standard(stream.as_fd(), number as u32)?;
+            }
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ pub mod process;
 mod raw;
 pub mod region;
 pub mod signal;
+pub mod socket;
 pub mod texts;
 pub mod time;
 pub mod wait;

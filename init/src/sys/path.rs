@@ -53,6 +53,20 @@ pub fn join<'b>(buffer: &'b mut [u8], pieces: &[&[u8]]) -> Result<&'b CStr> {
     until_nul(buffer).filter(|path| path.count_bytes() + 1 == used).ok_or(Errno::INVAL)
 }
 
+/// A number in decimal.
+pub fn decimal(buffer: &mut [u8; 10], mut number: u32) -> &[u8] {
+    let mut start = buffer.len();
+    for place in buffer.iter_mut().rev() {
+        if number == 0 && start < 10 {
+            break;
+        }
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+        start -= 1;
+    }
+    buffer.get(start..).unwrap_or_default()
+}
+
 /// Copies as much as there is room for. Unlike `copy_from_slice` it has nothing to panic about.
 pub fn copy(to: &mut [u8], from: &[u8]) {
     for (to, from) in to.iter_mut().zip(from) {
