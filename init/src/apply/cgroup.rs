@@ -11,7 +11,7 @@ use crate::abi::bpf::Instruction;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::copied;
 use crate::sys::{Result, bpf};
-use crate::text::fields;
+use crate::text::{fields, number};
 use crate::texts::until_nul;
 
 const ROOT: &CStr = c"/sys/fs/cgroup";
@@ -64,6 +64,14 @@ fn delegate_all(group: BorrowedFd) -> Result<()> {
 pub(super) fn write(path: &CStr, control: &CStr, text: &CStr) -> Result<()> {
     let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Write)?;
     file::write(control.as_fd(), text.to_bytes())
+}
+
+pub(super) fn check_memory(path: &CStr, most: u64) -> Result<()> {
+    let mut buffer = [0; 32];
+    let used = file::open(open_cgroup(path)?.as_fd(), c"memory.current", Open::Read)?;
+    let used = file::read_all(used.as_fd(), &mut buffer)?;
+    let used = number(used.trim_ascii_end(), 10).ok_or(Errno::PROTO)?;
+    if used > most { Err(Errno::BUSY) } else { Ok(()) }
 }
 
 pub(super) fn filter_devices(path: &CStr, program: &[Instruction]) -> Result<()> {

@@ -43,7 +43,7 @@ impl Applier<'_, '_> {
 
     pub(super) fn write(&self, at: &Place, text: &CStr, absent: Absent) -> Result<()> {
         let written = self.open(at, Open::Write).and_then(|opened| file::write(opened.as_fd(), text.to_bytes()));
-        if absent == Absent::Ok { absence_is_fine(written) } else { written }
+        absent.judge(written)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::sys::{machine, process};
 
 use crate::abi::Errno;
 use crate::arena::Arena;
-use crate::plan::step::Step;
+use crate::plan::step::{Absent, Step};
 use crate::sys::Result;
 use crate::sys::path::join;
 use crate::sys::process::Pid;
@@ -65,7 +65,8 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::RemoveFile { path } => files::remove(path),
             Step::RemoveDirectory { path } => files::remove_directory(path),
             Step::MakeCgroup { path } => cgroup::make(path),
-            Step::WriteCgroup { path, file, text } => cgroup::write(path, file, text),
+            Step::WriteCgroup { path, file, text, absent } => absent.judge(cgroup::write(path, file, text)),
+            Step::CheckMemory { path, most } => cgroup::check_memory(path, *most),
             Step::FilterDevices { path, program } => cgroup::filter_devices(path, program),
             Step::RemoveCgroup { path } => cgroup::remove(path),
             Step::MapIds { uids, gids } => namespaces::map_ids(self.process()?, uids, gids),
@@ -110,6 +111,14 @@ fn is_absent(errno: Errno) -> bool {
 /// Turns absence into success.
 fn absence_is_fine(result: Result<()>) -> Result<()> {
     result.or_else(|errno| if is_absent(errno) { Ok(()) } else { Err(errno) })
+}
+
+impl Absent {
+    /// What a result counts as.
+    #[inline(never)]
+    fn judge(self, result: Result<()>) -> Result<()> {
+        if self == Absent::Ok { absence_is_fine(result) } else { result }
+    }
 }
 
 /// Writes a decimal number and a NUL behind a prefix: `/proc/self/fd/7`.

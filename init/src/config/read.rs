@@ -14,7 +14,7 @@ use serde_json_core::str::EscapedStr;
 
 use super::Warnings;
 use super::scan::{self, decode};
-use super::spec::Pair;
+use super::spec::{Named, Pair};
 use crate::abi::namespace::Namespace;
 use crate::abi::{capability, rlimit};
 use crate::arena::Arena;
@@ -27,7 +27,8 @@ pub(super) trait Object<'a> {
     /// What its fields are called: all names in one string, each followed by a NUL; a list of strings would be three times
     /// as large. First those that are read, and of them the required ones, which begin with `missing `: so the problem is
     /// at hand when they are. Then those of the specification that pidone does not honour, refused unless they ask for
-    /// nothing: with `!` unless empty, with `?` unless empty or zero. A last `*` refuses all others.
+    /// nothing: with `!` unless empty, with `?` unless empty or zero, with `+` if false; a `^` before it says that only
+    /// control groups of version 1 have it. A last `*` refuses all others.
     fn fields(&self) -> &'static str;
 
     /// Where the value of field `index` of [`Object::fields`] goes.
@@ -120,6 +121,8 @@ pub(super) enum Slot<'r, 'a> {
     List(&'r mut dyn Collection<'a>),
     /// An object that maps strings to strings.
     Pairs(&'r mut &'a [Pair<'a>]),
+    /// An object that maps strings to objects.
+    Named(&'r mut &'a [&'a CStr], &'r mut dyn Collection<'a>),
     /// Nowhere: there is no such field.
     Nothing,
 }
@@ -141,6 +144,11 @@ impl<'r, 'a> Slot<'r, 'a> {
         Slot::Object(object.get_or_insert_default())
     }
 
+    /// A map.
+    pub(super) fn named<T: Record<'a>>(map: &'r mut Named<'a, T>) -> Slot<'r, 'a> {
+        Slot::Named(&mut map.names, &mut map.values)
+    }
+
     /// What the value must be, in JSON's terms and in words.
     fn expected(&self) -> (Shape, &'static CStr) {
         match self {
@@ -160,6 +168,7 @@ impl<'r, 'a> Slot<'r, 'a> {
             Slot::Object(_) | Slot::Nothing => (Shape::Object, c"expected an object"),
             Slot::List(_) => (Shape::List, c"expected an array"),
             Slot::Pairs(_) => (Shape::Object, c"expected an object of strings"),
+            Slot::Named(..) => (Shape::Object, c"expected an object of objects"),
         }
     }
 }
@@ -276,6 +285,15 @@ impl<'a> Reading<'_, 'a> {
         (raw.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize).wrapping_sub(1)
     }
 
+    /// Whether the member with this key asks for something that its entry, which begins with a mark, does not offer.
+    fn asks(&self, key: usize, entry: &[u8]) -> bool {
+        let value = scan::member_value(self.text, key);
+        match entry.first() {
+            Some(b'+') => scan::byte(self.text, value) == Some(b'f'),
+            mark => !is_neutral(self.text, value, mark == Some(&b'?')),
+        }
+    }
+
     /// Keeps a string.
     fn string(&mut self, raw: &str) -> &'a CStr {
         let raw = raw.as_bytes();
@@ -307,9 +325,10 @@ impl<'a> Reading<'_, 'a> {
                 // Unknown: skipped.
                 None => None,
                 Some(b'*') => Some(c"unknown field"),
-                Some(mark @ (b'!' | b'?')) => {
-                    let asks = !is_neutral(self.text, scan::member_value(self.text, at), *mark == b'?');
-                    asks.then_some(c"not supported yet")
+                Some(b'!' | b'?') => self.asks(at, entry).then_some(c"not supported yet"),
+                Some(b'^') => {
+                    let asks = self.asks(at, entry.get(1..).unwrap_or_default());
+                    asks.then_some(c"only control groups of version 1 have it")
                 }
                 Some(_) if met & bit != 0 => Some(c"given twice"),
                 Some(_) => {
@@ -346,12 +365,7 @@ impl<'a> Reading<'_, 'a> {
         pairs: &mut &'a [Pair<'a>],
         mut members: M,
     ) -> core::result::Result<bool, M::Error> {
-        let at = self.spot.offset(self.text);
-        let count = scan::children(self.text, at).count();
-        if count > limits::PAIRS_MAX {
-            self.failure = Some(Error::limit(self.doing, c"names in one object", count, limits::PAIRS_MAX));
-            return Err(Stopped.in_serde());
-        }
+        let (at, count) = self.count_names().map_err(Stopped::in_serde)?;
         let blank = Pair { name: c"", value: c"" };
         let filled = self.arena.filled(count, blank);
         for pair in filled.iter_mut() {
@@ -361,9 +375,45 @@ impl<'a> Reading<'_, 'a> {
             members.next_value_seed(Reader { reading: self, slot: Slot::Word(&mut pair.value), spot })?;
         }
         *pairs = filled;
-        for (index, (pair, key)) in pairs.iter().zip(scan::children(self.text, at)).enumerate() {
+        for (index, pair) in pairs.iter().enumerate() {
             if pairs.iter().take(index).any(|earlier| earlier.name == pair.name) {
-                return Err(self.stop(key, c"given twice").in_serde());
+                return Err(self.stop_twice(at, index).in_serde());
+            }
+        }
+        Ok(count > 0)
+    }
+
+    /// The offset of the current object, and how many members it has.
+    fn count_names(&mut self) -> Read<(usize, usize)> {
+        let at = self.spot.offset(self.text);
+        let count = scan::children(self.text, at).count();
+        if count > limits::PAIRS_MAX {
+            self.failure = Some(Error::limit(self.doing, c"names in one object", count, limits::PAIRS_MAX));
+            return Err(Stopped);
+        }
+        Ok((at, count))
+    }
+
+    /// Stops because the key at a position of the object at an offset was there before.
+    #[cold]
+    #[inline(never)]
+    fn stop_twice(&mut self, at: usize, position: usize) -> Stopped {
+        self.stop(scan::children(self.text, at).nth(position).unwrap_or(at), c"given twice")
+    }
+
+    fn named<'de, M: MapAccess<'de>>(
+        &mut self,
+        names: &mut &'a [&'a CStr],
+        values: &mut dyn Collection<'a>,
+        members: M,
+    ) -> Read<bool> {
+        let (at, count) = self.count_names()?;
+        let kept = self.arena.filled(count, c"");
+        values.collect(&mut Members { reading: &mut *self, members, names: kept.iter_mut(), count })?;
+        *names = kept;
+        for (index, name) in names.iter().enumerate() {
+            if names.iter().take(index).any(|earlier| earlier == name) {
+                return Err(self.stop_twice(at, index));
             }
         }
         Ok(count > 0)
@@ -438,7 +488,7 @@ fn find(fields: &'static str, name: &[u8]) -> (usize, &'static [u8]) {
         let entry = entry.to_bytes();
         let known = match entry {
             [b'*'] => name,
-            [b'!' | b'?', known @ ..] => known,
+            [b'!' | b'?', known @ ..] | [b'^', _, known @ ..] => known,
             _ => entry.strip_prefix(MISSING).unwrap_or(entry),
         };
         if known == name {
@@ -568,6 +618,7 @@ impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
         match self.slot {
             Slot::Object(object) => self.reading.object(object, members),
             Slot::Pairs(pairs) => self.reading.pairs(pairs, members),
+            Slot::Named(names, values) => self.reading.named(names, values, members).map_err(Stopped::in_serde),
             _ => Err(self.reading.stop_here().in_serde()),
         }
     }
@@ -650,6 +701,36 @@ impl<'de, 'a, S: SeqAccess<'de>> Elements<'a> for Array<'_, '_, 'a, S> {
         let spot = Spot { key: self.key, element: Some(self.index) };
         self.index += 1;
         match self.elements.next_element_seed(Reader { reading: &mut *self.reading, slot, spot }) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Stopped),
+        }
+    }
+
+    fn arena(&mut self) -> &mut Arena<'a> {
+        self.reading.arena
+    }
+}
+
+/// An object being read as a map: its values are the elements.
+struct Members<'r, 'c, 'a, M> {
+    reading: &'r mut Reading<'c, 'a>,
+    members: M,
+    names: core::slice::IterMut<'r, &'a CStr>,
+    count: usize,
+}
+
+impl<'de, 'a, M: MapAccess<'de>> Elements<'a> for Members<'_, '_, 'a, M> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn next(&mut self, slot: Slot<'_, 'a>) -> Read<()> {
+        let Ok(Some(key)) = self.members.next_key_seed(Key) else { return Err(Stopped) };
+        if let Some(name) = self.names.next() {
+            *name = self.reading.string(key);
+        }
+        let spot = Spot { key: Some(self.reading.offset(key)), element: None };
+        match self.members.next_value_seed(Reader { reading: &mut *self.reading, slot, spot }) {
             Ok(_) => Ok(()),
             Err(_) => Err(Stopped),
         }

@@ -2,20 +2,19 @@
 //! (`config.md`, `config-linux.md`) and LinuxKit's (`moby/schema.go`).
 //!
 //! What is in none of the lists is unknown to the specification and skipped, as it demands. Not listed although known,
-//! because nothing follows from them here: `process.consoleSize` (there is no terminal) and
-//! `linux.resources.memory.useHierarchy` (cgroup v2 always does).
+//! because nothing follows from it here: `process.consoleSize` (there is no terminal).
 
 use core::ffi::CStr;
 
 use super::read::{Object, Record, Slot};
 use super::spec::{
-    Capabilities, Cpu, Device, DeviceRule, HugepageLimit, IdMapping, Interface, Linux, Memory, Mount, NamespaceEntry,
-    Process, Resources, Rlimit, Root, Runtime, Spec, User,
+    BlockIo, Capabilities, Cpu, Device, DeviceLimit, DeviceRule, HugepageLimit, IdMapping, Interface, Linux, Memory,
+    Mount, NamespaceEntry, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Spec, User,
 };
 use crate::abi::namespace::Namespace;
 
 /// One object: its required and optional fields, each with the [`Slot`] it goes to; the fields refused unless empty, and
-/// unless zero; `closed` if any other field is refused too.
+/// unless zero; those that only control groups of version 1 can have; `closed` if any other field is refused too.
 macro_rules! object {
     (
         $(#[$closed:ident])? $object:ty {
@@ -23,6 +22,7 @@ macro_rules! object {
             $(optional $optional:literal => $optional_slot:ident($optional_field:ident),)*
             $(refused unless empty: $($empty:literal)*;)?
             $(refused unless zero: $($zero:literal)*;)?
+            $(of version 1: $($old:literal)*;)?
         }
     ) => {
         impl<'a> Object<'a> for $object {
@@ -34,6 +34,7 @@ macro_rules! object {
                     $($optional, "\0",)*
                     $($("!", $empty, "\0",)*)?
                     $($("?", $zero, "\0",)*)?
+                    $($("^", $old, "\0",)*)?
                     object!(@closed $($closed)?),
                 )
             }
@@ -218,11 +219,11 @@ object! {
         optional "memory" => Object(memory),
         optional "cpu" => Object(cpu),
         optional "pids" => Object(pids_limit),
-        optional "blockIO" => Object(block_io_weight),
+        optional "blockIO" => Object(block_io),
         optional "hugepageLimits" => List(hugepage_limits),
+        optional "rdma" => named(rdma),
         optional "unified" => Pairs(unified),
-        refused unless empty: "rdma";
-        refused unless zero: "network";
+        of version 1: "?network";
     }
 }
 
@@ -237,17 +238,42 @@ impl<'a> Object<'a> for Option<i64> {
     }
 }
 
-/// `blockIO`, of which one field is kept.
-impl<'a> Object<'a> for Option<u16> {
+impl<'a> Object<'a> for BlockIo<'a> {
     fn fields(&self) -> &'static str {
-        "weight\0!weightDevice\0!throttleReadBpsDevice\0!throttleWriteBpsDevice\0!throttleReadIOPSDevice\0\
-            !throttleWriteIOPSDevice\0?leafWeight\0"
+        "weight\0weightDevice\0throttleReadBpsDevice\0throttleWriteBpsDevice\0throttleReadIOPSDevice\0\
+            throttleWriteIOPSDevice\0^?leafWeight\0"
     }
 
-    fn slot(&mut self, _: usize) -> Slot<'_, 'a> {
-        Slot::OptionalU16(self)
+    fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
+        match index {
+            0 => Slot::OptionalU16(&mut self.weight),
+            1 => Slot::List(&mut self.weight_device),
+            _ => match self.throttles.get_mut(index - 2) {
+                Some(throttle) => Slot::List(throttle),
+                None => Slot::Nothing,
+            },
+        }
     }
 }
+
+object! {
+    DeviceLimit {
+        required "major" => U32(major),
+        required "minor" => U32(minor),
+        optional "weight" => OptionalU16(weight),
+        optional "rate" => OptionalU64(rate),
+        of version 1: "?leafWeight";
+    }
+}
+record!(DeviceLimit, DeviceLimit { major: 0, minor: 0, weight: None, rate: None });
+
+object! {
+    RdmaLimit {
+        optional "hcaHandles" => OptionalU32(handles),
+        optional "hcaObjects" => OptionalU32(objects),
+    }
+}
+record!(RdmaLimit, RdmaLimit { handles: None, objects: None });
 
 object! {
     DeviceRule {
@@ -265,8 +291,8 @@ object! {
         optional "limit" => OptionalI64(limit),
         optional "reservation" => OptionalI64(reservation),
         optional "swap" => OptionalI64(swap),
-        refused unless empty: "swappiness";
-        refused unless zero: "kernel" "kernelTCP" "disableOOMKiller" "checkBeforeUpdate";
+        optional "checkBeforeUpdate" => Flag(check_before_update),
+        of version 1: "?kernel" "?kernelTCP" "?disableOOMKiller" "!swappiness" "+useHierarchy";
     }
 }
 
@@ -279,7 +305,7 @@ object! {
         optional "cpus" => Text(cpus),
         optional "mems" => Text(mems),
         optional "idle" => OptionalI64(idle),
-        refused unless zero: "realtimeRuntime" "realtimePeriod";
+        of version 1: "?realtimeRuntime" "?realtimePeriod";
     }
 }
 

@@ -40,6 +40,28 @@ pub struct Pair<'a> {
     pub value: &'a CStr,
 }
 
+/// A map of strings to records.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a, T> {
+    /// Keys.
+    pub names: &'a [&'a CStr],
+    /// Values, in the order of the keys.
+    pub values: &'a [T],
+}
+
+impl<'a, T> Named<'a, T> {
+    /// Keys, each with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a CStr, &'a T)> {
+        self.names.iter().copied().zip(self.values)
+    }
+}
+
+impl<T> Default for Named<'_, T> {
+    fn default() -> Self {
+        Named { names: &[], values: &[] }
+    }
+}
+
 /// `root`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Root<'a> {
@@ -197,10 +219,12 @@ pub struct Resources<'a> {
     pub cpu: Cpu<'a>,
     /// `pids.limit`; -1 is unlimited.
     pub pids_limit: Option<i64>,
-    /// `blockIO.weight`: 10 to 1000.
-    pub block_io_weight: Option<u16>,
+    /// `blockIO`.
+    pub block_io: BlockIo<'a>,
     /// `hugepageLimits`.
     pub hugepage_limits: &'a [HugepageLimit<'a>],
+    /// `rdma`, by the name of the device.
+    pub rdma: Named<'a, RdmaLimit>,
     /// `unified`: cgroup v2 file names and what to write.
     pub unified: &'a [Pair<'a>],
 }
@@ -229,6 +253,41 @@ pub struct Memory {
     pub reservation: Option<i64>,
     /// `swap`: memory and swap together.
     pub swap: Option<i64>,
+    /// `checkBeforeUpdate`: a limit below what is in use is refused.
+    pub check_before_update: bool,
+}
+
+/// `linux.resources.blockIO`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BlockIo<'a> {
+    /// `weight`: 10 to 1000.
+    pub weight: Option<u16>,
+    /// `weightDevice`.
+    pub weight_device: &'a [DeviceLimit],
+    /// `throttleReadBpsDevice`, `throttleWriteBpsDevice`, `throttleReadIOPSDevice`, `throttleWriteIOPSDevice`.
+    pub throttles: [&'a [DeviceLimit]; 4],
+}
+
+/// One of `weightDevice` or of the throttles of `linux.resources.blockIO`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeviceLimit {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// `weight`: 10 to 1000. Required in `weightDevice`.
+    pub weight: Option<u16>,
+    /// `rate`: bytes or operations a second. Required in a throttle.
+    pub rate: Option<u64>,
+}
+
+/// One of `linux.resources.rdma`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RdmaLimit {
+    /// `hcaHandles`.
+    pub handles: Option<u32>,
+    /// `hcaObjects`.
+    pub objects: Option<u32>,
 }
 
 /// `linux.resources.cpu`.

@@ -3,9 +3,11 @@
 
 use core::ffi::CStr;
 
-use crate::config::spec::{Resources, Spec};
+use crate::arena::Arena;
+use crate::config::spec::{BlockIo, DeviceLimit, Resources, Spec};
+use crate::error::Result;
 use crate::plan::facts::{Controllers, Facts};
-use crate::plan::step::Step;
+use crate::plan::step::{Absent, Step};
 use crate::plan::{Request, Steps, path};
 use crate::text::{Value, fields};
 
@@ -45,13 +47,42 @@ pub(super) fn runtime_groups<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
 /// The container's own group and its limits.
 pub(super) fn limits<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     to.push(Step::MakeCgroup { path: request.cgroup });
-    let resources = &request.spec.linux.resources;
-    let mut files = Files { group: request.cgroup, available: request.facts.controllers, to };
+    let version = request.spec.oci_version.unwrap_or_default();
+    let zero_is_unset = matches!(version.to_bytes(), [b'1', b'.', b'0'..=b'2', b'.', ..]);
+    resources(&request.spec.linux.resources, request.cgroup, request.facts, zero_is_unset, to);
+}
+
+/// The steps that bring a running container's group to other limits: those that `resources` has and no others.
+///
+/// # Errors
+/// What is refused, by the name of its field; a bound that was passed.
+pub fn update<'a>(
+    wanted: &Resources<'a>,
+    group: &'a CStr,
+    facts: &Facts<'a>,
+    arena: &mut Arena<'a>,
+) -> Result<&'a [Step<'a>]> {
+    let mut to = Steps::new(arena);
+    resources(wanted, group, facts, false, &mut to);
+    let steps = to.finish();
+    arena.check().map(|()| steps)
+}
+
+/// All but the device rules: a control file and a text for each value.
+fn resources<'a>(
+    resources: &Resources<'a>,
+    group: &'a CStr,
+    facts: &Facts,
+    zero_is_unset: bool,
+    to: &mut Steps<'_, 'a>,
+) {
+    let mut files = Files { group, available: facts.controllers, zero_is_unset, to };
     files.memory(resources);
     files.cpu(resources);
     files.pids(resources);
-    files.block_io(resources, request.facts.bfq_weight);
+    files.block_io(&resources.block_io, facts.bfq_weight);
     files.hugepages(resources);
+    files.rdma(resources);
     // Last: what is said in the kernel's own terms counts.
     files.unified(resources);
 }
@@ -60,6 +91,8 @@ pub(super) fn limits<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 struct Files<'t, 's, 'a> {
     group: &'a CStr,
     available: Controllers,
+    /// Whether a limit of 0 processes is none, as it was before runtime-spec 1.3.
+    zero_is_unset: bool,
     to: &'t mut Steps<'s, 'a>,
 }
 
@@ -83,6 +116,9 @@ impl<'a> Files<'_, '_, 'a> {
                 Some(memory) => swap = Some(both - memory),
             }
         }
+        if let (true, Some(most)) = (resources.memory.check_before_update, limit.filter(|limit| *limit != MAX)) {
+            self.to.push(Step::CheckMemory { path: self.group, most });
+        }
         self.limit(swap_field, c"memory.swap.max", swap);
         self.limit(limit_field, c"memory.max", limit);
         self.limit(reservation_field, c"memory.low", reservation);
@@ -90,9 +126,7 @@ impl<'a> Files<'_, '_, 'a> {
 
     fn cpu(&mut self, resources: &Resources<'a>) {
         let cpu = &resources.cpu;
-        // cpu-v1 itself brings shares into this range. 0 is unset.
-        let shares = cpu.shares.filter(|shares| *shares != 0).map(|shares| shares.clamp(2, 262_144));
-        let weight = shares.map(|shares| 1 + (shares - 2) * 9999 / 262_142);
+        let weight = cpu.shares.filter(|shares| *shares != 0).map(weight_of_shares);
         self.limit(c"linux.resources.cpu.shares", c"cpu.weight", weight);
         if let Some(idle) = cpu.idle {
             let field = c"linux.resources.cpu.idle";
@@ -134,21 +168,54 @@ impl<'a> Files<'_, '_, 'a> {
     }
 
     fn pids(&mut self, resources: &Resources) {
-        let limit = resources.pids_limit.map(|limit| if limit <= 0 { MAX } else { limit.unsigned_abs() });
+        let limit = resources.pids_limit.map(|limit| match limit {
+            // None but itself: the kernel counts a process where it is born, so that 0 would keep it from being there.
+            0 if !self.zero_is_unset => 1,
+            1.. => limit.unsigned_abs(),
+            _ => MAX,
+        });
         self.limit(c"linux.resources.pids.limit", c"pids.max", limit);
     }
 
-    fn block_io(&mut self, resources: &Resources, bfq: bool) {
-        let field = c"linux.resources.blockIO.weight";
-        let Some(weight) = resources.block_io_weight.filter(|weight| *weight != 0) else { return };
-        if !(10..=1000).contains(&weight) {
-            return self.to.refuse(field, c"must be from 10 to 1000");
-        }
-        let weight = u64::from(weight);
+    fn block_io(&mut self, block_io: &BlockIo, bfq: bool) {
         // BFQ has kept the range of v1; io.weight goes from 1 to 10000.
-        let (file, weight) =
-            if bfq { (c"io.bfq.weight", weight) } else { (c"io.weight", 1 + (weight - 10) * 9999 / 990) };
-        self.limit(field, file, Some(weight));
+        let file = if bfq { c"io.bfq.weight" } else { c"io.weight" };
+        let scaled = |weight: u16| {
+            let weight = u64::from(weight);
+            if bfq { weight } else { 1 + (weight - 10) * 9999 / 990 }
+        };
+        let is_right = |weight: &u16| (10..=1000).contains(weight);
+        let field = c"linux.resources.blockIO.weight";
+        if let Some(weight) = block_io.weight.filter(|weight| *weight != 0) {
+            if !is_right(&weight) {
+                return self.to.refuse(field, WEIGHT_RANGE);
+            }
+            self.limit(field, file, Some(scaled(weight)));
+        }
+        let field = c"linux.resources.blockIO.weightDevice";
+        for (number, device) in block_io.weight_device.iter().enumerate() {
+            match device.weight.filter(is_right) {
+                Some(weight) => self.of_device(field, file, device, "", scaled(weight)),
+                None => self.to.refuse_entry(field, number, WEIGHT_RANGE),
+            }
+        }
+        for ((field, name), throttle) in THROTTLES.iter().zip(block_io.throttles) {
+            for (number, device) in throttle.iter().enumerate() {
+                match device.rate {
+                    // As v1 has it, 0 is no limit.
+                    Some(rate) => self.of_device(field, c"io.max", device, name, if rate == 0 { MAX } else { rate }),
+                    None => self.to.refuse_entry(field, number, c"rate: required"),
+                }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn of_device(&mut self, field: &'static CStr, file: &'static CStr, device: &DeviceLimit, name: &str, value: u64) {
+        let (major, minor) = (Value::Number(device.major.into()), Value::Number(device.minor.into()));
+        let value = if value == MAX { Value::Text("max") } else { Value::Number(value) };
+        let text = self.to.text("{}:{} {}{}", &[major, minor, Value::Text(name), value]);
+        self.write(field, file, text);
     }
 
     fn hugepages(&mut self, resources: &Resources<'a>) {
@@ -157,9 +224,28 @@ impl<'a> Files<'_, '_, 'a> {
             if !is_page_size(limit.page_size.to_bytes()) {
                 self.to.refuse_entry(field, number, c"pageSize: must be like 64KB, 2MB or 1GB");
             }
-            let file = self.to.arena.string(&[b"hugetlb.", limit.page_size.to_bytes(), b".max"]);
             let text = self.to.number(limit.limit);
+            let file = self.to.arena.string(&[b"hugetlb.", limit.page_size.to_bytes(), b".max"]);
             self.write(field, file, text);
+            // What is reserved counts from the reservation on, where the kernel (5.7) can do that.
+            let file = self.to.arena.string(&[b"hugetlb.", limit.page_size.to_bytes(), b".rsvd.max"]);
+            self.to.push(Step::WriteCgroup { path: self.group, file, text, absent: Absent::Ok });
+        }
+    }
+
+    fn rdma(&mut self, resources: &Resources<'a>) {
+        let field = c"linux.resources.rdma";
+        for (number, (device, limit)) in resources.rdma.iter().enumerate() {
+            if limit.handles.is_none() && limit.objects.is_none() {
+                self.to.refuse_entry(field, number, c"needs hcaHandles or hcaObjects");
+            }
+            for (name, count) in [(" hca_handle=", limit.handles), (" hca_object=", limit.objects)] {
+                if let Some(count) = count {
+                    let count = self.to.number(count.into());
+                    let text = self.to.arena.string(&[device.to_bytes(), name.as_bytes(), count.to_bytes()]);
+                    self.write(field, c"rdma.max", text);
+                }
+            }
         }
     }
 
@@ -172,7 +258,7 @@ impl<'a> Files<'_, '_, 'a> {
             for line in fields(pair.value.to_bytes(), b'\n') {
                 if !line.is_empty() {
                     let text = self.to.arena.string(&[line]);
-                    self.to.push(Step::WriteCgroup { path: self.group, file: pair.name, text });
+                    self.push(pair.name, text);
                 }
             }
         }
@@ -218,7 +304,14 @@ impl<'a> Files<'_, '_, 'a> {
         {
             self.to.refuse(field, controller.missing());
         }
-        self.to.push(Step::WriteCgroup { path: self.group, file, text });
+        self.push(file, text);
+    }
+
+    fn push(&mut self, file: &'a CStr, text: &'a CStr) {
+        // A kernel without swap has no file for it, and limits it to nothing.
+        let is_nothing = file == c"memory.swap.max" && matches!(text.to_bytes(), b"0" | b"max");
+        let absent = if is_nothing { Absent::Ok } else { Absent::Error };
+        self.to.push(Step::WriteCgroup { path: self.group, file, text, absent });
     }
 
     /// An amount as v1 has it: 0 is unset, -1 is unlimited.
@@ -232,8 +325,81 @@ impl<'a> Files<'_, '_, 'a> {
     }
 }
 
+const WEIGHT_RANGE: &CStr = c"must be from 10 to 1000";
+
+/// In the order of `BlockIo::throttles`: the field, and what io.max calls it.
+static THROTTLES: [(&CStr, &str); 4] = [
+    (c"linux.resources.blockIO.throttleReadBpsDevice", "rbps="),
+    (c"linux.resources.blockIO.throttleWriteBpsDevice", "wbps="),
+    (c"linux.resources.blockIO.throttleReadIOPSDevice", "riops="),
+    (c"linux.resources.blockIO.throttleWriteIOPSDevice", "wiops="),
+];
+
+/// cpu.weight (1 to 10000, 100 by default) for shares of v1 (2 to 262144, 1024 by default): runc's since 1.3.2 and crun's
+/// since 1.23, 10 to the power of (l² + 125 l) / 612 - 7 / 34, rounded up, where l is the binary logarithm of the shares.
+/// It is found as the smallest weight whose logarithm is not below that.
+fn weight_of_shares(shares: u64) -> u64 {
+    // cpu-v1 itself brings shares into this range.
+    let logarithm = logarithm(shares.clamp(2, 262_144));
+    let exponent = (logarithm * logarithm + ((125 * logarithm) << FRACTION) - (126 << (2 * FRACTION))) >> FRACTION;
+    let wanted = exponent * LOGARITHM_OF_10;
+    // Where the result is a whole number, the last bits must not make it the next one.
+    let tolerance = 612 << (FRACTION + 3);
+    let (mut low, mut high) = (1, 10_000);
+    while low < high {
+        let middle = (low + high) / 2;
+        if ((612 * self::logarithm(middle)) << FRACTION) + tolerance >= wanted {
+            high = middle
+        } else {
+            low = middle + 1
+        }
+    }
+    low
+}
+
+/// Bits behind the point of a logarithm.
+const FRACTION: u32 = 24;
+const LOGARITHM_OF_10: u64 = logarithm(10);
+
+/// The binary logarithm, bit by bit: squaring a number doubles its logarithm.
+const fn logarithm(number: u64) -> u64 {
+    let zeros = number.leading_zeros();
+    let mut result = 63_u64.wrapping_sub(zeros as u64);
+    // From 1 up to 2, with 31 bits behind the point.
+    let mut rest = number.wrapping_shl(zeros) >> 32;
+    let mut bits = 0;
+    while bits < FRACTION {
+        rest = rest.wrapping_mul(rest) >> 31;
+        let bit = rest >> 32;
+        rest >>= bit;
+        result = result << 1 | bit;
+        bits += 1;
+    }
+    result
+}
+
 /// `2MB`, as in the names of the control files.
 fn is_page_size(size: &[u8]) -> bool {
     let [digits @ .., b'K' | b'M' | b'G', b'B'] = size else { return false };
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_become_weights_as_floating_point_has_it() {
+        for (shares, weight) in [(0, 1), (2, 1), (1024, 100), (262_144, 10_000), (u64::MAX, 10_000)] {
+            assert_eq!(weight_of_shares(shares), weight, "{shares}");
+        }
+        for shares in 2..=262_144_u64 {
+            let logarithm = (shares as f64).log2();
+            let exact = 10_f64.powf((logarithm * logarithm + 125.0 * logarithm) / 612.0 - 7.0 / 34.0);
+            let weight = weight_of_shares(shares) as f64;
+            // Just above a whole number the last bits decide.
+            let is_near = (exact - exact.round()).abs() < 1e-5 * exact;
+            assert!(weight == exact.ceil() || is_near && weight == exact.round(), "{shares}: {weight} {exact}");
+        }
+    }
 }

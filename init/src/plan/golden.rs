@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
+use crate::config::spec::Resources;
 use crate::config::{parse_config, parse_runtime};
 use crate::error::Error;
 use crate::limits;
@@ -552,12 +553,17 @@ fn shares_and_weights_keep_their_ends() {
     };
     assert_eq!(written(r#""cpu": {"shares": 0}"#), None);
     assert_eq!(written(r#""cpu": {"shares": 1}"#).as_deref(), Some("1"));
-    assert_eq!(written(r#""cpu": {"shares": 1024}"#).as_deref(), Some("39"));
+    assert_eq!(written(r#""cpu": {"shares": 1024}"#).as_deref(), Some("100"));
     assert_eq!(written(r#""cpu": {"shares": 262144}"#).as_deref(), Some("10000"));
     assert_eq!(written(r#""cpu": {"shares": 9999999}"#).as_deref(), Some("10000"));
     assert_eq!(written(r#""blockIO": {"weight": 10}"#).as_deref(), Some("1"));
     assert_eq!(written(r#""blockIO": {"weight": 1000}"#).as_deref(), Some("10000"));
     assert_eq!(written(r#""memory": {"limit": 5, "swap": 5}"#).as_deref(), Some("0"));
+    assert_eq!(written(r#""pids": {"limit": 0}"#).as_deref(), Some("max"));
+    let wanted = Resources { pids_limit: Some(0), ..Resources::default() };
+    let mut region = region();
+    let steps = crate::plan::update(&wanted, c"/a", &MACHINE, &mut Arena::new(&mut region)).unwrap();
+    assert!(matches!(steps, [Step::WriteCgroup { text, .. }] if *text == c"1"));
 }
 
 #[test]

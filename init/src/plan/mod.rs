@@ -33,6 +33,7 @@ use crate::plan::namespaces::Namespaces;
 use crate::plan::step::{Attributes, Bind, Place, Plan, Step};
 use crate::text::{Line, Value};
 
+pub use cgroup::update;
 pub use options::mount_flags;
 pub use rootfs::volume;
 

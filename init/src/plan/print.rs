@@ -66,8 +66,13 @@ impl Print for Step<'_> {
                 line.format("set {} on {}", &[Print(attributes), Print(at)]);
                 return;
             }
-            Step::WriteCgroup { path, file, text } => {
-                line.format("write {} to {} of control group {}", &[Name(text), Name(file), Name(path)]);
+            Step::WriteCgroup { path, file, text, absent } => {
+                let values = [Name(text), Name(file), Name(path), Text(if_exists(*absent))];
+                line.format("write {} to {} of control group {}{}", &values);
+                return;
+            }
+            Step::CheckMemory { path, most } => {
+                line.format("check that control group {} uses at most {} bytes", &[Name(path), Number(*most)]);
                 return;
             }
             Step::FilterDevices { path, program } => {

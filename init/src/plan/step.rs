@@ -252,6 +252,15 @@ pub enum Step<'a> {
         file: &'a CStr,
         /// Text.
         text: &'a CStr,
+        /// What if the kernel has no such file.
+        absent: Absent,
+    },
+    /// Refuses (EBUSY) a control group that uses more memory than this.
+    CheckMemory {
+        /// Path of the group.
+        path: &'a CStr,
+        /// Bytes.
+        most: u64,
     },
     /// Attaches a device filter to a control group: `BPF_CGROUP_DEVICE`.
     FilterDevices {
