@@ -4,7 +4,7 @@ use core::fmt;
 
 use rustix::io::Errno;
 
-use crate::link::BadName;
+use crate::name::BadName;
 use crate::reply::Failure;
 use crate::wire::{Malformed, WriteError};
 

@@ -51,6 +51,7 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+#[macro_use]
 extern crate std;
 
 #[cfg(test)]
@@ -58,6 +59,9 @@ mod capture;
 
 // In reading order.
 pub mod wire;
+
+pub mod name;
+mod value;
 
 pub mod address;
 pub mod link;
@@ -70,7 +74,11 @@ pub mod socket;
 
 pub use address::{Action, Address, ChangeAddress};
 pub use error::{Error, Explanation, Refusal, Text};
-pub use link::{DeleteLink, GetLink, LOOPBACK, Link, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink};
+pub use link::{
+    ChangeAlternativeName, ChangeKind, DeleteLink, GetLink, LOOPBACK, Link, LinkKind, LinkName, LinkSettings,
+    Namespace, NewLink, Peer, SetLink, Veth, kind,
+};
+pub use name::BadName;
 pub use route::{ChangeRoute, Route};
 pub use rustix::io::Errno;
 pub use socket::{BUFFER_BYTES, Batch, Listed, Socket};

@@ -137,7 +137,7 @@ fn all_settings_of_a_link_are_made_and_changed() {
     }
     let mut buffer = [0; BUFFER_BYTES];
     let mut socket = Socket::open(&mut buffer).unwrap();
-    socket.new_link("bridge", &LinkSettings { up: Some(true), ..named("bridge0") }).unwrap();
+    socket.new_link(&"bridge", &LinkSettings { up: Some(true), ..named("bridge0") }).unwrap();
     let bridge = socket.link_index(&name("bridge0")).unwrap();
     assert_holds(&ip("-j -d link show dev bridge0"), &[r#""info_kind":"bridge""#, r#""UP""#]);
 
@@ -173,14 +173,14 @@ fn a_link_of_any_kind_is_made_in_place_elsewhere() {
     let mut socket = Socket::open(&mut buffer).unwrap();
     let parent = pair(&mut socket);
     let inside = |text| LinkSettings { mtu: Some(1300), ..named(text).inside(Namespace::Pid(other.pid())) };
-    socket.new_link("bridge", &inside("bridge0")).unwrap();
+    socket.new_link(&"bridge", &inside("bridge0")).unwrap();
     assert_holds(&other.ip("-j -d link show dev bridge0"), &[r#""info_kind":"bridge""#, r#""mtu":1300"#]);
-    match socket.new_link("macvlan", &LinkSettings { parent: Some(parent), ..inside("on-host0") }) {
+    match socket.new_link(&"macvlan", &LinkSettings { parent: Some(parent), ..inside("on-host0") }) {
         Ok(()) => assert_holds(&other.ip("-j -d link show dev on-host0"), &[r#""info_kind":"macvlan""#]),
         // The kernel that runs the test may lack it.
         Err(error) => assert_eq!(error.errno(), Some(Errno::OPNOTSUPP)),
     }
-    let unknown = socket.new_link("no-such-kind", &named("x")).unwrap_err();
+    let unknown = socket.new_link(&"no-such-kind", &named("x")).unwrap_err();
     assert_eq!(unknown.errno(), Some(Errno::OPNOTSUPP));
 }
 

@@ -34,11 +34,11 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep) -> Result<()> {
             let peer = Peer::named(link_name(peer)?).inside(Namespace::Descriptor(machine.as_fd().for_rustix()));
             socket.veth(&LinkSettings::named(name), &peer)
         }
-        Origin::MadeInside { kind } => socket.new_link(text(kind)?, &LinkSettings::named(name)),
+        Origin::MadeInside { kind } => socket.new_link(&text(kind)?, &LinkSettings::named(name)),
         // Made here and moved on purpose: some kinds (wireguard) keep their sockets where they were born.
         Origin::MadeOutside { kind } => {
             let passing = passing_name(process)?;
-            socket.new_link(text(kind)?, &LinkSettings::named(passing)).map_err(errno)?;
+            socket.new_link(&text(kind)?, &LinkSettings::named(passing)).map_err(errno)?;
             let index = socket.link_index(&passing).map_err(errno)?;
             let moved = socket.move_link(index, inside, Some(&name));
             if moved.is_err() {
