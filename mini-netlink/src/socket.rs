@@ -14,7 +14,9 @@ use rustix::net::{
 
 use crate::address::{Action, Address, ChangeAddress};
 use crate::error::{Error, Explanation, Refusal};
-use crate::link::{DeleteLink, GetLink, Link, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink};
+use crate::link::{
+    DeleteLink, GetLink, Link, LinkKind, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink, Veth,
+};
 use crate::reply::Reply;
 use crate::route::{ChangeRoute, Route};
 use crate::wire::{ACKNOWLEDGE, INTERRUPTED, Message, Messages, Request, encode};
@@ -161,12 +163,12 @@ impl<'b> Socket<'b> {
 
     /// Makes a pair of links that are connected to each other. Each end may be made in another namespace at once.
     pub fn veth(&mut self, end: &LinkSettings<'_>, peer: &Peer<'_>) -> Result<(), Error> {
-        self.request(&NewLink { kind: "veth", settings: *end, peer: Some(*peer) })
+        self.new_link(&Veth { peer: *peer }, end)
     }
 
-    /// Makes a link of any other kind, by the kernel's name for it: `bridge`, `dummy`, `ifb` and so on.
-    pub fn new_link(&mut self, kind: &str, settings: &LinkSettings<'_>) -> Result<(), Error> {
-        self.request(&NewLink { kind, settings: *settings, peer: None })
+    /// Makes a link of any other kind: a structure of [`kind`](crate::kind), or a name alone such as `&"dummy"`.
+    pub fn new_link(&mut self, kind: &dyn LinkKind, settings: &LinkSettings<'_>) -> Result<(), Error> {
+        self.request(&NewLink { kind, index: None, settings: *settings })
     }
 
     /// Changes a link: see [`SetLink`].
@@ -219,7 +221,7 @@ impl<'b> Socket<'b> {
         Batch { socket: self, bytes: 0, requests: 0, latest: 0 }
     }
 
-    fn get_link(&mut self, request: &GetLink) -> Result<Link, Error> {
+    fn get_link(&mut self, request: &GetLink<'_>) -> Result<Link, Error> {
         let mut found = None;
         self.ask(request, &mut |message| {
             found = Link::read(message)?;
