@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use crate::name::BadName;
 use crate::reply::Failure;
 use crate::wire::{Malformed, WriteError};
+use crate::wireguard::BadKey;
 
 /// Why something did not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Error {
     MixedFamilies,
     /// No link can have this name; nothing was sent.
     BadName,
+    /// A text is no key; nothing was sent.
+    BadKey,
     /// An answer is longer than the buffer: see [`BUFFER_BYTES`](crate::BUFFER_BYTES).
     Truncated,
     /// An answer has a length that cannot be right.
@@ -111,6 +114,7 @@ impl fmt::Display for Error {
             Self::Full => formatter.write_str("the requests do not fit in the buffer"),
             Self::MixedFamilies => formatter.write_str("IPv4 and IPv6 addresses in one request"),
             Self::BadName => formatter.write_str("no link can have this name"),
+            Self::BadKey => formatter.write_str("a text is no key"),
             Self::Truncated => formatter.write_str("an answer is longer than the buffer"),
             Self::Malformed => formatter.write_str("an answer has a wrong length"),
             Self::Lost => formatter.write_str("an answer did not come"),
@@ -136,6 +140,12 @@ impl From<Malformed> for Error {
 impl From<BadName> for Error {
     fn from(_: BadName) -> Self {
         Self::BadName
+    }
+}
+
+impl From<BadKey> for Error {
+    fn from(_: BadKey) -> Self {
+        Self::BadKey
     }
 }
 

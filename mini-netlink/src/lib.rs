@@ -67,6 +67,9 @@ pub mod address;
 pub mod link;
 pub mod route;
 
+pub mod generic;
+pub mod wireguard;
+
 pub mod reply;
 
 pub mod error;

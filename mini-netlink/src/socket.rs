@@ -6,7 +6,7 @@
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, connect, getsockname, recv, send,
     socket_with,
@@ -14,12 +14,14 @@ use rustix::net::{
 
 use crate::address::{Action, Address, ChangeAddress};
 use crate::error::{Error, Explanation, Refusal};
+use crate::generic::{Family, GetFamily};
 use crate::link::{
     DeleteLink, GetLink, Link, LinkKind, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink, Veth,
 };
 use crate::reply::Reply;
 use crate::route::{ChangeRoute, Route};
 use crate::wire::{ACKNOWLEDGE, INTERRUPTED, Message, Messages, Request, encode};
+use crate::wireguard::{self, GetDevice, Part, Reader, SetDevice};
 
 /// A buffer that is long enough for every answer about links, and for some hundred requests at once.
 ///
@@ -62,6 +64,11 @@ impl<'b> Socket<'b> {
     /// `NETLINK_ROUTE`: links, addresses, routes, neighbours, rules.
     pub fn open(buffer: &'b mut [u8]) -> Result<Self, Error> {
         Self::open_protocol(None, buffer) // `NETLINK_ROUTE` is number 0.
+    }
+
+    /// The same for `NETLINK_GENERIC`: see [`generic`](crate::generic) and [`wireguard`](crate::wireguard).
+    pub fn open_generic(buffer: &'b mut [u8]) -> Result<Self, Error> {
+        Self::open_protocol(Some(netlink::GENERIC), buffer)
     }
 
     fn open_protocol(protocol: Option<Protocol>, buffer: &'b mut [u8]) -> Result<Self, Error> {
@@ -209,6 +216,65 @@ impl<'b> Socket<'b> {
     /// Adds, replaces or deletes a route.
     pub fn route(&mut self, action: Action, route: &Route) -> Result<(), Error> {
         self.request(&ChangeRoute { action, route: *route })
+    }
+
+    /// The number of a family of generic netlink. One that there is none of is refused with `ENOENT`.
+    pub fn family(&mut self, name: &[u8]) -> Result<u16, Error> {
+        let mut found = None;
+        self.ask(&GetFamily { name }, &mut |message| {
+            found = Family::read(message)?;
+            Ok(())
+        })?;
+        found.map(|family| family.id).ok_or(Error::Lost)
+    }
+
+    /// Tells `each` of a WireGuard device and its peers, in order. [`Listed::Again`]: see [`Socket::dump`].
+    pub fn wireguard(&mut self, family: u16, index: u32, each: &mut dyn FnMut(Listed<Part>)) -> Result<(), Error> {
+        let mut reader = Reader::default();
+        self.dump(&GetDevice { family, index }, &mut |listed| {
+            match listed {
+                Listed::Again => {
+                    reader = Reader::default();
+                    each(Listed::Again);
+                }
+                Listed::Object(message) => reader.read(message, &mut |part| each(Listed::Object(part)))?,
+            }
+            Ok(())
+        })
+    }
+
+    /// Changes a WireGuard device. If it does not fit in one message: first the device, then one peer after the other, if
+    /// need be in several messages too.
+    ///
+    /// After an error the pieces before it are in effect. [`Error::Full`]: the buffer has no room for a single peer.
+    pub fn set_wireguard(&mut self, device: &SetDevice<'_>) -> Result<(), Error> {
+        match self.request(device) {
+            Err(Error::Full) => {}
+            done => return done,
+        }
+        self.request(&SetDevice { peers: &[], ..*device })?;
+        device.peers.iter().try_for_each(|peer| self.set_wireguard_peer(device, peer))
+    }
+
+    fn set_wireguard_peer(&mut self, device: &SetDevice<'_>, peer: &wireguard::Peer<'_>) -> Result<(), Error> {
+        let mut piece = *peer;
+        let mut rest = if peer.remove { &[] } else { peer.allowed };
+        let mut count = rest.len();
+        loop {
+            let Some((these, others)) = rest.split_at_checked(count) else { return Ok(()) };
+            piece.allowed = these;
+            match self.request(&SetDevice { peers: &[piece], ..SetDevice::new(device.family, device.index) }) {
+                Err(Error::Full) if count > 1 => count /= 2,
+                Err(error) => return Err(error),
+                Ok(()) if others.is_empty() => return Ok(()),
+                Ok(()) => {
+                    // It exists now, or is not to exist.
+                    piece = wireguard::Peer { update_only: true, ..wireguard::Peer::new(peer.public_key) };
+                    rest = others;
+                    count = count.min(rest.len());
+                }
+            }
+        }
     }
 
     /// Has one request carried out.
