@@ -73,6 +73,7 @@ pub mod wireguard;
 pub mod reply;
 
 pub mod error;
+pub mod monitor;
 pub mod socket;
 
 pub use address::{Action, Address, ChangeAddress};
