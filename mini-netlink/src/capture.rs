@@ -4,7 +4,7 @@
 
 use std::vec::Vec;
 
-use crate::wire::{Request, WriteError, encode};
+use crate::wire::{Message, Messages, Request, WriteError, encode};
 
 /// The bytes of a text: hexadecimal digits up to a bar, then a remark. Lines without a bar are remarks.
 pub(crate) fn bytes(text: &str) -> Vec<u8> {
@@ -30,6 +30,13 @@ pub(crate) fn for_every_damage(bytes: &[u8], mut read: impl FnMut(&[u8])) {
         }
         damaged[position] = bytes[position];
     }
+}
+
+/// Has `read` read what `request` writes, as if the kernel told it.
+pub(crate) fn told<T>(request: &dyn Request, read: impl FnOnce(&Message<'_>) -> T) -> T {
+    let mut buffer = [0xee; 4096];
+    let length = encode(request, 1, &mut buffer).unwrap();
+    read(&Messages::new(&buffer[..length]).next().unwrap().unwrap())
 }
 
 /// Holds the bytes of `request`, sent with sequence number 1, against a capture; and that every smaller buffer is full.

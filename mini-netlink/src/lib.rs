@@ -65,7 +65,9 @@ mod value;
 
 pub mod address;
 pub mod link;
+pub mod neighbour;
 pub mod route;
+pub mod rule;
 
 pub mod generic;
 pub mod wireguard;
@@ -76,13 +78,17 @@ pub mod error;
 pub mod monitor;
 pub mod socket;
 
-pub use address::{Action, Address, ChangeAddress};
+mod list;
+
+pub use address::{Action, Address, ChangeAddress, GetAddresses};
 pub use error::{Error, Explanation, Refusal, Text};
 pub use link::{
     ChangeAlternativeName, ChangeKind, DeleteLink, GetLink, LOOPBACK, Link, LinkKind, LinkName, LinkSettings,
     Namespace, NewLink, Peer, SetLink, Veth, kind,
 };
 pub use name::BadName;
-pub use route::{ChangeRoute, Route};
+pub use neighbour::{ChangeNeighbour, GetNeighbours, Neighbour};
+pub use route::{ChangeRoute, GetRoutes, Route};
+pub use rule::{AddRule, DeleteRule, GetRules, Rule};
 pub use rustix::io::Errno;
 pub use socket::{BUFFER_BYTES, Batch, Listed, Socket};

@@ -7,6 +7,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
+use crate::name::Name;
 use crate::wire::{Attribute, Malformed, Writer};
 
 /// How a value travels in an attribute.
@@ -114,6 +115,27 @@ codec!(
     },
     |attribute| attribute.bytes().map(|[a, b, c, d]| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
 );
+
+/// A short text.
+pub(crate) struct Text;
+
+impl Codec for Text {
+    type Value = Name<16>;
+
+    fn write(writer: &mut Writer<'_>, kinds: &[u16], value: &Name<16>) {
+        writer.attribute(kind(kinds), value.terminated());
+    }
+
+    fn read(attribute: &Attribute<'_>) -> Result<Name<16>, Malformed> {
+        Name::new(attribute.text()).map_err(|_| Malformed)
+    }
+
+    #[cfg(test)]
+    fn any() -> proptest::strategy::BoxedStrategy<Name<16>> {
+        use proptest::strategy::Strategy;
+        "[a-z]{1,15}".prop_map(|name| Name::try_from(name.as_str()).unwrap()).boxed()
+    }
+}
 
 /// Flags beside a mask of those that are meant. All are meant: those that are not set are cleared.
 pub(crate) struct Flags;

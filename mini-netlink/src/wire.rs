@@ -183,15 +183,6 @@ impl Writer<'_> {
         self.patch_length(nest.0, self.length - nest.0);
     }
 
-    /// Ends a nested attribute; one that holds nothing is taken back.
-    pub fn close_unless_empty(&mut self, nest: Nest) {
-        if self.length == nest.0 + ATTRIBUTE_HEADER_BYTES {
-            self.length = nest.0;
-        } else {
-            self.close(nest);
-        }
-    }
-
     /// Notes that the request cannot be written. An earlier error is kept.
     pub fn fail(&mut self, error: WriteError) {
         self.error = self.error.or(Some(error));
@@ -373,7 +364,7 @@ pub fn ip(bytes: &[u8]) -> Result<IpAddr, Malformed> {
 }
 
 /// Takes `length` bytes and the padding behind them. The padding of the last piece may be missing.
-fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+pub(crate) fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let piece = bytes.get(..length)?;
     *bytes = length.checked_next_multiple_of(4).and_then(|padded| bytes.get(padded..)).unwrap_or_default();
     Some(piece)

@@ -43,7 +43,12 @@ pub trait LinkKind {
     /// The kernel's name for it: `bridge`, for example.
     fn name(&self) -> &[u8];
 
-    /// Writes the attributes of `IFLA_INFO_DATA`. Most kinds have none that must be there.
+    /// Whether there are settings to write.
+    fn has_data(&self) -> bool {
+        false
+    }
+
+    /// Writes the settings: the attributes of `IFLA_INFO_DATA`.
     fn write_data(&self, _: &mut Writer<'_>) {}
 }
 
@@ -68,6 +73,10 @@ impl LinkKind for Custom<'_> {
         self.name.as_bytes()
     }
 
+    fn has_data(&self) -> bool {
+        !self.data.is_empty()
+    }
+
     fn write_data(&self, writer: &mut Writer<'_>) {
         writer.put(self.data);
     }
@@ -76,9 +85,11 @@ impl LinkKind for Custom<'_> {
 /// Writes the contents of `IFLA_LINKINFO`.
 pub(super) fn write(kind: &dyn LinkKind, writer: &mut Writer<'_>) {
     writer.attribute(NAME, kind.name());
-    let data = writer.open(DATA);
-    kind.write_data(writer);
-    writer.close_unless_empty(data);
+    if kind.has_data() {
+        let data = writer.open(DATA);
+        kind.write_data(writer);
+        writer.close(data);
+    }
 }
 
 data! {
@@ -489,6 +500,13 @@ macro_rules! kinds {
                 }
             }
 
+            fn has_data(&self) -> bool {
+                match self {
+                    $(Self::$kind(data) => *data != $data::NONE,)*
+                    _ => false,
+                }
+            }
+
             fn write_data(&self, writer: &mut Writer<'_>) {
                 match self {
                     $(Self::$kind(data) => data.write_attributes(writer),)*
@@ -542,6 +560,10 @@ macro_rules! alone {
         $(impl LinkKind for $data {
             fn name(&self) -> &[u8] {
                 $name
+            }
+
+            fn has_data(&self) -> bool {
+                *self != Self::NONE
             }
 
             fn write_data(&self, writer: &mut Writer<'_>) {

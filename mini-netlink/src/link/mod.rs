@@ -231,6 +231,10 @@ impl LinkKind for Veth<'_> {
         b"veth"
     }
 
+    fn has_data(&self) -> bool {
+        true
+    }
+
     fn write_data(&self, writer: &mut Writer<'_>) {
         let end = writer.open(VETH_PEER);
         self.peer.settings().write(writer, 0);
