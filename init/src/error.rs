@@ -131,6 +131,16 @@ impl Error {
         Error { texts: Texts::new(c"launch", c""), numbers }
     }
 
+    /// The failed step of a plan that executes the container's program.
+    pub fn program(number: usize, errno: Errno) -> Error {
+        Error { texts: Texts::new(c"launch", c"program"), ..Error::step(number, errno) }
+    }
+
+    /// Whether the container's program is what failed.
+    pub fn is_of_program(&self) -> bool {
+        self.texts.second() == c"program"
+    }
+
     /// What was being done: a verb phrase that reads well after the container's name, `read config.json`. Of a refused
     /// field, the file that has it.
     pub fn doing(&self) -> &'static CStr {

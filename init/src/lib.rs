@@ -16,6 +16,7 @@ pub mod limits;
 
 pub mod boot;
 pub mod command;
+pub mod runtime;
 pub mod supervise;
 
 pub mod launch;

@@ -24,6 +24,10 @@ pub const STEPS_MAX: usize = 16384;
 pub const CONTAINERS_MAX: usize = 1024;
 /// A container's name is its directory's name. Longer than 64 bytes would not be a name that a person types.
 pub const NAME_BYTES_MAX: usize = 64;
+/// Bytes of an id on the command line: runc's bound. The kernel's, on the name of a directory, is 255.
+pub const ID_BYTES_MAX: usize = 1024;
+/// Processes of one container that are listed or signalled one by one are read in pieces of this many bytes.
+pub const PROCESSES_BYTES: usize = 4096;
 
 /// Launchers and cleaners at work at the same time: enough to keep every processor of a large machine busy, few enough
 /// that their memory does not matter.

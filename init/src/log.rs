@@ -1,7 +1,7 @@
 //! The log: records in the kernel's own, so that they reach every `console=` the operator named, obey `loglevel=` and
-//! `quiet`, and stand in dmesg between the kernel's. Where there is no /dev/kmsg, standard error.
+//! `quiet`, and stand in dmesg between the kernel's. Where there is no /dev/kmsg, and in a command, standard error.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::sys::AsFd;
 
@@ -32,6 +32,14 @@ pub fn set_threshold(level: Level) {
     THRESHOLD.store(level as u8, Ordering::Relaxed);
 }
 
+/// Whether records stay out of the kernel's log.
+static APART: AtomicBool = AtomicBool::new(false);
+
+/// Keeps records out of the kernel's log: those of a command are for whoever called it.
+pub fn to_standard_error() {
+    APART.store(true, Ordering::Relaxed);
+}
+
 /// Writes one record: `pidone: ` and a template with its values, as [`Line::format`] takes them.
 pub fn record(level: Level, template: &str, values: &[Value]) {
     if level as u8 > THRESHOLD.load(Ordering::Relaxed) {
@@ -44,9 +52,10 @@ pub fn record(level: Level, template: &str, values: &[Value]) {
     let bytes = line.bytes();
     // Opened anew for each record: the kernel limits how many each open file may write in a while.
     // A log that cannot be written is no reason to stop: there is nobody left to tell.
-    let _ = match file::open(CWD, c"/dev/kmsg", Open::Write) {
-        Ok(log) => file::write_all(log.as_fd(), bytes),
-        Err(_) => file::write_all(file::standard_error(), bytes.get(3..).unwrap_or(&[])),
+    let log = if APART.load(Ordering::Relaxed) { None } else { file::open(CWD, c"/dev/kmsg", Open::Write).ok() };
+    let _ = match log {
+        Some(log) => file::write_all(log.as_fd(), bytes),
+        None => file::write_all(file::standard_error(), bytes.get(3..).unwrap_or(&[])),
     };
 }
 

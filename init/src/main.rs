@@ -10,7 +10,7 @@ use pidone::{log, sys};
 // SAFETY: the one definition of the symbol that `linker` declares, with the same signature.
 #[unsafe(no_mangle)]
 fn pidone_main(start: linker::Start) -> ! {
-    pidone::command::main(start.arguments())
+    pidone::command::main(start.arguments(), start.environment())
 }
 
 /// A bug in pidone. As PID 1 this ends in the kernel's own panic, which is what the operator's `panic=` option and the

@@ -167,6 +167,25 @@ impl<'a> Line<'a> {
         if value == 0 { self } else { self.digits(value, 8) }
     }
 
+    /// Appends a moment, in seconds since 1970, as RFC 3339 writes it: `2026-11-23T15:13:02Z`.
+    pub fn time(&mut self, seconds: i64) -> &mut Self {
+        // In years that begin in March, so that the day that may be missing is the last; 719468 days after 0000-03-01.
+        let (days, second) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
+        let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+        self.number((era * 400 + year + later).unsigned_abs());
+        for (before, number) in
+            [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)]
+        {
+            self.byte(before).number(number.unsigned_abs() / 10).number(number.unsigned_abs() % 10);
+        }
+        self.byte(b'Z')
+    }
+
     /// Appends anything that prints.
     pub fn print(&mut self, value: &dyn Print) -> &mut Self {
         value.print(self);

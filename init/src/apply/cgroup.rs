@@ -10,6 +10,7 @@ use crate::abi::Errno;
 use crate::abi::bpf::Instruction;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::copied;
+use crate::sys::process::Pid;
 use crate::sys::{Result, bpf};
 use crate::text::{fields, number};
 use crate::texts::until_nul;
@@ -72,6 +73,42 @@ pub(super) fn check_memory(path: &CStr, most: u64) -> Result<()> {
     let used = file::read_all(used.as_fd(), &mut buffer)?;
     let used = number(used.trim_ascii_end(), 10).ok_or(Errno::PROTO)?;
     if used > most { Err(Errno::BUSY) } else { Ok(()) }
+}
+
+/// Reads a control file of a group, as far as there is room.
+pub fn read_cgroup<'b>(path: &CStr, control: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Read)?;
+    Ok(file::read_all(control.as_fd(), buffer)?)
+}
+
+/// Calls `each` with every process of a group and of those below it.
+pub fn each_process(path: &CStr, each: &mut dyn FnMut(Pid) -> Result<()>) -> Result<()> {
+    processes_in(open_cgroup(path)?.as_fd(), crate::limits::EMPTY_DEPTH_MAX, each)
+}
+
+fn processes_in(group: BorrowedFd, depth: usize, each: &mut dyn FnMut(Pid) -> Result<()>) -> Result<()> {
+    let list = file::open(group, c"cgroup.procs", Open::Read)?;
+    let mut buffer = [0; crate::limits::PROCESSES_BYTES];
+    let mut pid = 0_u32;
+    loop {
+        // Whole lines or pieces of them.
+        let length = file::read(list.as_fd(), &mut buffer)? as usize;
+        for byte in buffer.get(..length).unwrap_or_default() {
+            match byte {
+                b'0'..=b'9' => pid = pid.wrapping_mul(10).wrapping_add(u32::from(byte - b'0')),
+                _ => each(core::mem::take(&mut pid) as Pid)?,
+            }
+        }
+        if length == 0 {
+            break;
+        }
+    }
+    file::for_each_entry(group, &mut |name, kind| {
+        if kind != file::FileType::DIRECTORY || depth == 0 {
+            return Ok(());
+        }
+        processes_in(file::open_itself(group, name)?.as_fd(), depth - 1, each)
+    })
 }
 
 pub(super) fn filter_devices(path: &CStr, program: &[Instruction]) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::abi::Errno;
 use crate::arena::Arena;
 use crate::config::spec::Capabilities;
 use crate::plan::step::Program;
+use crate::sys::file::{self, CWD, FileType};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{self, Vector};
 use crate::sys::{Result, identity, namespace, signal};
@@ -67,7 +68,24 @@ pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno
     if cut(name.to_bytes(), b'/').is_some() {
         return process::execute(name, &arguments, &environment);
     }
-    search(name, path_of(program.environment), |candidate| process::execute(candidate, &arguments, &environment))
+    let path = path_of(program.environment);
+    search(name, path, &mut |candidate| process::execute(candidate, &arguments, &environment))
+}
+
+/// Whether there is such a program, and this process may execute it. Not whether the kernel can.
+pub(super) fn look_up(program: &Program) -> Result<()> {
+    let name = program.arguments.first().copied().unwrap_or_default();
+    // What execve(2) would say; EINTR stands for success, which it never fails with.
+    let mut check = |candidate: &CStr| match file::kind(CWD, candidate) {
+        Err(errno) => errno,
+        Ok(FileType::REGULAR_FILE) if file::is_executable(CWD, candidate) => Errno::INTR,
+        Ok(_) => Errno::ACCESS,
+    };
+    let result = match cut(name.to_bytes(), b'/') {
+        Some(_) => check(name),
+        None => search(name, path_of(program.environment), &mut check),
+    };
+    if result == Errno::INTR { Ok(()) } else { Err(result) }
 }
 
 fn vectors<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Result<(Vector<'a>, Vector<'a>)> {
@@ -80,7 +98,7 @@ fn path_of<'a>(environment: &[&'a CStr]) -> &'a [u8] {
 }
 
 /// Tries a name in every directory of `PATH`. Permission trouble outweighs absence: execvp(3).
-fn search(name: &CStr, path: &[u8], mut execute: impl FnMut(&CStr) -> Errno) -> Errno {
+fn search(name: &CStr, path: &[u8], execute: &mut dyn FnMut(&CStr) -> Errno) -> Errno {
     let mut worst = Errno::NOENT;
     for directory in fields(path, b':') {
         let mut buffer = PathBuffer::empty();
@@ -102,7 +120,7 @@ mod tests {
     #[test]
     fn a_bare_name_is_tried_in_every_directory_of_path() {
         let mut tried = Vec::new();
-        let errno = search(c"sh", b"/bin::/usr/bin", |candidate| {
+        let errno = search(c"sh", b"/bin::/usr/bin", &mut |candidate| {
             tried.push(candidate.to_owned());
             if tried.len() == 1 { Errno::ACCESS } else { Errno::NOENT }
         });

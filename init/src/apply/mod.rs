@@ -22,7 +22,7 @@ use crate::sys::Result;
 use crate::sys::path::join;
 use crate::sys::process::Pid;
 
-pub use cgroup::open_cgroup;
+pub use cgroup::{each_process, open_cgroup, read_cgroup};
 
 /// What the steps applied so far have opened: the little that a list of steps shares.
 pub struct Applier<'x, 'a> {
@@ -43,6 +43,17 @@ impl<'x, 'a> Applier<'x, 'a> {
     /// Names the container's process, as this process's pid namespace sees it.
     pub fn set_process(&mut self, pid: Pid) {
         self.process = Some(pid);
+    }
+
+    /// Whether a step that executes a program finds one.
+    ///
+    /// # Errors
+    /// Why it would not.
+    pub fn look_up(&self, step: &Step) -> Result<()> {
+        match step {
+            Step::Execute(program) => identity::look_up(program),
+            _ => Ok(()),
+        }
     }
 
     /// Performs one step.

@@ -59,7 +59,7 @@ impl Work for Machine<'_> {
                 streams: &|| Streams::open(output, source.section, name),
                 gate: None,
                 announce: &|| tell(Message::Announced { slot }),
-                ready: &|_| Ok(()),
+                ready: &|_, _| Ok(()),
                 fail: &|failure, _| log::error("container {}: {}", &[Value::Name(name), Value::Print(failure)]),
             };
             let launched = launch::launch(&source, &request, regions).is_some();

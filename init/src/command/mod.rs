@@ -7,6 +7,7 @@ use core::ffi::CStr;
 
 use crate::boot::{self, modules};
 use crate::limits;
+use crate::runtime;
 use crate::supervise::{self, Power};
 use crate::sys::{file, process};
 use crate::text::{Line, Value, cut_last, position};
@@ -15,15 +16,21 @@ use crate::text::{Line, Value, cut_last, position};
 const USAGE: u8 = 2;
 
 /// Picks the role and never returns.
-pub fn main(arguments: impl Iterator<Item = &'static CStr> + Clone) -> ! {
+pub fn main(
+    arguments: impl Iterator<Item = &'static CStr> + Clone,
+    mut environment: impl Iterator<Item = &'static CStr>,
+) -> ! {
     if process::own_pid() == 1 {
         boot::main();
     }
-    process::exit(command(arguments))
+    process::exit(command(arguments, &mut environment))
 }
 
 /// A command by its name: the first argument's, or the file's own when it was linked under another name.
-fn command(mut arguments: impl Iterator<Item = &'static CStr> + Clone) -> u8 {
+fn command(
+    mut arguments: impl Iterator<Item = &'static CStr> + Clone,
+    environment: &mut dyn Iterator<Item = &'static CStr>,
+) -> u8 {
     let program = arguments.next().map(base_name).unwrap_or_default();
     if program == b"modprobe" {
         return modules::on_demand(arguments);
@@ -46,7 +53,9 @@ fn command(mut arguments: impl Iterator<Item = &'static CStr> + Clone) -> u8 {
         Some(_) => modules::on_demand(all),
         None => match power(name) {
             Some(power) => supervise::request(power),
-            None => refuse("unknown command `{}`; `pidone help` lists them all", &[Value::Quoted(name)]),
+            None => runtime::main(runtime::keep(&mut all.clone()), runtime::keep(environment)).unwrap_or_else(|| {
+                refuse("unknown command `{}`; `pidone help` lists them all", &[Value::Quoted(name)])
+            }),
         },
     }
 }

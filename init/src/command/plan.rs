@@ -20,11 +20,8 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let (Some(given), None) = (arguments.next(), arguments.next()) else {
         return refuse("usage: pidone plan BUNDLE", &[]);
     };
-    let mut here = [0; crate::limits::PATH_BYTES_MAX];
-    let here = file::current_directory(&mut here).unwrap_or(b"/");
     let mut buffer = PathBuffer::empty();
-    let given = trimmed(given.to_bytes());
-    let bundle = if given.starts_with(b"/") { buffer.join(&[given]) } else { buffer.join(&[here, b"/", given]) };
+    let bundle = file::absolute(&mut buffer, given);
     let (Ok(bundle), Some(regions)) = (bundle, region::take()) else {
         return refuse("the bundle's path is too long", &[]);
     };
@@ -55,12 +52,6 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
 
 fn show(text: &[u8]) -> crate::sys::Result<()> {
     file::write_all(file::standard_output(), text)
-}
-
-/// A path without the slashes it ends in.
-fn trimmed(path: &[u8]) -> &[u8] {
-    let end = path.iter().rposition(|byte| *byte != b'/').map_or(1, |last| last + 1);
-    path.get(..end).unwrap_or(path)
 }
 
 /// The section of an image that a bundle is in, by the directory above it.

@@ -16,7 +16,7 @@ use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
 
-use spec::{Runtime, Spec};
+use spec::{Kept, Runtime, Spec};
 
 /// Reads a config.json into what is empty. All that it then holds is in the arena; the text may go.
 ///
@@ -40,6 +40,14 @@ pub fn read_runtime<'a>(text: &[u8], arena: &mut Arena<'a>, runtime: &mut Runtim
         return Err(Error::limit(DOING, c"bytes", text.len(), limits::RUNTIME_BYTES_MAX));
     }
     read::read(text, arena, DOING, runtime).map(|_| ())
+}
+
+/// Reads a state that the command line keeps, into what is empty.
+///
+/// # Errors
+/// As [`read_config`].
+pub fn read_kept<'a>(text: &[u8], arena: &mut Arena<'a>, kept: &mut Kept<'a>) -> Result<()> {
+    read::read(text, arena, c"read state.json", kept).map(|_| ())
 }
 
 /// [`read_config`], for tests.

@@ -8,8 +8,8 @@ use core::ffi::CStr;
 
 use super::read::{Object, Record, Slot};
 use super::spec::{
-    BlockIo, Capabilities, Cpu, Device, DeviceLimit, DeviceRule, HugepageLimit, IdMapping, Interface, Linux, Memory,
-    Mount, NamespaceEntry, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Spec, User,
+    BlockIo, Capabilities, Cpu, Device, DeviceLimit, DeviceRule, HugepageLimit, IdMapping, Interface, Kept, Linux,
+    Memory, Mount, NamespaceEntry, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Spec, User,
 };
 use crate::abi::namespace::Namespace;
 
@@ -87,6 +87,20 @@ object! {
         optional "linux" => Object(linux),
         refused unless empty: "windows" "solaris" "vm" "zos" "freebsd";
         refused unless zero: "hooks";
+    }
+}
+
+object! {
+    Kept<'a> {
+        optional "ociVersion" => Text(version),
+        optional "pid" => OptionalU32(pid),
+        optional "startTime" => U64(start_time),
+        optional "bundle" => Text(bundle),
+        optional "rootfs" => Text(rootfs),
+        optional "created" => Text(created),
+        optional "owner" => Text(owner),
+        optional "cgroup" => Text(cgroup),
+        optional "annotations" => Pairs(annotations),
     }
 }
 

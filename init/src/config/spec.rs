@@ -347,3 +347,33 @@ pub struct Interface<'a> {
     /// Make it outside and move it in, rather than make it inside.
     pub create_in_root: bool,
 }
+
+/// What the command line keeps of a container.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kept<'a> {
+    /// Version of the specification that it follows.
+    pub version: Option<&'a CStr>,
+    /// Its first process.
+    pub pid: Option<u32>,
+    /// When that started, in the kernel's clock ticks: which process of that id is meant.
+    pub start_time: u64,
+    /// The bundle's directory.
+    pub bundle: Option<&'a CStr>,
+    /// The root's directory.
+    pub rootfs: Option<&'a CStr>,
+    /// When it was created: RFC 3339.
+    pub created: Option<&'a CStr>,
+    /// Who created it.
+    pub owner: Option<&'a CStr>,
+    /// Its control group; none if it has none.
+    pub cgroup: Option<&'a CStr>,
+    /// `annotations`.
+    pub annotations: &'a [Pair<'a>],
+}
+
+impl Kept<'_> {
+    /// Its first process; 0 if there is none.
+    pub fn pid(&self) -> i32 {
+        self.pid.unwrap_or_default() as i32
+    }
+}

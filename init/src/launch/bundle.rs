@@ -28,11 +28,11 @@ pub struct Source<'a> {
     /// The directory that holds the texts: the bundle, or a copy of what it said.
     pub texts: &'a CStr,
     /// What the caller changes before it is planned.
-    pub adjust: &'a Adjust,
+    pub adjust: &'a Adjust<'a>,
 }
 
 /// Changes what was asked for, or what is known of the machine.
-pub type Adjust = dyn for<'x> Fn(&mut Spec<'x>, &mut Facts<'x>, &mut Arena<'x>) -> Result<()>;
+pub type Adjust<'c> = dyn for<'x> Fn(&mut Spec<'x>, &mut Facts<'x>, &mut Arena<'x>) -> Result<()> + 'c;
 
 /// Changes nothing.
 pub fn as_it_is<'x>(_: &mut Spec<'x>, _: &mut Facts<'x>, _: &mut Arena<'x>) -> Result<()> {

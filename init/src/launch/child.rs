@@ -126,9 +126,18 @@ pub(super) fn become_container<'a>(
     let last = plan.inside.len().saturating_sub(1);
     let mut applier = Applier::new(arena);
     for (index, step) in plan.inside.iter().enumerate() {
-        let ready = if index == last { streams.install().and_then(|()| wait_ready(&channel)) } else { hidden };
-        if let (Some(gate), true) = (request.gate, index == last && ready.is_ok()) {
-            channel = Channel::accepted(gate);
+        let mut ready = hidden;
+        if index == last {
+            ready = streams.install();
+            if let Some(gate) = request.gate {
+                // What can be known before `start` is told before.
+                ready = ready.and_then(|()| applier.look_up(step)).and_then(|()| wait_ready(&channel));
+                if ready.is_ok() {
+                    channel = Channel::accepted(gate);
+                }
+            } else {
+                ready = ready.and_then(|()| wait_ready(&channel));
+            }
         }
         if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
             let _ = channel.send(FAILED, index as u16, errno.number());

@@ -42,7 +42,7 @@ pub struct Request<'r> {
     /// Called first of all by the container's own process, in it: how PID 1 learns which process it is.
     pub announce: &'r dyn Fn(),
     /// Called by the launcher when all but the exec is done: the last moment at which all can be taken back.
-    pub ready: &'r dyn Fn(Pid) -> Result<()>,
+    pub ready: &'r dyn Fn(Pid, &Plan) -> Result<()>,
     /// Called with what failed, in words and as it is.
     pub fail: &'r dyn Fn(&dyn Print, &Error),
 }
@@ -152,7 +152,7 @@ fn conduct<'a>(
         return Err(Error::kernel(c"set the container up: its process was killed", Errno::CHILD));
     }
     perform(rest, first + mapping, Some(pid), arena, done)?;
-    (request.ready)(pid)?;
+    (request.ready)(pid, plan)?;
     channel.go().doing(c"start the container's program")?;
     if request.gate.is_some() {
         return Ok(());
@@ -166,7 +166,10 @@ fn heard(channel: &Channel, plan: &Plan) -> Result<bool> {
     match channel.answer() {
         Answer::Ready => Ok(true),
         Answer::Gone => Ok(false),
-        Answer::Failed { number, errno } => Err(Error::step(plan.before.len() + number, errno)),
+        Answer::Failed { number, errno } => {
+            let error = if number + 1 == plan.inside.len() { Error::program } else { Error::step };
+            Err(error(plan.before.len() + number, errno))
+        }
     }
 }
 

@@ -31,18 +31,18 @@ pub fn print(line: &mut Line, state: &State) {
 
 /// Writes the members of that object: for who has more to say.
 pub fn members(line: &mut Line, state: &State) {
-    string(line.text("\"ociVersion\":"), state.version);
-    string(line.text(",\"id\":"), state.id);
+    string(line.text("\"ociVersion\":"), state.version.to_bytes());
+    string(line.text(",\"id\":"), state.id.to_bytes());
     line.text(",\"status\":\"").text(state.status).byte(b'"');
     if let Some(pid) = state.pid {
         line.text(",\"pid\":").number(pid.into());
     }
-    string(line.text(",\"bundle\":"), state.bundle);
+    string(line.text(",\"bundle\":"), state.bundle.to_bytes());
     if !state.annotations.is_empty() {
         let mut separator = ",\"annotations\":{";
         for pair in state.annotations {
-            string(line.text(separator), pair.name);
-            string(line.byte(b':'), pair.value);
+            string(line.text(separator), pair.name.to_bytes());
+            string(line.byte(b':'), pair.value.to_bytes());
             separator = ",";
         }
         line.byte(b'}');
@@ -50,9 +50,9 @@ pub fn members(line: &mut Line, state: &State) {
 }
 
 /// Writes a JSON string.
-pub fn string(line: &mut Line, text: &CStr) {
+pub fn string(line: &mut Line, text: &[u8]) {
     line.byte(b'"');
-    for &byte in text.to_bytes() {
+    for &byte in text {
         match byte {
             b'"' | b'\\' => _ = line.byte(b'\\').byte(byte),
             0..b' ' => _ = line.text(if byte < 16 { "\\u000" } else { "\\u001" }).hexadecimal_digit(byte & 15),
@@ -100,7 +100,7 @@ mod tests {
     fn text_of_any_kind_stays_in_its_string() {
         let mut buffer = [0; 64];
         let mut line = Line::new(&mut buffer);
-        string(&mut line, c"a\"b\\c\n\x1f\x01grün");
+        string(&mut line, "a\"b\\c\n\x1f\x01grün".as_bytes());
         assert_eq!(line.bytes(), "\"a\\\"b\\\\c\\u000a\\u001f\\u0001grün\"".as_bytes());
     }
 }

@@ -4,12 +4,12 @@ use core::ffi::CStr;
 
 use crate::abi::Errno;
 use linux_raw_sys::general::{
-    __NR_faccessat, __NR_fchmodat, __NR_fchownat, __NR_fcntl, __NR_getcwd, __NR_getdents64, __NR_lseek, __NR_mkdirat,
-    __NR_mknodat, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_read, __NR_readlinkat, __NR_statfs, __NR_statx,
-    __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, F_GETFL,
-    F_SETFL, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY,
-    O_RDWR, O_WRONLY, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, X_OK, open_how, stat,
-    statfs, statx,
+    __NR_faccessat, __NR_fchmodat, __NR_fchownat, __NR_fcntl, __NR_flock, __NR_getcwd, __NR_getdents64, __NR_lseek,
+    __NR_mkdirat, __NR_mknodat, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_read, __NR_readlinkat, __NR_renameat,
+    __NR_statfs, __NR_statx, __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR,
+    AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL,
+    O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, RESOLVE_IN_ROOT,
+    RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, X_OK, open_how, stat, statfs, statx,
 };
 
 use super::path::PathBuffer;
@@ -65,6 +65,8 @@ pub enum Open {
     Directory,
     /// A directory, for its entries, and not what a link in its place leads to.
     DirectoryItself,
+    /// For writing, 0644; what was there is lost.
+    Replace,
     /// For writing, a new file, 0644; one that is there already is an error.
     New,
 }
@@ -82,13 +84,14 @@ impl Open {
                 Open::PlaceItself => O_PATH | O_NOFOLLOW,
                 Open::Directory => O_RDONLY | O_DIRECTORY,
                 Open::DirectoryItself => O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+                Open::Replace => O_WRONLY | O_CREAT | O_TRUNC,
                 Open::New => O_WRONLY | O_CREAT | O_EXCL,
             }
     }
 
     /// Permissions of a file that is made: openat2(2) refuses any where none can be.
     fn mode(self) -> u32 {
-        if matches!(self, Open::Append | Open::New) { 0o644 } else { 0 }
+        if matches!(self, Open::Append | Open::Replace | Open::New) { 0o644 } else { 0 }
     }
 }
 
@@ -304,6 +307,48 @@ pub fn remove(directory: BorrowedFd, name: &CStr) -> Result<()> {
 pub fn remove_directory(directory: BorrowedFd, name: &CStr) -> Result<()> {
     // SAFETY: a borrowed descriptor, a C string and a number.
     unsafe { raw::call(__NR_unlinkat, directory.argument(), name.as_ptr() as usize, AT_REMOVEDIR as usize) }
+}
+
+/// Gives what is in a directory another name in it, in place of what had that name: renameat(2).
+pub fn rename(directory: BorrowedFd, from: &CStr, to: &CStr) -> Result<()> {
+    let (from, to) = (from.as_ptr() as usize, to.as_ptr() as usize);
+    // SAFETY: a borrowed descriptor, twice, and two C strings.
+    unsafe { raw::value(__NR_renameat, [directory.argument(), from, directory.argument(), to, 0]) }.map(drop)
+}
+
+/// Locks a file against others who lock it, until its last descriptor is closed: flock(2). `wait` for the lock;
+/// otherwise EAGAIN says that somebody has it.
+pub fn lock(file: BorrowedFd, wait: bool) -> Result<()> {
+    let operation = LOCK_EX | if wait { 0 } else { LOCK_NB };
+    loop {
+        // SAFETY: a borrowed descriptor and a number.
+        match unsafe { raw::call(__NR_flock, file.argument(), operation as usize, 0) } {
+            Err(Errno::INTR) if wait => {}
+            result => return result,
+        }
+    }
+}
+
+/// Whether what a descriptor is open on has no name any more.
+pub fn is_removed(file: BorrowedFd) -> Result<bool> {
+    let mut found = no_status();
+    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    Ok(found.st_nlink == 0)
+}
+
+/// A path from the root: a relative one begins in the current directory. No slash is at its end.
+pub fn absolute<'b>(buffer: &'b mut PathBuffer, path: &CStr) -> Result<&'b CStr> {
+    let path = path.to_bytes();
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(1, |last| last + 1);
+    let path = path.get(..end).unwrap_or(path);
+    if path.starts_with(b"/") {
+        return buffer.join(&[path]);
+    }
+    let mut here = [0; 4096];
+    let here = current_directory(&mut here)?;
+    let path = if path == b"." { b"" } else { path };
+    let here = here.strip_suffix(b"/").unwrap_or(here);
+    buffer.join(&[here, if path.is_empty() { b"" } else { b"/" }, path])
 }
 
 /// Gives what a descriptor is open on to a user and a group: fchownat(2).

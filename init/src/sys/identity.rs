@@ -1,7 +1,7 @@
 //! Who a process is and what it may do: setresuid(2), setgroups(2), capset(2), prctl(2), prlimit(2).
 
 use linux_raw_sys::general::{
-    __NR_capset, __NR_prctl, __NR_prlimit64, __NR_setgroups, __NR_setresgid, __NR_setresuid, __NR_umask,
+    __NR_capset, __NR_geteuid, __NR_prctl, __NR_prlimit64, __NR_setgroups, __NR_setresgid, __NR_setresuid, __NR_umask,
     _LINUX_CAPABILITY_VERSION_3,
 };
 use linux_raw_sys::prctl::{
@@ -93,4 +93,17 @@ pub fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<()> {
     let limit = [soft, hard];
     // SAFETY: the kernel reads one `struct rlimit64`; the old one is not asked for.
     unsafe { raw::call(__NR_prlimit64, 0, resource as usize, limit.as_ptr() as usize) }
+}
+
+/// The effective user id of this process.
+pub fn user() -> u32 {
+    // SAFETY: takes nothing. It cannot fail.
+    unsafe { raw::value(__NR_geteuid, [0; 5]) }.unwrap_or_default()
+}
+
+/// Whether this process's user is root of the machine, and not of a user namespace: the machine's maps every id.
+pub fn is_root_of_machine() -> bool {
+    let mut buffer = [0; 64];
+    let map = super::file::read_file(c"/proc/self/uid_map", &mut buffer).unwrap_or_default();
+    user() == 0 && map.trim_ascii_end().ends_with(b" 4294967295")
 }

@@ -19,6 +19,11 @@ impl PathBuffer {
         PathBuffer([0; PATH_BYTES])
     }
 
+    /// What was put together last.
+    pub fn get(&self) -> &CStr {
+        until_nul(&self.0).unwrap_or_default()
+    }
+
     /// The path of a name in a directory, in place of what was there.
     pub fn below(&mut self, directory: &CStr, name: &CStr) -> Result<&CStr> {
         below(&mut self.0, directory, name)

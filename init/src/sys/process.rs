@@ -5,12 +5,12 @@ use core::ffi::{CStr, c_char};
 use crate::abi::Errno;
 use linux_raw_sys::general::{
     __NR_chdir, __NR_chroot, __NR_clone, __NR_clone3, __NR_dup3, __NR_execve, __NR_exit_group, __NR_fchdir,
-    __NR_getpid, __NR_kill, __NR_setsid, __NR_wait4, __NR_waitid, CLONE_INTO_CGROUP, CLONE_PARENT, SIGCHLD, WEXITED,
-    WNOHANG, WNOWAIT, clone_args,
+    __NR_getpid, __NR_kill, __NR_pidfd_open, __NR_pidfd_send_signal, __NR_setsid, __NR_wait4, __NR_waitid,
+    CLONE_INTO_CGROUP, CLONE_PARENT, SIGCHLD, WEXITED, WNOHANG, WNOWAIT, clone_args,
 };
 
 use super::arena::Arena;
-use super::{BorrowedFd, Result, raw};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, raw};
 
 /// A process id; always positive.
 pub type Pid = i32;
@@ -156,6 +156,33 @@ pub fn reap(pid: Pid, block: bool) -> Result<Option<Ended>> {
 pub fn kill(pid: Pid, signal: u8) -> Result<()> {
     // SAFETY: takes two numbers.
     unsafe { raw::call(__NR_kill, pid as usize, signal as usize, 0) }
+}
+
+/// A process that keeps its meaning when its id is taken by another one: pidfd_open(2).
+pub struct Handle(OwnedFd);
+
+impl Handle {
+    /// The process that has this id now.
+    pub fn open(pid: Pid) -> Result<Handle> {
+        // SAFETY: takes numbers.
+        let fd = unsafe { raw::value(__NR_pidfd_open, [pid as usize, 0, 0, 0, 0]) }?;
+        // SAFETY: the kernel just made it (close-on-exec) and nobody else knows it.
+        Ok(Handle(unsafe { OwnedFd::new(fd) }))
+    }
+
+    /// Sends a signal: pidfd_send_signal(2).
+    pub fn signal(&self, signal: u8) -> Result<()> {
+        let call = [self.0.as_fd().argument(), signal as usize, 0, 0, 0];
+        // SAFETY: a borrowed descriptor and numbers; the kernel fills in who sent it.
+        unsafe { raw::value(__NR_pidfd_send_signal, call) }.map(drop)
+    }
+}
+
+impl AsFd for Handle {
+    /// Readable when the process has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// This process's id, in its own pid namespace: getpid(2).

@@ -1,0 +1,131 @@
+//! `pidone create` and what `pidone run` has in common with it: from a bundle to a process that waits.
+
+use core::cell::RefCell;
+use core::ffi::CStr;
+
+use super::options::Name;
+use super::state::{self, Place};
+use super::{Caller, FAILED};
+use crate::config::spec::Kept;
+use crate::error::{Context, Error, Result};
+use crate::launch::bundle::{Adjust, Source, as_it_is};
+use crate::launch::{self, Request, Streams};
+use crate::limits;
+use crate::plan::facts::Section;
+use crate::plan::state::string;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::path::{PathBuffer, decimal};
+use crate::sys::process::Pid;
+use crate::sys::{AsFd, identity, machine, map, region};
+use crate::text::{Line, Value};
+
+/// `pidone create`.
+pub(super) fn create(caller: &Caller) -> Result<u8> {
+    Ok(if make(caller, true)?.is_some() { 0 } else { FAILED })
+}
+
+/// Where a container is described from the moment it is created: in its own directory.
+pub(super) fn source<'s>(place: &'s Place, bundle: &'s CStr) -> Source<'s> {
+    Source { section: Section::Other, name: place.id, bundle, texts: place.path(), adjust: &as_it_is }
+}
+
+/// Makes a container's process, which waits for `start`, or if `waits` is false does not. `None` if that failed, was
+/// reported and taken back.
+pub(super) fn make(caller: &Caller, waits: bool) -> Result<Option<Pid>> {
+    const DOING: &CStr = c"find the bundle";
+    let mut buffer = PathBuffer::empty();
+    let bundle = file::absolute(&mut buffer, caller.options.get(Name::Bundle).unwrap_or(c".")).doing(DOING)?;
+    let place = Place::reserve(caller.root, caller.id()?)?;
+    let made = copy(caller, &place, bundle).and_then(|()| launch(caller, &place, bundle, waits));
+    if !matches!(made, Ok(Some(_))) {
+        place.remove()?;
+    }
+    made
+}
+
+/// Copies what describes the container into its directory.
+fn copy(caller: &Caller, place: &Place, bundle: &CStr) -> Result<()> {
+    let mut buffer = PathBuffer::empty();
+    let config = match caller.options.get(Name::Config) {
+        Some(given) => given,
+        None => buffer.below(bundle, c"config.json").doing(c"read config.json")?,
+    };
+    let text = map::read(CWD, config).doing(c"read config.json")?;
+    if text.len() > limits::CONFIG_BYTES_MAX {
+        return Err(Error::limit(c"read config.json", c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
+    }
+    // The other first: when there is a config.json, all is there.
+    if let Ok(text) = buffer.below(bundle, c"runtime.json").and_then(|runtime| map::read(CWD, runtime)) {
+        place.write(c"runtime.json", &[text]).doing(c"copy runtime.json")?;
+    }
+    place.write(c"config.json", &[text]).doing(c"copy config.json")
+}
+
+/// Room for the state beside annotations: paths, mostly.
+const STATE_BYTES: usize = 64 * 1024;
+
+fn launch(caller: &Caller, place: &Place, bundle: &CStr, waits: bool) -> Result<Option<Pid>> {
+    let gate = if waits { Some(state::gate(place.directory.as_fd())?) } else { None };
+    let state = map::zeroed(limits::CONFIG_BYTES_MAX + STATE_BYTES).doing(c"write the state")?;
+    let state = RefCell::new(Line::new(state));
+    // What is known of it before there is a process. All but annotations is short.
+    let adjust: &Adjust = &|spec, _, _| {
+        let mut created = [0; 32];
+        let mut created = Line::new(&mut created);
+        created.time(machine::clock_seconds().unwrap_or_default());
+        let mut owner = [0; 10];
+        let mut owner = Line::new(&mut owner);
+        match identity::user() {
+            0 => owner.text("root"),
+            user => owner.number(user.into()),
+        };
+        let mut root = PathBuffer::empty();
+        let given = spec.root.and_then(|root| root.path).unwrap_or_default();
+        let rootfs =
+            if given.to_bytes().starts_with(b"/") { root.join(&[given.to_bytes()]) } else { root.below(bundle, given) };
+        let kept = Kept {
+            version: spec.oci_version,
+            bundle: Some(bundle),
+            rootfs: rootfs.ok(),
+            created: created.terminated(),
+            owner: owner.terminated(),
+            annotations: spec.annotations,
+            ..Kept::default()
+        };
+        let mut state = state.borrow_mut();
+        state.clear();
+        state.byte(b'{');
+        state::members(&mut state, c"", &kept, "created", None);
+        // Before anything is done: whoever takes it back must know the bundle.
+        place.save(&[state.bytes(), b"}"])
+    };
+    let source = Source { adjust, ..source(place, bundle) };
+    let request = Request {
+        sibling: false,
+        streams: &|| Ok(Streams::default()),
+        gate: gate.as_ref().map(AsFd::as_fd),
+        announce: &|| place.unlock(),
+        ready: &|pid, plan| {
+            let started = state::started(pid).map_or(0, |(_, time)| time);
+            let mut state = state.borrow_mut();
+            let (number, time) = (Value::Number(pid.unsigned_abs().into()), Value::Number(started));
+            state.format(",\"pid\":{},\"startTime\":{},\"cgroup\":", &[number, time]);
+            string(&mut state, plan.cgroup.to_bytes());
+            place.save(&[state.bytes(), b"}"])?;
+            write_pid(caller, pid)
+        },
+        fail: &|failure, error| caller.report.failure(failure, error),
+    };
+    let regions = region::take().ok_or(Error::wrong(c"create", c"no memory"))?;
+    Ok(launch::launch(&source, &request, regions))
+}
+
+/// `--pid-file`: the number and nothing else.
+pub(super) fn write_pid(caller: &Caller, pid: Pid) -> Result<()> {
+    let Some(path) = caller.options.get(Name::PidFile) else { return Ok(()) };
+    let mut digits = [0; 10];
+    let digits = decimal(&mut digits, pid.unsigned_abs());
+    file::open(CWD, path, Open::Replace)
+        .and_then(|file| file::write_all(file.as_fd(), digits))
+        .doing(c"write the file of the process id")
+}

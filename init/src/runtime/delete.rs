@@ -1,0 +1,52 @@
+//! `pidone delete`: takes back what a container left, and gives its id free.
+
+use super::Caller;
+use super::create::source;
+use super::options::Name;
+use super::state::{self, Place};
+use crate::abi::signal;
+use crate::config::spec::Kept;
+use crate::error::{Context, Error, Result};
+use crate::sys::{AsFd, region, wait};
+use crate::text::Value;
+use crate::{launch, limits, log};
+
+pub(super) fn delete(caller: &Caller) -> Result<u8> {
+    let force = caller.options.has(Name::Force);
+    let found = caller.place().and_then(|place| place.lock().map(|()| place));
+    let place = match found {
+        Err(error) if force && is_absence(&error) => return Ok(0),
+        found => found?,
+    };
+    let (kept, status) = place.load()?;
+    if status.is_alive() {
+        if !force {
+            return Err(Error::wrong(c"delete", c"cannot delete a container that is not stopped"));
+        }
+        end(&kept)?;
+    }
+    remove(&place, &kept)?;
+    Ok(0)
+}
+
+fn is_absence(error: &Error) -> bool {
+    *error == Error::wrong(c"load the container", c"container does not exist")
+}
+
+/// Kills the first process, and waits until it is gone.
+fn end(kept: &Kept) -> Result<()> {
+    let process = state::process(kept)?;
+    process.signal(signal::KILL).doing(c"kill")?;
+    wait::readable([process.as_fd()].into_iter(), Some(limits::KILL_US)).doing(c"wait for its end")
+}
+
+/// Takes back what the container left. Whatever fails is said, and does not keep its id.
+pub(super) fn remove(place: &Place, kept: &Kept) -> Result<()> {
+    // Without the bundle nothing was done yet.
+    if let (Some(bundle), Some(regions)) = (kept.bundle, region::take()) {
+        launch::clean(&source(place, bundle), regions, &|failure, _| {
+            log::warning("container {}: clean up: {}", &[Value::Name(place.id), Value::Print(failure)]);
+        });
+    }
+    place.remove()
+}

@@ -1,0 +1,400 @@
+//! Options of every command, in one table: the names of runc and of crun, what each takes and what it says in the help.
+//!
+//! `--name value`, `--name=value`, `-name value`, `-n value`, `-nvalue`, letters together as in `-td`, and anywhere before
+//! or behind the container's id; but what follows the id of `exec` is the program's.
+
+use core::ffi::CStr;
+
+use crate::text::{cut, fields, position};
+use crate::texts::until_nul;
+
+/// The commands that have options, by their place here.
+pub const COMMANDS: &[u8] = b"create start run exec state kill delete list ps pause resume update events spec features";
+
+/// A command's letter in the table of options, by its place in [`COMMANDS`].
+const LETTERS: &[u8] = b"csretkdlpamuvwf";
+
+/// Makes the table, one line an option: name, letter, letters of its commands (`*` is all), what it takes (nothing is a
+/// switch), what it is for. `-` instead of what it is for: not supported.
+macro_rules! options {
+    ($($(#[doc = $_doc:literal])* $variant:ident = $name:literal $letter:literal $commands:literal $takes:literal $help:literal;)*) => {
+        /// An option, by its line in the table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the table says it")]
+        pub enum Name {
+            $($variant,)*
+        }
+
+        /// The table as text.
+        pub const TABLE: &str = concat!($($name, "|", $letter, "|", $commands, "|", $takes, "|", $help, "\n",)*);
+
+        const COUNT: usize = [$(Name::$variant,)*].len();
+    };
+}
+
+options! {
+    Root = "root" "" "*" "DIR" "where containers' states are (/run/pidone)";
+    Log = "log" "" "*" "FILE" "write messages there instead of to standard error";
+    LogFormat = "log-format" "" "*" "FORMAT" "text or json";
+    LogLevel = "log-level" "" "*" "LEVEL" "error, warning or debug";
+    Debug = "debug" "" "*" "" "show more messages";
+    SystemdCgroup = "systemd-cgroup" "" "*" "" "-";
+    CgroupManager = "cgroup-manager" "" "*" "NAME" "cgroupfs, or disabled for no control group";
+    Help = "help" "h" "*" "" "say what a command does";
+    Version = "version" "v" "*" "" "say which version this is";
+    Rootless = "rootless" "" "*" "?" "accepted; with spec: for an ordinary user";
+    Bundle = "bundle" "b" "crw" "DIR" "the bundle (the current directory)";
+    Config = "config" "f" "cr" "FILE" "instead of the bundle's config.json";
+    ConsoleSocket = "console-socket" "" "cre" "SOCKET" "send the terminal to this unix socket";
+    PidfdSocket = "pidfd-socket" "" "cre" "SOCKET" "-";
+    PidFile = "pid-file" "" "cre" "FILE" "write the process id there";
+    NoPivot = "no-pivot" "" "cr" "" "move the root instead of pivot_root(2)";
+    NoNewKeyring = "no-new-keyring" "" "cr" "" "keep the caller's session keyring";
+    PreserveFds = "preserve-fds" "" "cre" "N" "hand on N descriptors from 3 up";
+    NoSubreaper = "no-subreaper" "" "cre" "" "accepted: there is no subreaper";
+    Detach = "detach" "d" "re" "" "do not wait for the process";
+    Keep = "keep" "" "r" "" "leave the container when it has ended";
+    Cwd = "cwd" "" "e" "DIR" "working directory";
+    Environment = "env" "e" "e" "NAME=VALUE" "a variable of the environment; may be given again";
+    Tty = "tty" "t" "e" "" "with a terminal";
+    User = "user" "u" "e" "UID[:GID]" "user and group, as numbers";
+    AdditionalGids = "additional-gids" "g" "e" "GID" "a further group; may be given again";
+    Process = "process" "p" "e" "FILE" "what to run, as config.json's process";
+    ProcessLabel = "process-label" "" "e" "LABEL" "SELinux label";
+    Apparmor = "apparmor" "" "e" "PROFILE" "AppArmor profile";
+    NoNewPrivs = "no-new-privs" "" "e" "" "forbid new privileges";
+    Capability = "cap" "c" "e" "CAP" "a further capability; may be given again";
+    Cgroup = "cgroup" "" "e" "PATH" "in this group below the container's";
+    IgnorePaused = "ignore-paused" "" "e" "" "even if the container is paused";
+    All = "all" "a" "k" "" "every process of the container";
+    Regex = "regex" "r" "kd" "" "-";
+    Force = "force" "f" "d" "" "kill it first; a container that is not there is fine";
+    Format = "format" "f" "lp" "FORMAT" "table or json";
+    Quiet = "quiet" "q" "l" "" "ids alone";
+    Resources = "resources" "r" "u" "FILE" "config.json's linux.resources; - is standard input";
+    BlkioWeight = "blkio-weight" "" "u" "N" "share of input and output, 10 to 1000";
+    CpuPeriod = "cpu-period" "" "u" "US" "microseconds of one period";
+    CpuQuota = "cpu-quota" "" "u" "US" "processor time in one period";
+    CpuBurst = "cpu-burst" "" "u" "US" "processor time saved up for later periods";
+    CpuShare = "cpu-share" "" "u" "N" "share of processor time, 2 to 262144";
+    CpuRtPeriod = "cpu-rt-period" "" "u" "US" "-";
+    CpuRtRuntime = "cpu-rt-runtime" "" "u" "US" "-";
+    CpusetCpus = "cpuset-cpus" "" "u" "LIST" "processors to run on, such as 0-3,7";
+    CpusetMems = "cpuset-mems" "" "u" "LIST" "memory nodes";
+    MemoryLimit = "memory" "" "u" "BYTES" "most memory; -1 is unlimited";
+    MemoryReservation = "memory-reservation" "" "u" "BYTES" "memory that is protected";
+    MemorySwap = "memory-swap" "" "u" "BYTES" "most memory and swap together; -1 is unlimited";
+    PidsLimit = "pids-limit" "" "u" "N" "most processes; -1 is unlimited";
+    L3Cache = "l3-cache-schema" "" "u" "TEXT" "-";
+    MemoryBandwidth = "mem-bw-schema" "" "u" "TEXT" "-";
+    Stats = "stats" "" "v" "" "once";
+    Interval = "interval" "" "v" "TIME" "time between two lines (5s)";
+}
+
+/// One line of the table.
+pub struct Entry {
+    /// What is behind `--`.
+    pub name: &'static [u8],
+    /// What is behind `-`.
+    pub letter: &'static [u8],
+    commands: &'static [u8],
+    /// What it takes: nothing if it is a switch; `?` if it may be given `=` and something.
+    pub takes: &'static [u8],
+    /// What it is for; `-` if it is not supported.
+    pub help: &'static [u8],
+}
+
+impl Entry {
+    /// Whether a command has it, given by its place in [`COMMANDS`].
+    pub fn is_of(&self, command: Option<usize>) -> bool {
+        self.is_global()
+            || LETTERS.get(command.unwrap_or(usize::MAX)).is_some_and(|letter| self.commands.contains(letter))
+    }
+
+    /// Whether it takes nothing.
+    pub fn is_switch(&self) -> bool {
+        matches!(self.takes, b"" | b"?")
+    }
+
+    /// Whether all commands have it.
+    pub fn is_global(&self) -> bool {
+        self.commands == b"*"
+    }
+}
+
+/// Every line of the table.
+pub fn table() -> impl Iterator<Item = Entry> {
+    fields(TABLE.trim_ascii_end().as_bytes(), b'\n').map(|line| {
+        let mut parts = fields(line, b'|');
+        let mut part = || parts.next().unwrap_or_default();
+        Entry { name: part(), letter: part(), commands: part(), takes: part(), help: part() }
+    })
+}
+
+/// Words of a command line.
+pub type Words = &'static [&'static CStr];
+
+/// What was given.
+pub struct Options {
+    words: Words,
+    values: [Option<&'static CStr>; COUNT],
+    /// The command's name.
+    pub name: Option<&'static CStr>,
+    /// The container's id: the first word behind the command that is no option.
+    pub id: Option<&'static CStr>,
+    /// The next such word: the signal of `kill`.
+    pub extra: Option<&'static CStr>,
+    /// Of `exec`, all that follows the id.
+    pub rest: Words,
+}
+
+/// What is wrong with a command line: the word, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Problem(pub &'static CStr, pub &'static str);
+
+impl Options {
+    /// Nothing was given.
+    pub const fn none() -> Options {
+        Options { words: &[], values: [None; COUNT], name: None, id: None, extra: None, rest: &[] }
+    }
+
+    /// Reads the words behind the program's name. What was read before a problem is kept.
+    ///
+    /// # Errors
+    /// The first word that makes no sense.
+    pub fn read(&mut self, words: Words) -> Result<(), Problem> {
+        self.words = words;
+        let mut walk = Walk::new(words);
+        while let Some(word) = walk.next()? {
+            self.name = walk.name;
+            match word {
+                Word::Option(index, value) => {
+                    if let Some(place) = self.values.get_mut(index) {
+                        *place = value;
+                    }
+                }
+                Word::Plain(word) if self.id.is_none() => self.id = Some(word),
+                Word::Plain(word) if self.extra.is_none() => self.extra = Some(word),
+                Word::Plain(word) => return Err(Problem(word, "one word too many")),
+            }
+            if walk.is_exec() && self.id.is_some() {
+                self.rest = walk.words;
+                break;
+            }
+        }
+        self.name = walk.name;
+        Ok(())
+    }
+
+    /// The value of an option that was given; of a switch some text.
+    pub fn get(&self, name: Name) -> Option<&'static CStr> {
+        self.values.get(name as usize).copied().flatten()
+    }
+
+    /// Whether a switch was given.
+    pub fn has(&self, name: Name) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Calls `each` with every value of an option that may be given again.
+    pub fn each(&self, name: Name, each: &mut dyn FnMut(&'static CStr)) {
+        let mut walk = Walk::new(self.words);
+        while let Ok(Some(word)) = walk.next() {
+            match word {
+                Word::Option(index, Some(value)) if index == name as usize => each(value),
+                Word::Plain(_) if walk.is_exec() => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What a word turned out to be.
+enum Word {
+    /// An option by its place in the table; a switch that is off has no value.
+    Option(usize, Option<&'static CStr>),
+    Plain(&'static CStr),
+}
+
+/// Goes through the words.
+struct Walk {
+    words: Words,
+    /// A word, and of its letters those that are still to be looked at.
+    letters: Option<(&'static CStr, &'static [u8])>,
+    name: Option<&'static CStr>,
+    command: Option<usize>,
+}
+
+impl Walk {
+    fn new(words: Words) -> Walk {
+        Walk { words, letters: None, name: None, command: None }
+    }
+
+    fn is_exec(&self) -> bool {
+        self.name == Some(c"exec")
+    }
+
+    fn take(&mut self) -> Option<&'static CStr> {
+        let (first, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(first)
+    }
+
+    fn next(&mut self) -> Result<Option<Word>, Problem> {
+        if let Some((word, letters)) = self.letters.take() {
+            return self.letter(word, letters).map(Some);
+        }
+        while let Some(word) = self.take() {
+            match word.to_bytes() {
+                b"--" => {}
+                [b'-', b'-', name @ ..] => return self.long(word, name).map(Some),
+                [b'-', name @ ..] if !name.is_empty() => {
+                    return self.long(word, name).or_else(|_| self.letter(word, name)).map(Some);
+                }
+                _ if self.name.is_some() => return Ok(Some(Word::Plain(word))),
+                name => {
+                    self.name = Some(word);
+                    self.command = position(COMMANDS, name);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn long(&mut self, word: &'static CStr, given: &'static [u8]) -> Result<Word, Problem> {
+        let (name, value) = match cut(given, b'=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (given, None),
+        };
+        for (index, entry) in table().enumerate() {
+            if entry.name == name && entry.is_of(self.command) && !name.is_empty() {
+                return self.found(word, index, &entry, value);
+            }
+        }
+        Err(Problem(word, "no such option"))
+    }
+
+    /// An option by its letter, and what follows it in its word: its value, or further letters.
+    fn letter(&mut self, word: &'static CStr, given: &'static [u8]) -> Result<Word, Problem> {
+        let (letter, more) = given.split_at_checked(1).unwrap_or_default();
+        for (index, entry) in table().enumerate() {
+            if entry.letter == letter && entry.is_of(self.command) {
+                let more = Some(more).filter(|more| !more.is_empty());
+                if entry.is_switch() {
+                    self.letters = more.map(|more| (word, more));
+                    return self.found(word, index, &entry, None);
+                }
+                return self.found(word, index, &entry, more.map(|more| more.strip_prefix(b"=").unwrap_or(more)));
+            }
+        }
+        Err(Problem(word, "no such option"))
+    }
+
+    fn found(
+        &mut self,
+        word: &'static CStr,
+        index: usize,
+        entry: &Entry,
+        given: Option<&'static [u8]>,
+    ) -> Result<Word, Problem> {
+        let is_off = entry.is_switch() && matches!(given, Some(b"false" | b"0"));
+        if entry.help == b"-" && !is_off {
+            return Err(Problem(word, "not supported"));
+        }
+        if entry.is_switch() {
+            return Ok(Word::Option(index, (!is_off).then_some(c"")));
+        }
+        let value = match given {
+            // It is the end of the word, whose NUL is its own.
+            Some(given) => {
+                let all = word.to_bytes_with_nul();
+                all.get(all.len() - given.len() - 1..).and_then(until_nul)
+            }
+            None => self.take(),
+        };
+        value.map(|value| Word::Option(index, Some(value))).ok_or(Problem(word, "needs a value"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &'static str) -> (Options, Result<(), Problem>) {
+        let word = |word: &str| &*Box::leak(std::ffi::CString::new(word).unwrap().into_boxed_c_str());
+        let words: Vec<&CStr> = line.split_whitespace().map(word).collect();
+        let mut options = Options::none();
+        let result = options.read(words.leak());
+        (options, result)
+    }
+
+    fn good(line: &'static str) -> Options {
+        let (options, result) = read(line);
+        assert_eq!(result, Ok(()), "{line}");
+        options
+    }
+
+    #[test]
+    fn the_calls_of_conmon_and_of_containerd_are_understood() {
+        for line in [
+            "--log-format=json --log F create --bundle B --pid-file P --no-pivot --no-new-keyring --preserve-fds 2 --console-socket S ID",
+            "--root R --log F --log-format json create --bundle=B --pid-file=P --no-pivot --no-new-keyring --preserve-fds=2 --console-socket S ID",
+            "--log F --log-format json create ID -b B --pid-file P --no-pivot --no-new-keyring --preserve-fds 2 --console-socket S",
+            "create -bB ID --log F --log-format json --pid-file P -no-pivot --no-new-keyring --preserve-fds 2 --console-socket S",
+        ] {
+            let options = good(line);
+            assert_eq!((options.name, options.id), (Some(c"create"), Some(c"ID")), "{line}");
+            assert_eq!(options.get(Name::LogFormat), Some(c"json"));
+            assert_eq!(options.get(Name::Log), Some(c"F"));
+            assert_eq!(options.get(Name::Bundle), Some(c"B"));
+            assert_eq!(options.get(Name::PidFile), Some(c"P"));
+            assert_eq!(options.get(Name::PreserveFds), Some(c"2"));
+            assert_eq!(options.get(Name::ConsoleSocket), Some(c"S"));
+            assert!(options.has(Name::NoPivot) && options.has(Name::NoNewKeyring) && !options.has(Name::Keep));
+        }
+        let options = good("exec --pid-file P --process J --detach --tty ID");
+        assert!(options.has(Name::Detach) && options.has(Name::Tty));
+        assert_eq!(options.get(Name::Process), Some(c"J"));
+        let options = good("kill --all ID 9");
+        assert_eq!((options.id, options.extra, options.has(Name::All)), (Some(c"ID"), Some(c"9"), true));
+        assert_eq!(good("update --resources=- ID").get(Name::Resources), Some(c"-"));
+        assert_eq!(good("ps --format json ID").get(Name::Format), Some(c"json"));
+        assert!(good("delete --force ID").has(Name::Force) && good("delete ID -f").has(Name::Force));
+        assert!(good("--systemd-cgroup=false state ID").id.is_some());
+        assert!(good("--rootless=true --version").name.is_none());
+    }
+
+    #[test]
+    fn what_follows_the_id_of_exec_is_the_programs() {
+        let options = good("exec -td -e A=1 --env=B=2 -u 1:2 ID ls -l --all");
+        assert_eq!(options.rest, [c"ls", c"-l", c"--all"]);
+        let mut values = Vec::new();
+        options.each(Name::Environment, &mut |value| values.push(value));
+        assert_eq!(values, [c"A=1", c"B=2"]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_or_is_not_supported_is_refused_by_name() {
+        for (line, word, why) in [
+            ("create --nothing ID", c"--nothing", "no such option"),
+            ("state --bundle B ID", c"--bundle", "no such option"),
+            ("create ID --bundle", c"--bundle", "needs a value"),
+            ("create --pidfd-socket S ID", c"--pidfd-socket", "not supported"),
+            ("--systemd-cgroup create ID", c"--systemd-cgroup", "not supported"),
+            ("kill ID 9 again", c"again", "one word too many"),
+            ("exec -tx ID", c"-tx", "no such option"),
+        ] {
+            assert_eq!(read(line).1, Err(Problem(word, why)), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_whole() {
+        assert_eq!(COMMANDS.split(|byte| *byte == b' ').count(), LETTERS.len());
+        for entry in table() {
+            assert!(!entry.name.is_empty() && !entry.help.is_empty() && entry.letter.len() < 2);
+            let known = |letter| LETTERS.contains(letter);
+            assert!(entry.is_global() || entry.commands.iter().all(known), "{:?}", entry.commands);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What callers read when a command fails: one object of JSON in the log, or a line of text.
+//!
+//! containerd reads a stream of records and keeps the last of level `error`; podman reads the file as one object. So in a
+//! log of JSON there is that one record and nothing else. Callers also look for words: `no such file or directory` means
+//! to them that the container's *program* is missing, `permission denied` that it cannot be executed. Those two meanings
+//! are therefore said of the program alone; of anything else only the error's name is.
+
+use core::ffi::CStr;
+
+use super::options::{Name, Options};
+use crate::abi::Errno;
+use crate::error::{Cause, Error};
+use crate::plan::state;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::{AsFd, machine};
+use crate::text::{Line, Print, Value};
+use crate::{limits, log};
+
+/// Where messages go.
+pub(super) struct Report {
+    id: Option<&'static CStr>,
+    file: Option<&'static CStr>,
+    json: bool,
+}
+
+impl Report {
+    pub(super) fn new(options: &Options) -> Report {
+        let json = options.get(Name::LogFormat) == Some(c"json");
+        let debug = options.has(Name::Debug) || options.get(Name::LogLevel) == Some(c"debug");
+        log::to_standard_error();
+        log::set_threshold(match (json, debug) {
+            (_, true) => log::Level::Debug,
+            (true, false) => log::Level::Error,
+            (false, false) => log::Level::Warning,
+        });
+        Report { id: options.id, file: options.get(Name::Log), json }
+    }
+
+    /// Reports a failure in words of our own.
+    pub(super) fn say(&self, values: &[Value]) {
+        let mut buffer = [0; limits::LOG_LINE_BYTES];
+        let mut line = Line::new(&mut buffer);
+        for value in values {
+            line.format("{}", &[*value]);
+        }
+        self.write(line.bytes(), &[]);
+    }
+
+    /// Reports a failure: as `text` says it.
+    pub(super) fn failure(&self, text: &dyn Print, error: &Error) {
+        let mut buffer = [0; limits::LOG_LINE_BYTES];
+        let mut line = Line::new(&mut buffer);
+        if let Some(id) = self.id {
+            line.format("{}: ", &[Value::Name(id)]);
+        }
+        line.print(text);
+        let (step, errno) = match error.cause() {
+            Cause::Kernel(errno) => (None, Some(errno)),
+            Cause::Step { number, errno } => (Some(u64::from(number) + 1), Some(errno)),
+            _ => (None, None),
+        };
+        let mut said = line.bytes();
+        let misleads = matches!(errno, Some(Errno::NOENT | Errno::PERM | Errno::ACCESS)) && !error.is_of_program();
+        if let (true, Some(end)) = (misleads, said.iter().rposition(|byte| *byte == b'(')) {
+            said = said.get(..end.saturating_sub(1)).unwrap_or(said);
+        }
+        let errno = errno.map(|errno| u64::from(errno.number()));
+        self.write(said, &[("step", step), ("errno", errno)]);
+    }
+
+    fn write(&self, text: &[u8], numbers: &[(&str, Option<u64>)]) {
+        let mut buffer = [0; 2 * limits::LOG_LINE_BYTES];
+        let mut line = Line::new(&mut buffer);
+        if self.json {
+            line.text("{\"msg\":");
+            state::string(&mut line, text);
+            line.text(",\"level\":\"error\",\"time\":\"").time(machine::clock_seconds().unwrap_or_default()).byte(b'"');
+            for (name, number) in numbers {
+                if let Some(number) = number {
+                    line.format(",\"{}\":{}", &[Value::Text(name), Value::Number(*number)]);
+                }
+            }
+            line.text("}\n");
+        } else {
+            line.text("pidone: ").raw(text).byte(b'\n');
+        }
+        let log = self.file.and_then(|path| file::open(CWD, path, Open::Append).ok());
+        // There is nobody else to tell.
+        let _ = match log {
+            Some(log) => file::write_all(log.as_fd(), line.bytes()),
+            None => file::write_all(file::standard_error(), line.bytes()),
+        };
+    }
+}

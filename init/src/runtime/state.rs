@@ -1,0 +1,282 @@
+//! A container's directory: `<root>/<id>/`, 0700, whose making reserves the id. In it
+//!
+//! - `config.json`, as it was when the container was created: all that is done later is planned from it. `runtime.json`
+//!   if the bundle had one;
+//! - `state.json`: what else is to be known, above all the first process, by its id and the time when it started;
+//! - `start`: the socket at which a created container waits.
+//!
+//! Files appear whole (`rename`) and in this order: the copy of the configuration before anything is done to the machine,
+//! the state before the process is let go. A creator that dies leaves a process that soon ends by itself, and a directory
+//! from which `delete` cleans up. Commands that change something lock the directory.
+
+use core::cell::Cell;
+use core::ffi::CStr;
+
+use super::Caller;
+use crate::abi::Errno;
+use crate::arena::Arena;
+use crate::config;
+use crate::config::spec::Kept;
+use crate::error::{Context, Error, Result};
+use crate::limits;
+use crate::plan::state::{self, State};
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::path::{PathBuffer, join};
+use crate::sys::process::{Handle, Pid};
+use crate::sys::socket::{self, Kind};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, map};
+use crate::text::{Line, fields, number};
+
+/// The socket at which a created container waits.
+pub(super) const START: &CStr = c"start";
+/// The state.
+const STATE: &CStr = c"state.json";
+
+/// Where a container is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// Somebody is making it.
+    Creating,
+    /// It waits for `start`.
+    Created,
+    Running,
+    Paused,
+    /// Its first process has ended, or there never was one.
+    Stopped,
+}
+
+impl Status {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Status::Creating => "creating",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Stopped => "stopped",
+        }
+    }
+
+    /// Whether there is a first process.
+    pub(super) fn is_alive(self) -> bool {
+        matches!(self, Status::Created | Status::Running | Status::Paused)
+    }
+}
+
+/// runc's characters: letters, digits and `_+-.`.
+pub(super) fn check_id(id: &CStr) -> Result<()> {
+    let id = id.to_bytes();
+    if id.len() > limits::ID_BYTES_MAX {
+        return Err(Error::limit(c"container id", c"bytes", id.len(), limits::ID_BYTES_MAX));
+    }
+    let is_good = |byte: &u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(byte);
+    if id.is_empty() || id == b"." || id == b".." || !id.iter().all(is_good) {
+        return Err(Error::wrong(c"container id", c"invalid: letters, digits and _+-. only"));
+    }
+    Ok(())
+}
+
+/// A container's directory.
+pub(super) struct Place {
+    pub(super) directory: OwnedFd,
+    path: PathBuffer,
+    pub(super) id: &'static CStr,
+    lock: Cell<Option<OwnedFd>>,
+}
+
+const LOAD: &CStr = c"load the container";
+
+impl Place {
+    /// Reserves an id, and locks what it is reserved by.
+    pub(super) fn reserve(root: &CStr, id: &'static CStr) -> Result<Place> {
+        const DOING: &CStr = c"make the container's directory";
+        file::make_directories(root).doing(DOING)?;
+        let mut path = PathBuffer::empty();
+        match path.below(root, id).and_then(|path| file::make_directory_in(CWD, path, 0o700)) {
+            Err(Errno::EXIST) => return Err(Error::wrong(c"create", c"container with this id already exists")),
+            made => made.doing(DOING)?,
+        }
+        let place = Place::find(root, id)?;
+        place.lock()?;
+        Ok(place)
+    }
+
+    /// The directory of a container that is there.
+    pub(super) fn find(root: &CStr, id: &'static CStr) -> Result<Place> {
+        let mut path = PathBuffer::empty();
+        let opened = path.below(root, id).and_then(|path| file::open(CWD, path, Open::DirectoryItself));
+        match opened {
+            Err(Errno::NOENT) => Err(Error::wrong(LOAD, c"container does not exist")),
+            opened => Ok(Place { directory: opened.doing(LOAD)?, path, id, lock: Cell::new(None) }),
+        }
+    }
+
+    /// Waits until nobody else changes the container.
+    pub(super) fn lock(&self) -> Result<()> {
+        const DOING: &CStr = c"lock the container";
+        let lock = file::open_itself(self.directory.as_fd(), c".").doing(DOING)?;
+        file::lock(lock.as_fd(), true).doing(DOING)?;
+        self.lock.set(Some(lock));
+        if file::is_removed(self.directory.as_fd()).doing(LOAD)? {
+            return Err(Error::wrong(LOAD, c"container does not exist"));
+        }
+        Ok(())
+    }
+
+    /// Lets others change it. In a process forked meanwhile, which has a part in the lock, lets go of that.
+    pub(super) fn unlock(&self) {
+        self.lock.take();
+    }
+
+    /// Whether somebody else changes it.
+    fn is_locked(&self) -> bool {
+        let looked = file::open_itself(self.directory.as_fd(), c".");
+        looked.is_ok_and(|looked| file::lock(looked.as_fd(), false) == Err(Errno::AGAIN))
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> &CStr {
+        self.path.get()
+    }
+
+    /// What is kept of the container, and where it is in its life.
+    pub(super) fn load(&self) -> Result<(Kept<'static>, Status)> {
+        let mut kept = Kept::default();
+        let text = match map::read(self.directory.as_fd(), STATE) {
+            Err(Errno::NOENT) => &b"{}"[..],
+            text => text.doing(LOAD)?,
+        };
+        let mut arena = Arena::new(map::zeroed(2 * text.len() + 4096).doing(LOAD)?);
+        config::read_kept(text, &mut arena, &mut kept)?;
+        let status = self.status(&kept);
+        Ok((kept, status))
+    }
+
+    fn status(&self, kept: &Kept) -> Status {
+        if !is_alive(kept) {
+            // A creator holds the lock, unless it is dead.
+            let is_made =
+                kept.pid() == 0 && self.lock.take().map(|lock| self.lock.set(Some(lock))).is_none() && self.is_locked();
+            return if is_made { Status::Creating } else { Status::Stopped };
+        }
+        // It is gone when the container was started; when somebody died over that, nobody listens.
+        if self.connect().is_ok() {
+            return Status::Created;
+        }
+        if is_frozen(kept.cgroup.unwrap_or_default()) { Status::Paused } else { Status::Running }
+    }
+
+    /// A connection to where the container waits.
+    pub(super) fn connect(&self) -> crate::sys::Result<OwnedFd> {
+        socket::connect(Kind::Messages, self.directory.as_fd(), START)
+    }
+
+    /// Writes a file that appears whole.
+    pub(super) fn write(&self, name: &CStr, pieces: &[&[u8]]) -> crate::sys::Result<()> {
+        let new = file::open(self.directory.as_fd(), c"new", Open::Replace)?;
+        for piece in pieces {
+            file::write_all(new.as_fd(), piece)?;
+        }
+        file::rename(self.directory.as_fd(), c"new", name)
+    }
+
+    /// Writes the state.
+    pub(super) fn save(&self, pieces: &[&[u8]]) -> Result<()> {
+        self.write(STATE, pieces).doing(c"write the state")
+    }
+
+    /// Removes the directory: the id is free again.
+    pub(super) fn remove(&self) -> Result<()> {
+        let directory = self.directory.as_fd();
+        file::for_each_entry(directory, &mut |name, _| file::remove(directory, name))
+            .and_then(|()| file::remove_directory(CWD, self.path()))
+            .doing(c"remove the container's directory")
+    }
+}
+
+/// Whether the first process is there, and the one that it was.
+fn is_alive(kept: &Kept) -> bool {
+    started(kept.pid()).is_some_and(|(state, time)| time == kept.start_time && !matches!(state, b'Z' | b'X'))
+}
+
+/// A process that must be the container's first.
+pub(super) fn process(kept: &Kept) -> Result<Handle> {
+    let handle = Handle::open(kept.pid());
+    // Only now: the id may have been another's before.
+    if handle.is_err() || !is_alive(kept) {
+        return Err(Error::wrong(c"look for its process", c"container not running"));
+    }
+    handle.doing(c"look for its process")
+}
+
+/// The state of a process, and when it started, in the kernel's clock ticks: /proc/PID/stat.
+pub(super) fn started(pid: Pid) -> Option<(u8, u64)> {
+    if pid <= 0 {
+        return None;
+    }
+    let (mut path, mut buffer) = ([0; 32], [0; 1024]);
+    let mut digits = [0; 10];
+    let path =
+        join(&mut path, &[b"/proc/", crate::sys::path::decimal(&mut digits, pid.unsigned_abs()), b"/stat"]).ok()?;
+    let text = file::read_file(path, &mut buffer).ok()?;
+    // The second field, a name in parentheses, may hold anything.
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let mut rest = fields(text.get(end + 2..)?, b' ');
+    let state = rest.next()?.first().copied()?;
+    // The third field was the first of these; the time is the 22nd.
+    Some((state, number(rest.nth(18)?, 10)?))
+}
+
+/// Whether a control group is frozen, or about to be.
+fn is_frozen(group: &CStr) -> bool {
+    let mut buffer = [0; 8];
+    !group.is_empty() && crate::apply::read_cgroup(group, c"cgroup.freeze", &mut buffer) == Ok(b"1\n")
+}
+
+/// Writes a container's state as JSON.
+pub(super) fn write(line: &mut Line, id: &CStr, kept: &Kept, status: Status) {
+    let pid = if status.is_alive() { kept.pid().unsigned_abs() } else { 0 };
+    line.byte(b'{');
+    members(line, id, kept, status.name(), Some(pid));
+    line.byte(b'}');
+}
+
+/// Writes the members of that object.
+pub(super) fn members(line: &mut Line, id: &CStr, kept: &Kept, status: &'static str, pid: Option<u32>) {
+    let known = State {
+        version: kept.version.unwrap_or(c"1.0.0"),
+        id,
+        status,
+        pid,
+        bundle: kept.bundle.unwrap_or_default(),
+        annotations: kept.annotations,
+    };
+    state::members(line, &known);
+    for (name, value) in [(",\"rootfs\":", kept.rootfs), (",\"created\":", kept.created), (",\"owner\":", kept.owner)] {
+        state::string(line.text(name), value.unwrap_or_default().to_bytes());
+    }
+}
+
+/// `pidone state`.
+pub(super) fn print(caller: &Caller) -> Result<u8> {
+    let place = caller.place()?;
+    let (kept, status) = place.load()?;
+    let mut line = Line::new(buffer(&kept)?);
+    write(&mut line, place.id, &kept, status);
+    line.byte(b'\n');
+    file::write_all(file::standard_output(), line.bytes()).doing(c"write the state")?;
+    Ok(0)
+}
+
+/// Room for a container's state as text.
+pub(super) fn buffer(kept: &Kept) -> Result<&'static mut [u8]> {
+    let mut length = 32 * 1024;
+    for pair in kept.annotations {
+        length += 6 * (pair.name.count_bytes() + pair.value.count_bytes()) + 8;
+    }
+    map::zeroed(length).doing(LOAD)
+}
+
+/// Listens at the place where the container is to wait.
+pub(super) fn gate(place: BorrowedFd) -> Result<OwnedFd> {
+    socket::listen(place, START).doing(c"make the socket for start")
+}
