@@ -15,6 +15,8 @@ pub const JSON_DEPTH_MAX: usize = 32;
 pub const PAIRS_MAX: usize = 4096;
 /// Warnings about one text that are told one by one.
 pub const WARNINGS_MAX: usize = 16;
+/// Processors or memory nodes in a list such as `0-3,7`, counted from 0: the most that a kernel can be built for.
+pub const LIST_NUMBERS_MAX: usize = 8192;
 
 /// Steps of one plan: about 60 for an ordinary container, plus one or two for each mount and device. A step's number
 /// crosses the launcher's pipe as a `u16`.

@@ -6,6 +6,7 @@ pub mod errno;
 pub mod mount;
 pub mod namespace;
 pub mod rlimit;
+pub mod scheduling;
 pub mod signal;
 
 pub use errno::Errno;

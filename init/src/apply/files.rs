@@ -11,6 +11,7 @@ use crate::limits;
 use crate::plan::step::{Absent, DeviceKind, DeviceNode, Place};
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
+use crate::text::fields;
 
 impl Applier<'_, '_> {
     pub(super) fn make_directory(&self, at: &Place, mode: u32) -> Result<()> {
@@ -45,6 +46,16 @@ impl Applier<'_, '_> {
         let written = self.open(at, Open::Write).and_then(|opened| file::write(opened.as_fd(), text.to_bytes()));
         absent.judge(written)
     }
+}
+
+pub(super) fn expect_line(path: &CStr, text: &CStr) -> Result<()> {
+    let mut buffer = [0; limits::PATH_BYTES_MAX];
+    for line in fields(file::read_file(path, &mut buffer)?, b'\n') {
+        if line.trim_ascii() == text.to_bytes() {
+            return Ok(());
+        }
+    }
+    Err(Errno::INVAL)
 }
 
 /// Sets the permissions of what a descriptor is open on as a place, which chmod(2) can only reach through /proc.

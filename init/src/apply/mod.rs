@@ -9,6 +9,7 @@ mod mounts;
 mod namespaces;
 mod network;
 mod paths;
+mod scheduling;
 
 use core::ffi::CStr;
 
@@ -66,6 +67,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::MakeDevice(node) => self.make_device(node),
             Step::MakeSymlink { at, to } => self.make_symlink(at, to),
             Step::Write { at, text, absent } => self.write(at, text, *absent),
+            Step::ExpectLine { path, text } => files::expect_line(path, text),
             Step::Mount(mount) => self.mount(mount),
             Step::Bind(bind) => self.bind(bind),
             Step::SetAttributes { at, attributes } => self.set_attributes(at, attributes),
@@ -87,6 +89,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::BindNamespace { kind, path } => self.bind_namespace(*kind, path),
             Step::JoinNamespace { kind, path } => namespaces::join(*kind, path),
             Step::NewCgroupNamespace => namespaces::new_cgroup_namespace(),
+            Step::NewTimeNamespace { offsets } => namespaces::new_time_namespace(offsets),
             Step::BecomeRoot => identity::become_root(),
             Step::NewSession => process::new_session(),
             Step::SetHostname { name } => machine::set_hostname(name.to_bytes()),
@@ -95,6 +98,10 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::PivotRoot => self.pivot_root(),
             Step::ChangeRoot => self.change_root(),
             Step::SetRlimit(limit) => crate::sys::identity::set_rlimit(limit.resource, limit.soft, limit.hard),
+            Step::SetScheduler(wanted) => self.set_scheduler(wanted),
+            Step::SetIoPriority(wanted) => self.set_io_priority(wanted),
+            Step::SetMemoryPolicy { policy, nodes } => scheduling::set_memory_policy(policy, nodes),
+            Step::SetPersonality(wanted) => scheduling::set_personality(wanted),
             Step::SetNoNewPrivileges => crate::sys::identity::set_no_new_privileges(),
             Step::LimitCapabilities { bounding } => identity::limit_capabilities(*bounding),
             Step::SetUser { uid, gid, groups, umask } => identity::set_user(*uid, *gid, groups, *umask),

@@ -31,6 +31,13 @@ pub(super) fn new_cgroup_namespace() -> Result<()> {
     namespace::unshare(Namespace::Cgroup.flag())
 }
 
+/// Makes a time namespace and enters it, which takes effect at once, unlike the joining of a pid namespace.
+pub(super) fn new_time_namespace(offsets: &CStr) -> Result<()> {
+    namespace::unshare(Namespace::Time.flag())?;
+    file::write_file(c"/proc/self/timens_offsets", offsets.to_bytes())?;
+    join(Namespace::Time, c"/proc/self/ns/time_for_children")
+}
+
 /// user_namespaces(7): each map is written once and whole.
 pub(super) fn map_ids(process: Pid, uids: &[IdMapping], gids: &[IdMapping]) -> Result<()> {
     write_map(process, b"/uid_map", uids)?;

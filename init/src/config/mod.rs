@@ -554,11 +554,65 @@ mod tests {
         const LIST: &str = "expected an array";
         const OBJECT: &str = "expected an object";
         const PAIRS: &str = "expected an object of strings";
+        const POLICY: &str = abi_text(crate::abi::scheduling::POLICIES);
+        const MODE: &str = abi_text(crate::abi::scheduling::MEMORY_POLICIES);
+        const fn abi_text(text: &'static CStr) -> &'static str {
+            match text.to_str() {
+                Ok(text) => text,
+                Err(_) => panic!(),
+            }
+        }
         // Path of the field, and what it must be: every field that is read.
         let fields = [
             ("ociVersion", TEXT),
             ("hostname", TEXT),
             ("domainname", TEXT),
+            ("process.apparmorProfile", TEXT),
+            ("process.selinuxLabel", TEXT),
+            ("process.scheduler", OBJECT),
+            ("process.scheduler.policy", POLICY),
+            ("process.scheduler.nice", I64),
+            ("process.scheduler.priority", I64),
+            ("process.scheduler.flags", LIST),
+            ("process.scheduler.runtime", U64),
+            ("process.scheduler.deadline", U64),
+            ("process.scheduler.period", U64),
+            ("process.ioPriority", OBJECT),
+            ("process.ioPriority.class", "expected one of IOPRIO_CLASS_RT IOPRIO_CLASS_BE IOPRIO_CLASS_IDLE"),
+            ("process.ioPriority.priority", U64),
+            ("process.execCPUAffinity", OBJECT),
+            ("process.execCPUAffinity.initial", TEXT),
+            ("process.execCPUAffinity.final", TEXT),
+            ("hooks", OBJECT),
+            ("hooks.prestart", LIST),
+            ("hooks.createRuntime", LIST),
+            ("hooks.createContainer", LIST),
+            ("hooks.startContainer", LIST),
+            ("hooks.poststart", LIST),
+            ("hooks.poststop", LIST),
+            ("hooks.poststop[]", OBJECT),
+            ("hooks.poststop[].path", TEXT),
+            ("hooks.poststop[].args", LIST),
+            ("hooks.poststop[].env", LIST),
+            ("hooks.poststop[].timeout", I64),
+            ("linux.timeOffsets", OBJECT),
+            ("linux.timeOffsets.monotonic", OBJECT),
+            ("linux.timeOffsets.boottime", OBJECT),
+            ("linux.timeOffsets.boottime.secs", I64),
+            ("linux.timeOffsets.boottime.nanosecs", U32),
+            ("linux.personality", OBJECT),
+            ("linux.personality.domain", "expected one of LINUX LINUX32"),
+            ("linux.memoryPolicy", OBJECT),
+            ("linux.memoryPolicy.mode", MODE),
+            ("linux.memoryPolicy.nodes", TEXT),
+            ("linux.memoryPolicy.flags", LIST),
+            ("linux.intelRdt", OBJECT),
+            ("linux.intelRdt.closID", TEXT),
+            ("linux.intelRdt.l3CacheSchema", TEXT),
+            ("linux.intelRdt.memBwSchema", TEXT),
+            ("linux.intelRdt.schemata", LIST),
+            ("linux.intelRdt.schemata[]", TEXT),
+            ("linux.intelRdt.enableMonitoring", FLAG),
             ("mounts", LIST),
             ("mounts[]", OBJECT),
             ("mounts[].destination", TEXT),
@@ -751,7 +805,6 @@ mod tests {
         // What surrounds the field; its name; neutral values; values that are refused.
         type Case<'c> = (fn(&str) -> String, &'c str, &'c str, &'c [&'c str], &'c [&'c str]);
         let fields: &[Case] = &[
-            (top, "", "hooks", &["{}", r#"{"prestart":[],"poststop":null}"#], &[r#"{"poststop":[{"path":"/x"}]}"#]),
             (top, "", "windows", &["{}"], &[r#"{"layerFolders":[]}"#]),
             (top, "", "solaris", &["{}"], &[r#"{"milestone":""}"#]),
             (top, "", "vm", &["{}"], &[r#"{"kernel":{}}"#]),
@@ -759,27 +812,21 @@ mod tests {
             (top, "", "freebsd", &["{}"], &[r#"{"jail":{}}"#]),
             (process, "process.", "terminal", &["false"], &["true"]),
             (process, "process.", "commandLine", &[r#""""#], &[r#""cmd""#]),
-            (process, "process.", "apparmorProfile", &[r#""""#], &[r#""docker-default""#]),
-            (process, "process.", "selinuxLabel", &[r#""""#], &[r#""system_u:x""#]),
-            (process, "process.", "scheduler", &["{}"], &[r#"{"policy":"SCHED_FIFO"}"#, r#"{"nice":0}"#]),
-            (process, "process.", "ioPriority", &["{}"], &[r#"{"class":"IOPRIO_CLASS_RT","priority":0}"#]),
-            (process, "process.", "execCPUAffinity", &["{}"], &[r#"{"initial":"0"}"#]),
             (user, "process.user.", "username", &[r#""""#], &[r#""root""#]),
             (mount, "mounts[0].", "uidMappings", &["[]"], &[r#"[{"containerID":0,"hostID":0,"size":1}]"#, "[{}]"]),
             (mount, "mounts[0].", "gidMappings", &["[ ]"], &[r#"[0]"#]),
             (linux_member, "linux.", "seccomp", &["{}"], &[r#"{"defaultAction":"SCMP_ACT_ERRNO"}"#, r#"{"flags":[]}"#]),
             (linux_member, "linux.", "mountLabel", &[r#""""#], &[r#""x""#]),
-            (linux_member, "linux.", "intelRdt", &["{ }"], &[r#"{"closID":""}"#, r#"{"enableMonitoring":false}"#]),
-            (linux_member, "linux.", "personality", &["{}"], &[r#"{"domain":"LINUX32"}"#]),
             (linux_member, "linux.", "netDevices", &["{}"], &[r#"{"eth0":{}}"#]),
-            (linux_member, "linux.", "memoryPolicy", &["{}"], &[r#"{"mode":"MPOL_BIND"}"#]),
             (
-                linux_member,
-                "linux.",
-                "timeOffsets",
-                &["{}", r#"{"monotonic":{"secs":0,"nanosecs":0}}"#],
-                &[r#"{"monotonic":{"secs":0,"nanosecs":7}}"#, r#"{"boottime":{"secs":10}}"#],
+                |member| linux(&format!(r#"{{"personality":{{"domain":"LINUX",{member}}}}}"#)),
+                "linux.personality.",
+                "flags",
+                &["[]"],
+                &[r#"["ADDR_NO_RANDOMIZE"]"#],
             ),
+            (rdt, "linux.intelRdt.", "enableCMT", &["false"], &["true"]),
+            (rdt, "linux.intelRdt.", "enableMBM", &["false"], &["true"]),
             (
                 resource,
                 "linux.resources.",
@@ -799,6 +846,9 @@ mod tests {
             (memory, "linux.resources.memory.", "disableOOMKiller", &[], &[r#""yes""#, "[1]"]),
             (process, "process.", "terminal", &[], &["1", r#""true""#]),
         ];
+        fn rdt(member: &str) -> String {
+            linux(&format!(r#"{{"intelRdt":{{{member}}}}}"#))
+        }
         fn user(member: &str) -> String {
             process(&format!(r#""user":{{{member}}}"#))
         }

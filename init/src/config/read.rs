@@ -16,7 +16,7 @@ use super::Warnings;
 use super::scan::{self, decode};
 use super::spec::{Named, Pair};
 use crate::abi::namespace::Namespace;
-use crate::abi::{capability, rlimit};
+use crate::abi::{capability, rlimit, scheduling};
 use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
@@ -109,6 +109,8 @@ pub(super) enum Slot<'r, 'a> {
     Rlimit(&'r mut u8),
     /// The type of a namespace, each once.
     Namespace(&'r mut Namespace),
+    /// One of a list's names: [`scheduling`].
+    OneOf(&'r mut u8, &'static CStr),
     /// The type of a device node.
     DeviceKind(&'r mut u8),
     /// The type of devices that a rule is for.
@@ -162,6 +164,7 @@ impl<'r, 'a> Slot<'r, 'a> {
             Slot::Capability(_) => (Shape::Text, c"expected the name of a capability"),
             Slot::Rlimit(_) => (Shape::Text, c"expected the name of a resource limit, such as RLIMIT_NOFILE"),
             Slot::Namespace(_) => (Shape::Text, c"expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
+            Slot::OneOf(_, list) => (Shape::Text, list),
             Slot::DeviceKind(_) => (Shape::Text, c"expected one of b, c, u, p"),
             Slot::RuleKind(_) => (Shape::Text, c"expected one of a, b, c"),
             Slot::Access(_) => (Shape::Text, c"expected a string of the letters r, w, m"),
@@ -443,6 +446,7 @@ impl<'a> Reading<'_, 'a> {
                 *to = Namespace::named(bytes).ok_or_else(|| self.stop_here())?;
                 self.once(*to as u8, |reading| &mut reading.namespaces)?;
             }
+            Slot::OneOf(to, list) => *to = scheduling::named(list, bytes).ok_or_else(|| self.stop_here())?,
             Slot::DeviceKind(to) => *to = one(b"bcup").ok_or_else(|| self.stop_here())?,
             Slot::RuleKind(_) if bytes.is_empty() => {}
             Slot::RuleKind(to) => *to = Some(one(b"abc").ok_or_else(|| self.stop_here())?),

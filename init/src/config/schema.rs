@@ -6,12 +6,15 @@
 
 use core::ffi::CStr;
 
-use super::read::{Object, Record, Slot};
+use super::read::{Collection, Elements, Object, Read, Record, Slot};
 use super::spec::{
-    BlockIo, Capabilities, Cpu, Device, DeviceLimit, DeviceRule, HugepageLimit, IdMapping, Interface, Kept, Linux,
-    Memory, Mount, NamespaceEntry, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Spec, User,
+    Affinity, BlockIo, Capabilities, Cpu, Device, DeviceLimit, DeviceRule, Hook, Hooks, HugepageLimit, IdMapping,
+    IntelRdt, Interface, IoPriority, Kept, Linux, Memory, MemoryPolicy, MemoryPolicyFlags, Mount, NamespaceEntry,
+    Personality, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Scheduler, SchedulerFlags, Spec, TimeOffset,
+    TimeOffsets, User,
 };
 use crate::abi::namespace::Namespace;
+use crate::abi::scheduling;
 
 /// One object: its required and optional fields, each with the [`Slot`] it goes to; the fields refused unless empty, and
 /// unless zero; those that only control groups of version 1 can have; `closed` if any other field is refused too.
@@ -85,8 +88,8 @@ object! {
         optional "mounts" => List(mounts),
         optional "annotations" => Pairs(annotations),
         optional "linux" => Object(linux),
+        optional "hooks" => Object(hooks),
         refused unless empty: "windows" "solaris" "vm" "zos" "freebsd";
-        refused unless zero: "hooks";
     }
 }
 
@@ -121,14 +124,14 @@ object! {
         optional "rlimits" => List(rlimits),
         optional "noNewPrivileges" => Flag(no_new_privileges),
         optional "oomScoreAdj" => OptionalI64(oom_score_adj),
+        optional "apparmorProfile" => Text(apparmor_profile),
+        optional "selinuxLabel" => Text(selinux_label),
+        optional "scheduler" => optional_object(scheduler),
+        optional "ioPriority" => optional_object(io_priority),
+        optional "execCPUAffinity" => Object(exec_affinity),
         refused unless empty:
             "terminal"
             "commandLine"
-            "apparmorProfile"
-            "selinuxLabel"
-            "scheduler"
-            "ioPriority"
-            "execCPUAffinity"
             ;
     }
 }
@@ -141,6 +144,135 @@ object! {
         optional "additionalGids" => List(additional_gids),
         refused unless empty: "username";
     }
+}
+
+object! {
+    Scheduler {
+        required "policy" => policy(policy),
+        optional "nice" => OptionalI64(nice),
+        optional "priority" => OptionalI64(priority),
+        optional "flags" => List(flags),
+        optional "runtime" => U64(runtime),
+        optional "deadline" => U64(deadline),
+        optional "period" => U64(period),
+    }
+}
+
+object! {
+    IoPriority {
+        required "class" => io_class(class),
+        required "priority" => U64(priority),
+    }
+}
+
+object! {
+    Affinity<'a> {
+        optional "initial" => Text(initial),
+        optional "final" => Text(last),
+    }
+}
+
+object! {
+    Hooks<'a> {
+        optional "prestart" => List(prestart),
+        optional "createRuntime" => List(create_runtime),
+        optional "createContainer" => List(create_container),
+        optional "startContainer" => List(start_container),
+        optional "poststart" => List(poststart),
+        optional "poststop" => List(poststop),
+    }
+}
+
+object! {
+    Hook<'a> {
+        required "path" => Text(path),
+        optional "args" => List(args),
+        optional "env" => List(env),
+        optional "timeout" => OptionalI64(timeout),
+    }
+}
+record!(Hook<'a>, Hook { path: None, args: &[], env: &[], timeout: None });
+
+object! {
+    #[closed]
+    TimeOffsets {
+        optional "monotonic" => Object(monotonic),
+        optional "boottime" => Object(boottime),
+    }
+}
+
+object! {
+    TimeOffset {
+        optional "secs" => OptionalI64(seconds),
+        optional "nanosecs" => U32(nanoseconds),
+    }
+}
+
+object! {
+    Personality {
+        required "domain" => personality(domain),
+        refused unless empty: "flags";
+    }
+}
+
+object! {
+    MemoryPolicy<'a> {
+        required "mode" => memory_policy(mode),
+        optional "nodes" => Text(nodes),
+        optional "flags" => List(flags),
+    }
+}
+
+object! {
+    IntelRdt<'a> {
+        optional "closID" => Text(class),
+        optional "l3CacheSchema" => Text(l3_cache),
+        optional "memBwSchema" => Text(memory_bandwidth),
+        optional "schemata" => List(schemata),
+        optional "enableMonitoring" => Flag(monitoring),
+        refused unless empty: "enableCMT" "enableMBM";
+    }
+}
+
+/// A name of a list of `abi::scheduling`, to its number.
+macro_rules! one_of {
+    ($($slot:ident $list:ident,)*) => {
+        impl<'r, 'a> Slot<'r, 'a> {
+            $(
+                fn $slot(number: &'r mut u8) -> Slot<'r, 'a> {
+                    Slot::OneOf(number, scheduling::$list)
+                }
+            )*
+        }
+    };
+}
+one_of! {
+    policy POLICIES,
+    io_class IO_CLASSES,
+    personality PERSONALITIES,
+    memory_policy MEMORY_POLICIES,
+}
+
+impl<'a> Collection<'a> for SchedulerFlags {
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
+        collect_flags(&mut self.0, scheduling::SCHEDULING_FLAGS, elements)
+    }
+}
+
+impl<'a> Collection<'a> for MemoryPolicyFlags {
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
+        collect_flags(&mut self.0, scheduling::MEMORY_POLICY_FLAGS, elements)
+    }
+}
+
+/// A set of names of a list of `abi::scheduling`: the first is bit 0.
+fn collect_flags<'a>(set: &mut u32, list: &'static CStr, elements: &mut dyn Elements<'a>) -> Read<bool> {
+    for _ in 0..elements.count() {
+        let mut bit = 0;
+        elements.next(Slot::OneOf(&mut bit, list))?;
+        *set |= 1_u32.wrapping_shl(bit.into());
+    }
+    Ok(true)
 }
 
 object! {
@@ -185,15 +317,15 @@ object! {
         optional "rootfsPropagation" => Text(rootfs_propagation),
         optional "cgroupsPath" => Text(cgroups_path),
         optional "resources" => Object(resources),
+        optional "timeOffsets" => Object(time_offsets),
+        optional "personality" => optional_object(personality),
+        optional "memoryPolicy" => optional_object(memory_policy),
+        optional "intelRdt" => optional_object(intel_rdt),
         refused unless empty:
             "seccomp"
             "mountLabel"
-            "intelRdt"
-            "personality"
             "netDevices"
-            "memoryPolicy"
             ;
-        refused unless zero: "timeOffsets";
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Spec<'a> {
     pub mounts: &'a [Mount<'a>],
     /// `annotations`.
     pub annotations: &'a [Pair<'a>],
+    /// `hooks`.
+    pub hooks: Hooks<'a>,
     /// `linux`.
     pub linux: Linux<'a>,
 }
@@ -90,6 +92,87 @@ pub struct Process<'a> {
     pub no_new_privileges: bool,
     /// `oomScoreAdj`.
     pub oom_score_adj: Option<i64>,
+    /// `apparmorProfile`.
+    pub apparmor_profile: Option<&'a CStr>,
+    /// `selinuxLabel`.
+    pub selinux_label: Option<&'a CStr>,
+    /// `scheduler`.
+    pub scheduler: Option<Scheduler>,
+    /// `ioPriority`.
+    pub io_priority: Option<IoPriority>,
+    /// `execCPUAffinity`: only for processes that come later.
+    pub exec_affinity: Affinity<'a>,
+}
+
+/// `process.scheduler`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scheduler {
+    /// `policy`: its number. Required.
+    pub policy: u8,
+    /// `nice`: -20 to 19.
+    pub nice: Option<i64>,
+    /// `priority` of the real-time policies: 1 to 99.
+    pub priority: Option<i64>,
+    /// `flags`.
+    pub flags: SchedulerFlags,
+    /// `runtime` of SCHED_DEADLINE, in nanoseconds.
+    pub runtime: u64,
+    /// `deadline` of SCHED_DEADLINE, in nanoseconds.
+    pub deadline: u64,
+    /// `period` of SCHED_DEADLINE, in nanoseconds.
+    pub period: u64,
+}
+
+/// `process.scheduler.flags`: `SCHED_FLAG_*`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SchedulerFlags(pub u32);
+
+/// `process.ioPriority`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IoPriority {
+    /// `class`: its position among the names, one less than its number. Required.
+    pub class: u8,
+    /// `priority`: 0 (highest) to 7. Required.
+    pub priority: u64,
+}
+
+/// `process.execCPUAffinity`: lists such as `0-3,7`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Affinity<'a> {
+    /// `initial`: before the process is in the container's control group.
+    pub initial: Option<&'a CStr>,
+    /// `final`: once it is.
+    pub last: Option<&'a CStr>,
+}
+
+/// `hooks`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hooks<'a> {
+    /// `prestart`.
+    pub prestart: &'a [Hook<'a>],
+    /// `createRuntime`.
+    pub create_runtime: &'a [Hook<'a>],
+    /// `createContainer`.
+    pub create_container: &'a [Hook<'a>],
+    /// `startContainer`.
+    pub start_container: &'a [Hook<'a>],
+    /// `poststart`.
+    pub poststart: &'a [Hook<'a>],
+    /// `poststop`.
+    pub poststop: &'a [Hook<'a>],
+}
+
+/// One of `hooks`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hook<'a> {
+    /// Absolute path of the program. Required.
+    pub path: Option<&'a CStr>,
+    /// `args`, the program's name first; the path alone when empty.
+    pub args: &'a [&'a CStr],
+    /// `NAME=value` strings.
+    pub env: &'a [&'a CStr],
+    /// `timeout` in seconds.
+    pub timeout: Option<i64>,
 }
 
 /// `process.user`.
@@ -167,6 +250,69 @@ pub struct Linux<'a> {
     pub cgroups_path: Option<&'a CStr>,
     /// `resources`.
     pub resources: Resources<'a>,
+    /// `timeOffsets`.
+    pub time_offsets: TimeOffsets,
+    /// `personality.domain`: its position among the names.
+    pub personality: Option<Personality>,
+    /// `memoryPolicy`.
+    pub memory_policy: Option<MemoryPolicy<'a>>,
+    /// `intelRdt`.
+    pub intel_rdt: Option<IntelRdt<'a>>,
+}
+
+/// `linux.timeOffsets`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TimeOffsets {
+    /// `monotonic`.
+    pub monotonic: TimeOffset,
+    /// `boottime`.
+    pub boottime: TimeOffset,
+}
+
+/// What a clock in the container is ahead of the machine's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeOffset {
+    /// `secs`.
+    pub seconds: Option<i64>,
+    /// `nanosecs`.
+    pub nanoseconds: u32,
+}
+
+/// `linux.personality`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Personality {
+    /// `domain`: its position among the names. Required.
+    pub domain: u8,
+}
+
+/// `linux.memoryPolicy`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemoryPolicy<'a> {
+    /// `mode`: its number. Required.
+    pub mode: u8,
+    /// `nodes`: a list such as `0-3,7`.
+    pub nodes: Option<&'a CStr>,
+    /// `flags`.
+    pub flags: MemoryPolicyFlags,
+}
+
+/// `linux.memoryPolicy.flags`: the first of the names is bit 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryPolicyFlags(pub u32);
+
+/// `linux.intelRdt`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IntelRdt<'a> {
+    /// `closID`; the container's name when absent.
+    pub class: Option<&'a CStr>,
+    /// `l3CacheSchema`.
+    pub l3_cache: Option<&'a CStr>,
+    /// `memBwSchema`.
+    pub memory_bandwidth: Option<&'a CStr>,
+    /// `schemata`: lines.
+    pub schemata: &'a [&'a CStr],
+    /// `enableMonitoring`.
+    pub monitoring: bool,
 }
 
 /// One of `linux.namespaces`.

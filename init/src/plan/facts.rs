@@ -19,12 +19,31 @@ pub struct Facts<'a> {
     pub again: bool,
     /// Whether the user namespace that the configuration joins is the machine's own. The kernel refuses to join that.
     pub user_namespace_is_own: bool,
-    /// The kernel's last capability.
-    pub capability_last: u8,
+    /// Kinds whose file in the configuration is of another kind, or no namespace: bits, by their numbers.
+    pub misplaced_namespaces: u8,
+    /// The capabilities that a container can be given.
+    pub capabilities: u64,
     /// Controllers that control groups can have.
     pub controllers: Controllers,
     /// Whether groups have `io.bfq.weight`, which then takes the place of `io.weight`.
     pub bfq_weight: bool,
+    /// Whether AppArmor confines programs. Only looked at when a profile is asked for.
+    pub apparmor: bool,
+    /// Whether SELinux labels programs. Only looked at when a label is asked for.
+    pub selinux: bool,
+    /// What there is of resctrl. Only looked at when `linux.intelRdt` is asked for.
+    pub resctrl: Resctrl,
+}
+
+/// What the machine has for `linux.intelRdt`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resctrl {
+    /// No resctrl file system where it belongs.
+    Absent,
+    /// The file system, but not the container's class of service.
+    Mounted,
+    /// The container's class of service.
+    Class,
 }
 
 /// The section of the image that a container is from.

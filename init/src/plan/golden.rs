@@ -13,7 +13,7 @@ use crate::config::spec::Resources;
 use crate::config::{parse_config, parse_runtime};
 use crate::error::Error;
 use crate::limits;
-use crate::plan::facts::{Controllers, Facts, Section};
+use crate::plan::facts::{Controllers, Facts, Resctrl, Section};
 use crate::plan::plan;
 use crate::plan::step::{Base, Place, Plan, Step};
 use crate::text::{Line, Print};
@@ -26,9 +26,13 @@ const MACHINE: Facts = Facts {
     lower: false,
     again: false,
     user_namespace_is_own: false,
-    capability_last: 40,
+    misplaced_namespaces: 0,
+    capabilities: (1 << 41) - 1,
     controllers: Controllers::ALL,
     bfq_weight: false,
+    apparmor: true,
+    selinux: true,
+    resctrl: Resctrl::Mounted,
 };
 
 struct Case {
@@ -75,7 +79,11 @@ fn facts(words: &str, name: &'static CStr, bundle: &'static CStr) -> Facts<'stat
             "again" => facts.again = true,
             "user-namespace-is-own" => facts.user_namespace_is_own = true,
             "bfq" => facts.bfq_weight = true,
-            "old-kernel" => facts.capability_last = 37,
+            "old-kernel" => facts.capabilities = (1 << 38) - 1,
+            "no-security-modules" => (facts.apparmor, facts.selinux) = (false, false),
+            "no-resctrl" => facts.resctrl = Resctrl::Absent,
+            "resctrl-class" => facts.resctrl = Resctrl::Class,
+            "namespace-is-misplaced" => facts.misplaced_namespaces = 1 << Namespace::Network as u8,
             "no-controllers" => facts.controllers = Controllers::default(),
             _ => match word.split_once('=') {
                 Some(("bundle", path)) => facts.bundle = leaked(path),
@@ -645,5 +653,52 @@ fn a_plan_that_does_not_fit_is_an_error() {
         let mut sizes = (0..64 << 10).step_by(97);
         let smallest = sizes.find(fits);
         assert!(smallest.is_some_and(|size| size > 0) && sizes.all(|size| fits(&size)), "{}", case.name);
+    }
+}
+
+#[test]
+fn what_cannot_be_done_for_a_process_is_refused_by_name() {
+    let process = |part: &str| config(&format!(", {part}"), ISOLATED, "");
+    let linux = |part: &str| config("", &format!("{ISOLATED}, {part}"), "");
+    for (config, words, expected) in [
+        (process(r#""scheduler": {"policy": "SCHED_ISO"}"#), "", "process.scheduler.policy: the kernel has no"),
+        (process(r#""scheduler": {"policy": "SCHED_RR"}"#), "", "process.scheduler.priority: must be from 1 to 99"),
+        (process(r#""scheduler": {"policy": "SCHED_BATCH", "priority": 1}"#), "", "process.scheduler.priority: must"),
+        (process(r#""scheduler": {"policy": "SCHED_OTHER", "nice": 20}"#), "", "process.scheduler.nice: must be from"),
+        (process(r#""scheduler": {"policy": "SCHED_IDLE", "period": 1}"#), "", "process.scheduler: runtime, deadline"),
+        (
+            process(r#""ioPriority": {"class": "IOPRIO_CLASS_RT", "priority": 8}"#),
+            "",
+            "process.ioPriority.priority: must be from 0 to 7",
+        ),
+        (process(r#""execCPUAffinity": {"initial": "1-0"}"#), "", "process.execCPUAffinity.initial: must be a list"),
+        (process(r#""execCPUAffinity": {"final": "x"}"#), "", "process.execCPUAffinity.final: must be a list"),
+        (process(r#""apparmorProfile": "x""#), "no-security-modules", "process.apparmorProfile: the kernel does not"),
+        (process(r#""selinuxLabel": "x""#), "no-security-modules", "process.selinuxLabel: the kernel does not use"),
+        (linux(r#""memoryPolicy": {"mode": "MPOL_BIND", "nodes": "8192"}"#), "", "linux.memoryPolicy.nodes: must be"),
+        (linux(r#""timeOffsets": {"boottime": {"secs": 1}}"#), "", "linux.timeOffsets: the container has no new time"),
+        (
+            config(
+                "",
+                r#""namespaces": [{"type": "time"}], "timeOffsets": {"boottime": {"nanosecs": 1000000000}}"#,
+                "",
+            ),
+            "",
+            "linux.timeOffsets: nanosecs: must be less than",
+        ),
+        (linux(r#""intelRdt": {}"#), "no-resctrl", "linux.intelRdt: no resctrl file system is mounted"),
+        (linux(r#""intelRdt": {"closID": "a/b"}"#), "", "linux.intelRdt.closID: must be a name"),
+        (linux(r#""intelRdt": {"closID": ".."}"#), "", "linux.intelRdt.closID: must be a name"),
+        (linux(r#""intelRdt": {"closID": "a"}"#), "", "linux.intelRdt.closID: there is no such class"),
+        (linux(r#""intelRdt": {"schemata": ["L3:0=1\nL3:1=1"]}"#), "", "linux.intelRdt: a schema must be one line"),
+        (linux(r#""sysctl": {"user.max_mnt_namespaces": "1"}"#), "", "linux.sysctl[0]: the container has no user"),
+        (
+            config("", r#""namespaces": [{"type": "network", "path": "/run/netns/a"}]"#, ""),
+            "namespace-is-misplaced",
+            "linux.namespaces[0]: path: not a namespace of this type",
+        ),
+    ] {
+        let error = refusal(&config, None, &facts(words, c"web", c"/containers/services/web"));
+        assert!(error.contains(expected), "{config}\n{error}\nwanted: {expected}");
     }
 }

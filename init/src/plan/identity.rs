@@ -5,8 +5,8 @@ use core::ffi::CStr;
 use crate::arena::Arena;
 use crate::config::spec::{Capabilities, Process};
 use crate::error::Error;
-use crate::plan::step::{Absent, Place, Program, Step};
-use crate::plan::{Request, Steps, path};
+use crate::plan::step::{Program, Step};
+use crate::plan::{Request, Steps, path, scheduling};
 use crate::text::Value;
 
 /// umask(2) of a process that asks for none.
@@ -20,7 +20,27 @@ pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
         return to.refuse(c"process.oomScoreAdj", c"must be from -1000 to 1000");
     }
     let text = to.text(if score < 0 { "-{}" } else { "{}" }, &[Value::Number(score.unsigned_abs())]);
-    to.push(Step::Write { at: Place::machine(c"/proc/self/oom_score_adj"), text, absent: Absent::Error });
+    to.write(c"/proc/self/oom_score_adj", text);
+}
+
+/// What the kernel's security modules are to make of the program, while the machine's /proc is at hand: the container's
+/// may be none.
+pub(super) fn labels<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    let process = request.process;
+    if let Some(profile) = process.apparmor_profile {
+        let text = to.arena.string(&[b"exec ", profile.to_bytes()]);
+        if request.facts.apparmor {
+            to.write(c"/proc/self/attr/apparmor/exec", text);
+        } else if profile != c"unconfined" {
+            to.refuse(c"process.apparmorProfile", c"the kernel does not use AppArmor");
+        }
+    }
+    if let Some(text) = process.selinux_label {
+        if !request.facts.selinux {
+            to.refuse(c"process.selinuxLabel", c"the kernel does not use SELinux");
+        }
+        to.write(c"/proc/self/attr/exec", text);
+    }
 }
 
 /// The last steps inside. Each takes away what an earlier one needs:
@@ -32,6 +52,7 @@ pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let process = request.process;
     rlimits(process, to);
+    scheduling::inside(request, to);
     if process.no_new_privileges {
         to.push(Step::SetNoNewPrivileges);
     }
@@ -73,10 +94,17 @@ fn rlimits<'a>(process: &Process, to: &mut Steps<'_, 'a>) {
     }
 }
 
-/// The wanted sets, without what the kernel does not know. The rules between the sets are capabilities(7)'s.
+/// Whether capabilities are asked for that the container cannot be given.
+pub(super) fn lacks_capabilities(request: &Request) -> bool {
+    let sets = request.process.capabilities.unwrap_or_default();
+    let wanted = sets.bounding | sets.effective | sets.inheritable | sets.permitted | sets.ambient;
+    wanted & !request.facts.capabilities != 0
+}
+
+/// The wanted sets, without what cannot be given. The rules between the sets are capabilities(7)'s.
 fn capabilities(request: &Request, to: &mut Steps) -> Capabilities {
     let mut sets = request.process.capabilities.unwrap_or_default();
-    let known = u64::MAX >> (63 - request.facts.capability_last.min(63));
+    let known = request.facts.capabilities;
     sets.bounding &= known;
     sets.effective &= known;
     sets.inheritable &= known;

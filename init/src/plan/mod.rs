@@ -15,7 +15,9 @@ mod network;
 mod options;
 mod path;
 pub mod print;
+mod rdt;
 mod rootfs;
+mod scheduling;
 pub mod state;
 pub mod step;
 mod sysctl;
@@ -30,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::namespaces::Namespaces;
-use crate::plan::step::{Attributes, Bind, Place, Plan, Step};
+use crate::plan::step::{Absent, Attributes, Bind, Place, Plan, Step};
 use crate::text::{Line, Value};
 
 pub use cgroup::update;
@@ -56,6 +58,11 @@ pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena
         bundle_root: path::join(to.arena, facts.bundle, c"rootfs"),
         cgroup: cgroup::group(spec, facts, to),
     };
+    let hooks = &spec.hooks;
+    let lists = [hooks.prestart, hooks.create_runtime, hooks.create_container, hooks.start_container, hooks.poststart];
+    if !lists.iter().chain([&hooks.poststop]).all(|list| list.is_empty()) {
+        to.refuse(c"hooks", c"not supported yet");
+    }
     before(request, to);
     let before = to.finish();
     inside(request, to);
@@ -66,7 +73,7 @@ pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena
     let clean = to.finish();
     let undo = undo::undo(request, before, after, to.arena);
     to.arena.check()?;
-    let notes = notes(request);
+    let notes = notes(request, to.arena);
     let (clone_flags, cgroup) = (request.namespaces.clone_flags(), request.cgroup);
     Ok(Plan { clone_flags, cgroup, before, inside, after, clean, undo, notes })
 }
@@ -81,6 +88,7 @@ fn before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     // Limits are in force before there is anybody to limit.
     cgroup::limits(request, to);
     devices::filter(request, to);
+    rdt::outside(request, to);
     identity::oom_score(request, to);
     namespaces::join_before(request, to);
 }
@@ -105,6 +113,8 @@ fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     // By the machine's /proc: the container's may be read-only, hidden, or somebody else's. Files there show the
     // namespaces of whoever opens them, and to the machine's root, which a user namespace's root is not, they are open.
     sysctl::write(request, to);
+    rdt::inside(request, to);
+    namespaces::set_clocks(request, to);
     if namespaces.is_mapped() {
         // Before anything is mounted: the kernel makes no file for somebody whom the mappings do not know.
         to.push(Step::BecomeRoot);
@@ -116,18 +126,22 @@ fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 /// On the machine, while the container's process waits with the exec.
 fn after<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     namespaces::map_ids(request, to);
+    scheduling::outside(request.process, to);
     network::interfaces(request, to);
     namespaces::bind(request, to);
 }
 
-fn notes(request: &Request) -> &'static [&'static str] {
+fn notes<'a>(request: &Request, arena: &mut Arena<'a>) -> &'a [&'static str] {
+    let mut notes = arena.list();
     if request.namespaces.joined(Namespace::Mount).is_some() {
-        &["root, mounts and devices are those of the joined mount namespace"]
+        arena.push(&mut notes, "root, mounts and devices are those of the joined mount namespace");
     } else if !devices::are_made(request) && !request.spec.linux.devices.is_empty() {
-        &["linux.devices are not made: /dev is a bind mount"]
-    } else {
-        &[]
+        arena.push(&mut notes, "linux.devices are not made: /dev is a bind mount");
     }
+    if identity::lacks_capabilities(request) {
+        arena.push(&mut notes, "capabilities that cannot be granted here are left out");
+    }
+    arena.finish(notes)
 }
 
 /// What was asked, and the first decisions, on which the others build.
@@ -184,6 +198,12 @@ impl<'s, 'a> Steps<'s, 'a> {
     #[inline(never)]
     fn make_directory(&mut self, at: &Place<'a>) {
         self.push(Step::MakeDirectory { at: *at, mode: 0o755 });
+    }
+
+    /// Writes a text into a file of the machine.
+    #[inline(never)]
+    fn write(&mut self, path: &'a CStr, text: &'a CStr) {
+        self.push(Step::Write { at: Place::machine(path), text, absent: Absent::Error });
     }
 
     #[inline(never)]

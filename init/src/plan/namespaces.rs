@@ -3,12 +3,17 @@
 use core::ffi::CStr;
 
 use crate::abi::namespace::Namespace;
-use crate::config::spec::{IdMapping, Spec};
+use crate::config::spec::{IdMapping, Spec, TimeOffset, TimeOffsets};
 use crate::plan::facts::Facts;
 use crate::plan::step::Step;
 use crate::plan::{Request, Steps, path};
+use crate::text::Line;
 
 const LIST: &CStr = c"linux.namespaces";
+const OFFSETS: &CStr = c"linux.timeOffsets";
+
+/// Two lines of a clock's name and two numbers.
+const OFFSETS_BYTES: usize = 96;
 
 /// A container's namespaces. What is neither new nor joined is shared with the machine.
 #[derive(Clone, Copy)]
@@ -17,12 +22,15 @@ pub(super) struct Namespaces<'a> {
     new: u64,
     /// Files of those to join, in the order of [`Namespace::ALL`].
     joined: [Option<&'a CStr>; 8],
+    /// Whether the clocks of a new time namespace are to be set.
+    has_clocks: bool,
 }
 
 impl<'a> Namespaces<'a> {
     /// Decides, and refuses what cannot work together. That no type is listed twice is proven by the parser.
     pub(super) fn read(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps) -> Namespaces<'a> {
-        let mut namespaces = Namespaces { new: 0, joined: [None; 8] };
+        let mut namespaces =
+            Namespaces { new: 0, joined: [None; 8], has_clocks: has_offsets(&spec.linux.time_offsets) };
         for (number, entry) in spec.linux.namespaces.iter().enumerate() {
             let Some(file) = entry.path.filter(|path| !path.is_empty()) else {
                 namespaces.new |= entry.kind.flag();
@@ -30,6 +38,9 @@ impl<'a> Namespaces<'a> {
             };
             if !path::is_absolute(file) {
                 to.refuse_entry(LIST, number, c"path: must be absolute");
+            }
+            if facts.misplaced_namespaces >> entry.kind as u8 & 1 == 1 {
+                to.refuse_entry(LIST, number, c"path: not a namespace of this type");
             }
             if !(entry.kind == Namespace::User && facts.user_namespace_is_own)
                 && let Some(place) = namespaces.joined.get_mut(entry.kind as usize)
@@ -74,6 +85,9 @@ impl<'a> Namespaces<'a> {
                 to.refuse(mount, c"must be joined together with the user namespace");
             }
         }
+        if self.has_clocks && !self.is_new(Namespace::Time) {
+            to.refuse(OFFSETS, c"the container has no new time namespace");
+        }
         if !self.is_own(Namespace::Uts) {
             for (field, name) in [(c"hostname", spec.hostname), (c"domainname", spec.domainname)] {
                 if name.is_some_and(|name| !name.is_empty()) {
@@ -103,9 +117,11 @@ impl<'a> Namespaces<'a> {
         self.is_own(Namespace::User)
     }
 
-    /// `CLONE_NEW*` that the process is born with: all but cgroup, whose root is to be the group that it is born into.
+    /// `CLONE_NEW*` that the process is born with: all but cgroup, whose root is to be the group that it is born into, and
+    /// time if its clocks are to be set, which only goes before anybody is in it.
     pub(super) fn clone_flags(&self) -> u64 {
-        self.new & !Namespace::Cgroup.flag()
+        let later = if self.has_clocks { Namespace::Time.flag() } else { 0 };
+        self.new & !Namespace::Cgroup.flag() & !later
     }
 
     /// Whether it is joined by the launcher, for its child. setns(2) to a pid namespace only holds for children. And a
@@ -146,6 +162,28 @@ fn join<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, before: bool) {
             to.push(Step::JoinNamespace { kind, path });
         }
     }
+}
+
+/// A new time namespace, through the machine's /proc.
+pub(super) fn set_clocks<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    if !request.namespaces.has_clocks {
+        return;
+    }
+    let mut buffer = [0; OFFSETS_BYTES];
+    let mut line = Line::new(&mut buffer);
+    let TimeOffsets { monotonic, boottime } = request.spec.linux.time_offsets;
+    for (clock, offset) in [("monotonic ", monotonic), ("\nboottime ", boottime)] {
+        if offset.nanoseconds >= 1_000_000_000 {
+            to.refuse(OFFSETS, c"nanosecs: must be less than 1000000000");
+        }
+        line.text(clock).signed(offset.seconds.unwrap_or(0)).byte(b' ').number(offset.nanoseconds.into());
+    }
+    let offsets = to.arena.string(&[line.bytes()]);
+    to.push(Step::NewTimeNamespace { offsets });
+}
+
+fn has_offsets(offsets: &TimeOffsets) -> bool {
+    [offsets.monotonic, offsets.boottime] != [TimeOffset::default(); 2]
 }
 
 /// First in `after`, and done before the child may start: ids must be mapped before it can be anybody.

@@ -6,8 +6,8 @@
 
 use core::ffi::CStr;
 
-use crate::abi::{capability, rlimit};
-use crate::config::spec::{Capabilities, IdMapping};
+use crate::abi::{capability, rlimit, scheduling};
+use crate::config::spec::{Capabilities, IdMapping, Scheduler};
 use crate::plan::options::Names;
 use crate::plan::step::{
     Absent, Attributes, Base, Bind, DeviceKind, DeviceNode, Existing, InterfaceStep, NewMount, Origin, Place, Plan,
@@ -17,7 +17,7 @@ use crate::text::{Line, Print, Value, fields};
 
 impl Print for Step<'_> {
     fn print(&self, line: &mut Line) {
-        use Value::{Name, Number, Print, Text};
+        use Value::{Name, Number, Print, Quoted, Text};
         // Most say one name, or nothing but what they are.
         let (template, name) = match self {
             Step::Unmount { path } => ("unmount {}", *path),
@@ -93,6 +93,34 @@ impl Print for Step<'_> {
             Step::SetRlimit(limit) => {
                 line.text("limit ").raw(rlimit::name(limit.resource).unwrap_or(b"?")).text(" to ").amount(limit.soft);
                 line.text(", at most ").amount(limit.hard);
+                return;
+            }
+            Step::ExpectLine { path, text } => {
+                line.format("expect {} in {}", &[Name(text), Name(path)]);
+                return;
+            }
+            Step::NewTimeNamespace { offsets } => {
+                line.format("enter a new time namespace ahead by {}", &[Name(offsets)]);
+                return;
+            }
+            Step::SetScheduler(scheduler) => return scheduler.print(line),
+            Step::SetIoPriority(io) => {
+                let class = scheduling::name(scheduling::IO_CLASSES, io.class);
+                line.format("set input and output priority {} {}", &[Quoted(class), Number(io.priority)]);
+                return;
+            }
+            Step::SetMemoryPolicy { policy, .. } => {
+                let mode = scheduling::name(scheduling::MEMORY_POLICIES, policy.mode);
+                line.format("set memory policy {}", &[Quoted(mode)]);
+                line.flags(scheduling::MEMORY_POLICY_FLAGS, policy.flags.0);
+                if let Some(nodes) = policy.nodes {
+                    line.format(" of nodes {}", &[Name(nodes)]);
+                }
+                return;
+            }
+            Step::SetPersonality(personality) => {
+                let domain = scheduling::name(scheduling::PERSONALITIES, personality.domain);
+                line.format("set personality {}", &[Quoted(domain)]);
                 return;
             }
             Step::LimitCapabilities { bounding } => {
@@ -277,6 +305,22 @@ impl Print for Program<'_> {
     }
 }
 
+impl Print for Scheduler {
+    fn print(&self, line: &mut Line) {
+        line.text("schedule by ").raw(scheduling::name(scheduling::POLICIES, self.policy));
+        line.flags(scheduling::SCHEDULING_FLAGS, self.flags.0);
+        for (name, number) in [(" nice ", self.nice), (" priority ", self.priority)] {
+            if let Some(number) = number {
+                line.text(name).signed(number);
+            }
+        }
+        if self.runtime | self.deadline | self.period != 0 {
+            let numbers = [self.runtime, self.deadline, self.period].map(Value::Number);
+            line.format(" runtime {} deadline {} period {}", &numbers);
+        }
+    }
+}
+
 /// What a plan's lines have in common.
 trait Words {
     fn quote(&mut self, text: &CStr) -> &mut Self;
@@ -285,6 +329,7 @@ trait Words {
     fn numbers(&mut self, heading: &str, numbers: &[u32]) -> &mut Self;
     fn capabilities(&mut self, set: u64) -> &mut Self;
     fn mappings(&mut self, mappings: &[IdMapping]) -> &mut Self;
+    fn flags(&mut self, list: &'static CStr, set: u32);
 }
 
 impl Words for Line<'_> {
@@ -328,6 +373,14 @@ impl Words for Line<'_> {
             }
         }
         self
+    }
+
+    fn flags(&mut self, list: &'static CStr, set: u32) {
+        for bit in 0..8 {
+            if set >> bit & 1 == 1 {
+                self.byte(b' ').raw(scheduling::name(list, bit));
+            }
+        }
     }
 
     fn mappings(&mut self, mappings: &[IdMapping]) -> &mut Self {

@@ -159,6 +159,7 @@ fn is_mounted_by_runtime(request: &Request) -> bool {
 /// is only changed; in a joined one, all is there already.
 pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if let Some(path) = request.namespaces.joined(Namespace::Mount) {
+        identity::labels(request, to);
         return to.push(Step::JoinNamespace { kind: Namespace::Mount, path });
     }
     let is_new = request.namespaces.is_new(Namespace::Mount);
@@ -178,6 +179,7 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     hide(request, to);
     // Now that everything in them is made.
     mounts::make_readonly(request, to);
+    identity::labels(request, to);
     to.push(if is_new { Step::PivotRoot } else { Step::ChangeRoot });
     if let Some((kind @ (MS_SHARED | MS_UNBINDABLE), recursive)) = propagation {
         // Only now: pivot_root(2) refuses a shared root. The process's root is the container's from here on.

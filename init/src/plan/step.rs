@@ -8,7 +8,7 @@ use core::ffi::CStr;
 
 use crate::abi::bpf::Instruction;
 use crate::abi::namespace::Namespace;
-use crate::config::spec::{Capabilities, IdMapping, Rlimit};
+use crate::config::spec::{Capabilities, IdMapping, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler};
 
 /// Where a path starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +197,13 @@ pub enum Step<'a> {
         /// What if it is not there.
         absent: Absent,
     },
+    /// Makes sure that a file has a line, blanks before it not counted. EINVAL: it has not.
+    ExpectLine {
+        /// Which file of the machine.
+        path: &'a CStr,
+        /// The line.
+        text: &'a CStr,
+    },
     /// Mounts a new file system instance.
     Mount(NewMount<'a>),
     /// Bind-mounts a file or directory.
@@ -307,6 +314,11 @@ pub enum Step<'a> {
     /// Leaves the current cgroup namespace for a new one rooted where the process is: unshare(2). After clone3(2)
     /// has put it into its group, or the root would be the launcher's.
     NewCgroupNamespace,
+    /// Leaves the current time namespace for a new one: unshare(2). Its clocks can only be set before anybody is in it.
+    NewTimeNamespace {
+        /// The lines of /proc/PID/timens_offsets: time_namespaces(7).
+        offsets: &'a CStr,
+    },
     /// Becomes root of a user namespace: all ids 0, no additional groups.
     BecomeRoot,
     /// Starts a session, so that the machine's terminal cannot signal the container.
@@ -333,6 +345,19 @@ pub enum Step<'a> {
     ChangeRoot,
     /// Sets a resource limit: prlimit(2).
     SetRlimit(Rlimit),
+    /// Sets how the container's process gets processor time: sched_setattr(2).
+    SetScheduler(Scheduler),
+    /// Sets how the container's process gets its input and output: ioprio_set(2).
+    SetIoPriority(IoPriority),
+    /// Sets where memory is taken from: set_mempolicy(2).
+    SetMemoryPolicy {
+        /// As asked for.
+        policy: MemoryPolicy<'a>,
+        /// The nodes as bits; empty if none are named.
+        nodes: &'a [u64],
+    },
+    /// Sets the execution domain: personality(2).
+    SetPersonality(Personality),
     /// prctl(2) PR_SET_NO_NEW_PRIVS.
     SetNoNewPrivileges,
     /// Drops every capability not in the set from the bounding set.

@@ -3,7 +3,6 @@
 use core::ffi::CStr;
 
 use crate::abi::namespace::Namespace;
-use crate::plan::step::{Absent, Place, Step};
 use crate::plan::{Request, Steps, path};
 use crate::text::fields;
 use crate::texts::until_nul;
@@ -21,6 +20,7 @@ static NAMESPACED: &[(&[u8], Namespace)] = &[
     (b"fs/mqueue/*", Namespace::Ipc),
     (b"kernel/hostname", Namespace::Uts),
     (b"kernel/domainname", Namespace::Uts),
+    (b"user/*", Namespace::User),
 ];
 
 /// One write a value, in order.
@@ -32,8 +32,8 @@ pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
         if let Some(problem) = problem_of(request, place) {
             to.refuse_entry(MAP, number, problem);
         }
-        let at = Place::machine(path::join(to.arena, ROOT, place));
-        to.push(Step::Write { at, text: pair.value, absent: Absent::Error });
+        let path = path::join(to.arena, ROOT, place);
+        to.write(path, pair.value);
     }
 }
 
@@ -48,6 +48,7 @@ fn problem_of(request: &Request, place: &CStr) -> Option<&'static CStr> {
         return Some(match namespace {
             Namespace::Network => c"the container has no network namespace of its own",
             Namespace::Ipc => c"the container has no ipc namespace of its own",
+            Namespace::User => c"the container has no user namespace of its own",
             _ => c"the container has no uts namespace of its own",
         });
     }

@@ -6,7 +6,7 @@ use crate::abi::mount::MS_REMOUNT;
 use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
 use crate::plan::step::{Base, InterfaceStep, Origin, Place, Step, Undo};
-use crate::plan::{Request, Steps, path};
+use crate::plan::{Request, Steps, path, rdt};
 
 /// When the container has ended: its group, and in reverse the mounts in its bundle. What runtime.json mounted elsewhere
 /// is for others.
@@ -18,6 +18,7 @@ pub(super) fn clean<'a>(request: &Request<'_, 'a>, before: &[Step<'a>], to: &mut
         // There, the root's bind on itself and all that was mounted in it are the machine's.
         to.push(Step::Unmount { path: request.root });
     }
+    rdt::clean(request, to);
     for path in before.iter().rev().filter_map(mounted) {
         if path::is_below(path, request.facts.bundle) {
             to.push(Step::Unmount { path });
@@ -52,6 +53,10 @@ pub(super) fn undo<'a>(
             Step::MakeCgroup { path } if path != request.cgroup => {
                 let path = path::join(arena, c"/sys/fs/cgroup", path);
                 arena.push(&mut list, Undo { of, step: Step::RemoveDirectory { path } });
+            }
+            // A class of service, or in it a group that `clean` has removed.
+            Step::MakeDirectory { at, .. } if path::is_below(at.path, rdt::ROOT) => {
+                arena.push(&mut list, Undo { of, step: Step::RemoveDirectory { path: at.path } });
             }
             // The other end goes with the container's network namespace, but the kernel takes its time.
             Step::Interface(InterfaceStep { origin: Origin::Veth { peer }, .. }) => {

@@ -1,8 +1,8 @@
 //! Who a process is and what it may do: setresuid(2), setgroups(2), capset(2), prctl(2), prlimit(2).
 
 use linux_raw_sys::general::{
-    __NR_capset, __NR_geteuid, __NR_prctl, __NR_prlimit64, __NR_setgroups, __NR_setresgid, __NR_setresuid, __NR_umask,
-    _LINUX_CAPABILITY_VERSION_3,
+    __NR_capget, __NR_capset, __NR_geteuid, __NR_prctl, __NR_prlimit64, __NR_setgroups, __NR_setresgid, __NR_setresuid,
+    __NR_umask, _LINUX_CAPABILITY_VERSION_3,
 };
 use linux_raw_sys::prctl::{
     PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
@@ -45,6 +45,17 @@ pub fn clear_ambient() -> Result<()> {
 /// Adds one capability, which must be permitted and inheritable, to the ambient set.
 pub fn raise_ambient(capability: u32) -> Result<()> {
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE as usize, capability as usize)
+}
+
+/// The permitted set of this process: capget(2).
+pub fn permitted_capabilities() -> Result<u64> {
+    // As in `set_capabilities`.
+    let header = [_LINUX_CAPABILITY_VERSION_3, 0];
+    let mut data = [0_u32; 6];
+    // SAFETY: version 3 reads one header and writes two data structures, which these arrays are.
+    unsafe { raw::call(__NR_capget, header.as_ptr() as usize, data.as_mut_ptr() as usize, 0) }?;
+    let [_, low, _, _, high, _] = data;
+    Ok(u64::from(high) << 32 | u64::from(low))
 }
 
 /// Sets the effective, permitted and inheritable sets.

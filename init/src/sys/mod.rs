@@ -20,6 +20,7 @@ pub mod power;
 pub mod process;
 mod raw;
 pub mod region;
+pub mod scheduling;
 pub mod signal;
 pub mod socket;
 pub mod texts;

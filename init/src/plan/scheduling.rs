@@ -1,0 +1,112 @@
+//! How the kernel is to treat the container's process: processor time, input and output, memory nodes, personality.
+
+use core::ffi::CStr;
+
+use crate::config::spec::{Affinity, Process, Scheduler};
+use crate::limits;
+use crate::plan::step::Step;
+use crate::plan::{Request, Steps};
+use crate::text::{cut, fields, number};
+
+const FIFO: u8 = 1;
+const RR: u8 = 2;
+const ISO: u8 = 4;
+const DEADLINE: u8 = 6;
+
+/// By the launcher: a real-time class is a privilege of the machine's root, and a process with a deadline cannot fork.
+pub(super) fn outside(process: &Process, to: &mut Steps) {
+    affinity(&process.exec_affinity, to);
+    if let Some(scheduler) = process.scheduler {
+        check(&scheduler, to);
+        to.push(Step::SetScheduler(scheduler));
+    }
+    if let Some(priority) = process.io_priority {
+        if priority.priority > 7 {
+            to.refuse(c"process.ioPriority.priority", c"must be from 0 to 7");
+        }
+        to.push(Step::SetIoPriority(priority));
+    }
+}
+
+/// By the container's process: nobody can do it for another.
+pub(super) fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    let linux = &request.spec.linux;
+    if let Some(policy) = linux.memory_policy {
+        let nodes = set(c"linux.memoryPolicy.nodes", policy.nodes, to);
+        to.push(Step::SetMemoryPolicy { policy, nodes });
+    }
+    if let Some(personality) = linux.personality {
+        to.push(Step::SetPersonality(personality));
+    }
+}
+
+/// The specification's rules; the others are the kernel's.
+fn check(scheduler: &Scheduler, to: &mut Steps) {
+    let (policy, priority) = (scheduler.policy, scheduler.priority.unwrap_or(0));
+    if policy == ISO {
+        to.refuse(c"process.scheduler.policy", c"the kernel has no SCHED_ISO");
+    }
+    if !(-20..=19).contains(&scheduler.nice.unwrap_or(0)) {
+        to.refuse(c"process.scheduler.nice", c"must be from -20 to 19");
+    }
+    let real_time = matches!(policy, FIFO | RR);
+    if real_time && !(1..=99).contains(&priority) || !real_time && priority != 0 {
+        to.refuse(c"process.scheduler.priority", c"must be from 1 to 99 with SCHED_FIFO and SCHED_RR, 0 with others");
+    }
+    if policy != DEADLINE && scheduler.runtime | scheduler.deadline | scheduler.period != 0 {
+        to.refuse(c"process.scheduler", c"runtime, deadline and period need SCHED_DEADLINE");
+    }
+}
+
+/// Where a process that comes to the container later runs, at first and then: sets of processors, empty if unset. Checked
+/// here, since nothing follows from them for the first process.
+pub(super) fn affinity<'a>(affinity: &Affinity, to: &mut Steps<'_, 'a>) -> [&'a [u64]; 2] {
+    [
+        set(c"process.execCPUAffinity.initial", affinity.initial, to),
+        set(c"process.execCPUAffinity.final", affinity.last, to),
+    ]
+}
+
+/// A list such as `0-3,7` as bits.
+fn set<'a>(field: &'static CStr, list: Option<&CStr>, to: &mut Steps<'_, 'a>) -> &'a [u64] {
+    let Some(list) = list else { return &[] };
+    let bits = to.arena.filled(limits::LIST_NUMBERS_MAX / 64, 0);
+    for range in fields(list.to_bytes(), b',') {
+        let (first, last) = cut(range, b'-').unwrap_or((range, range));
+        let (first, last) = (number(first, 10).unwrap_or(u64::MAX), number(last, 10).unwrap_or(u64::MAX));
+        if first > last || last >= limits::LIST_NUMBERS_MAX as u64 {
+            to.refuse(field, c"must be a list of numbers below 8192, such as 0-3,7");
+            break;
+        }
+        for number in first..=last {
+            if let Some(word) = bits.get_mut(number as usize / 64) {
+                *word |= 1_u64.wrapping_shl(number as u32);
+            }
+        }
+    }
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::Arena;
+
+    fn numbers(list: &CStr) -> Option<Vec<usize>> {
+        let mut region = [0; 2048];
+        let mut arena = Arena::new(&mut region);
+        let bits = set(c"list", Some(list), &mut Steps::new(&mut arena));
+        let numbers = (0..limits::LIST_NUMBERS_MAX).filter(|number| bits[number / 64] >> (number % 64) & 1 == 1);
+        arena.check().ok().map(|()| numbers.collect())
+    }
+
+    #[test]
+    fn lists_name_numbers_and_ranges() {
+        assert_eq!(numbers(c"0-3,7"), Some(vec![0, 1, 2, 3, 7]));
+        assert_eq!(numbers(c"63-65,8191"), Some(vec![63, 64, 65, 8191]));
+        assert_eq!(numbers(c"5-5,5"), Some(vec![5]));
+        for wrong in [c"", c",", c"1,", c"3-1", c"-1", c"1-", c"1-2-3", c"8192", c"0-8192", c"a", c" 1", c"0x1"] {
+            assert_eq!(numbers(wrong), None, "{wrong:?}");
+        }
+    }
+}
