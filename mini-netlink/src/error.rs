@@ -64,7 +64,7 @@ pub struct Explanation {
 
 impl Explanation {
     /// None.
-    pub(crate) const EMPTY: Self = Self { text: Text { bytes: [0; Text::BYTES_MAX], length: 0 }, offset: None };
+    pub(crate) const EMPTY: Self = Self { text: Text::EMPTY, offset: None };
 
     pub(crate) fn new(failure: &Failure<'_>) -> Self {
         Self { text: Text::new(failure.text), offset: failure.offset }
@@ -81,6 +81,9 @@ pub struct Text {
 impl Text {
     /// What the kernel itself allows the explanations that it composes. `NETLINK_MAX_FMTMSG_LEN`
     pub const BYTES_MAX: usize = 80;
+
+    /// No words.
+    pub const EMPTY: Self = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
 
     fn new(text: &[u8]) -> Self {
         let mut bytes = [b'.'; Self::BYTES_MAX];

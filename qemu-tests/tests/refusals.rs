@@ -527,7 +527,7 @@ fn steps() -> Vec<Refusal> {
         runtime(
             "kind-missing",
             busy(json!({ "interfaces": [{ "name": "a0", "add": "no-such-kind" }] })),
-            "give interface a0: new no-such-kind: EOPNOTSUPP (",
+            "give interface a0: new no-such-kind: EOPNOTSUPP (not supported): Unknown device type",
         ),
         runtime(
             "parent-missing",

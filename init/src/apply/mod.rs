@@ -24,6 +24,7 @@ use crate::sys::path::join;
 use crate::sys::process::Pid;
 
 pub use cgroup::{each_process, open_cgroup, read_cgroup};
+pub use network::Words;
 
 /// What the steps applied so far have opened: the little that a list of steps shares.
 pub struct Applier<'x, 'a> {
@@ -33,12 +34,14 @@ pub struct Applier<'x, 'a> {
     process: Option<Pid>,
     /// For the pointers that execve(2) wants.
     arena: &'x mut Arena<'a>,
+    /// For what the kernel says beside a step's error number, if somebody wants to know.
+    words: Option<&'x mut Words>,
 }
 
 impl<'x, 'a> Applier<'x, 'a> {
     /// Nothing opened yet.
     pub fn new(arena: &'x mut Arena<'a>) -> Applier<'x, 'a> {
-        Applier { root: None, process: None, arena }
+        Applier { root: None, process: None, arena, words: None }
     }
 
     /// Names the container's process, as this process's pid namespace sees it.
@@ -55,6 +58,11 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::Execute(program) => identity::look_up(program),
             _ => Ok(()),
         }
+    }
+
+    /// Names the place for what the kernel says beside the error number of a step.
+    pub fn set_words(&mut self, words: &'x mut Words) {
+        self.words = Some(words);
     }
 
     /// Performs one step.
@@ -83,7 +91,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::FilterDevices { path, program } => cgroup::filter_devices(path, program),
             Step::RemoveCgroup { path } => cgroup::remove(path),
             Step::MapIds { uids, gids } => namespaces::map_ids(self.process()?, uids, gids),
-            Step::Interface(interface) => network::give(self.process()?, interface),
+            Step::Interface(interface) => network::give(self.process()?, interface, self.words.as_deref_mut()),
             Step::DeleteLink { name } => network::delete(name),
             Step::LoopbackUp => network::loopback_up(),
             Step::BindNamespace { kind, path } => self.bind_namespace(*kind, path),

@@ -3,12 +3,14 @@
 use core::ffi::CStr;
 
 use crate::sys::AsFd;
+pub use mini_netlink::Text as Words;
 use mini_netlink::{BUFFER_BYTES, Error, LinkName, LinkSettings, Namespace, Peer, Socket};
 
 use super::numbered;
 use crate::abi::Errno;
 use crate::abi::namespace::Namespace as Kind;
 use crate::plan::step::{InterfaceStep, Origin};
+use crate::sys::fd::set_option;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::process::Pid;
 use crate::sys::{Result, namespace};
@@ -16,8 +18,8 @@ use crate::sys::{Result, namespace};
 /// The kernel's index of `lo` in every network namespace.
 const LOOPBACK: u32 = 1;
 
-/// Gives the container's process an interface.
-pub(super) fn give(process: Pid, interface: &InterfaceStep) -> Result<()> {
+/// Gives the container's process an interface. `words` is what the kernel says if it refuses.
+pub(super) fn give(process: Pid, interface: &InterfaceStep, words: Option<&mut Words>) -> Result<()> {
     let mut buffer = [0; BUFFER_BYTES];
     let name = link_name(interface.name)?;
     let mut socket = match interface.origin {
@@ -26,6 +28,11 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep) -> Result<()> {
         Origin::Veth { .. } | Origin::MadeInside { .. } => socket_inside(process, &mut buffer),
         Origin::Existing | Origin::MadeOutside { .. } => Socket::open(&mut buffer).map_err(errno),
     }?;
+    // Without the options the kernel only says less.
+    let _ = socket.set_options(&|socket, level, option| {
+        set_option(socket, level, option);
+        Ok(())
+    });
     let inside = Namespace::Pid(process.unsigned_abs());
     match interface.origin {
         Origin::Existing => socket.link_index(&name).and_then(|index| socket.move_link(index, inside, None)),
@@ -38,17 +45,21 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep) -> Result<()> {
         // Made here and moved on purpose: some kinds (wireguard) keep their sockets where they were born.
         Origin::MadeOutside { kind } => {
             let passing = passing_name(process)?;
-            socket.new_link(&text(kind)?, &LinkSettings::named(passing)).map_err(errno)?;
-            let index = socket.link_index(&passing).map_err(errno)?;
-            let moved = socket.move_link(index, inside, Some(&name));
-            if moved.is_err() {
-                // What matters is why it could not be moved.
-                let _ = socket.delete_link(index);
-            }
-            moved
+            let made = socket.new_link(&text(kind)?, &LinkSettings::named(passing));
+            made.and_then(|()| socket.link_index(&passing)).and_then(|index| {
+                socket.move_link(index, inside, Some(&name)).inspect_err(|_| {
+                    // What matters is why it could not be moved.
+                    let _ = socket.delete_link(index);
+                })
+            })
         }
     }
-    .map_err(errno)
+    .map_err(|error| {
+        if let Some(words) = words {
+            *words = socket.explanation().text;
+        }
+        errno(error)
+    })
 }
 
 /// This process's own network namespace.

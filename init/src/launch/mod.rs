@@ -59,20 +59,28 @@ pub fn launch(source: &Source, request: &Request, regions: &mut Regions) -> Opti
     launched
 }
 
+/// How far a launch came.
+struct Progress {
+    /// How many of the launcher's steps succeeded: those that may have to be taken back.
+    steps: u16,
+    /// What the kernel said beside the error number of the one that did not.
+    words: apply::Words,
+}
+
 fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>) -> Option<Pid> {
     for note in plan.notes {
         log::info("container {}: {}", &[Value::Name(name), Value::Text(note)]);
     }
-    let mut done = 0;
+    let mut done = Progress { steps: 0, words: apply::Words::EMPTY };
     let error = match run(plan, request, arena, &mut done) {
         Ok(pid) => return Some(pid),
         Err(error) => error,
     };
-    (request.fail)(&report::Failure { plan, error: &error }, &error);
+    (request.fail)(&report::Failure { plan, error: &error, words: done.words.as_bytes() }, &error);
     // The control group first, with the process in it: what it has open or mounted is then free to go.
     let (group, rest) = plan.clean.split_at_checked(1).unwrap_or_default();
     take_back(name, arena, group);
-    for undo in plan.undo.iter().filter(|undo| undo.of < done) {
+    for undo in plan.undo.iter().filter(|undo| undo.of < done.steps) {
         take_back(name, arena, &[undo.step]);
     }
     take_back(name, arena, rest);
@@ -96,9 +104,8 @@ fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, steps: &[Step<'a>]) {
     }
 }
 
-/// Carries out a plan: outside, clone, inside up to the exec, outside again, exec. `done` counts the steps outside that
-/// succeeded: those that may have to be taken back.
-fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut u16) -> Result<Pid> {
+/// Carries out a plan: outside, clone, inside up to the exec, outside again, exec.
+fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut Progress) -> Result<Pid> {
     perform(plan.before, 0, None, arena, done)?;
     let mut doing = c"";
     let (pid, channel) = make_process(plan, request, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
@@ -141,7 +148,7 @@ fn conduct<'a>(
     pid: Pid,
     channel: &Channel,
     arena: &mut Arena<'a>,
-    done: &mut u16,
+    done: &mut Progress,
 ) -> Result<()> {
     let first = plan.before.len() + plan.inside.len();
     let mapping = plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count();
@@ -179,9 +186,11 @@ fn perform<'a>(
     first: usize,
     process: Option<Pid>,
     arena: &mut Arena<'a>,
-    done: &mut u16,
+    done: &mut Progress,
 ) -> Result<()> {
+    let Progress { steps: done, words } = done;
     let mut applier = Applier::new(arena);
+    applier.set_words(words);
     if let Some(pid) = process {
         applier.set_process(pid);
     }

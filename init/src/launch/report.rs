@@ -9,6 +9,8 @@ use crate::text::{Line, Print, Value};
 pub(super) struct Failure<'f, 'a> {
     pub(super) plan: &'f Plan<'a>,
     pub(super) error: &'f Error,
+    /// What the kernel said beside the error's number.
+    pub(super) words: &'f [u8],
 }
 
 impl Print for Failure<'_, '_> {
@@ -27,6 +29,17 @@ impl Print for Failure<'_, '_> {
         let (number, total) = (Value::Number(u64::from(number) + 1), Value::Number(total as u64));
         let step = Value::Part(step, limits::LOG_PART_BYTES);
         line.format("step {} of {}: {}: {}", &[number, total, step, Value::Kernel(errno)]);
+        if !self.words.is_empty() {
+            line.text(": ");
+        }
+        // A sentence: its spaces need no quoting, whatever else is in it does.
+        for byte in self.words {
+            if *byte == b' ' {
+                line.byte(b' ')
+            } else {
+                line.quoted(core::slice::from_ref(byte))
+            };
+        }
     }
 }
 

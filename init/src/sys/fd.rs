@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use linux_raw_sys::general::__NR_close;
+use linux_raw_sys::general::{__NR_close, __NR_setsockopt};
 
 use super::raw;
 
@@ -60,6 +60,16 @@ impl AsFd for OwnedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         BorrowedFd(self.0, PhantomData)
     }
+}
+
+/// Turns an option of a socket on, if the kernel has it: setsockopt(2) with the number 1.
+pub fn set_option(socket: rustix::fd::BorrowedFd, level: u32, option: u32) {
+    use rustix::fd::AsRawFd;
+    let on = 1_u32;
+    let arguments =
+        [socket.as_raw_fd() as usize, level as usize, option as usize, &raw const on as usize, size_of_val(&on)];
+    // SAFETY: the value is as many bytes at `on` as the last argument says, and is only read.
+    let _ = unsafe { raw::value(__NR_setsockopt, arguments) };
 }
 
 impl Drop for OwnedFd {
