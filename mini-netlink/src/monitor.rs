@@ -32,13 +32,23 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketAddrAny, SocketFlags, SocketType, bind, recvfrom, socket_with};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
+use crate::address::Address;
 use crate::error::Error;
 use crate::link::{self, Link, LinkName};
+use crate::route::Route;
 use crate::socket::Socket;
 use crate::wire::{HEADER_BYTES, Malformed, Message, Messages};
 
 /// For [`Monitor::open`]: tell of links. `RTMGRP_LINK`
 pub const LINKS: u32 = 1;
+/// For [`Monitor::open`]: tell of addresses. `RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`
+pub const ADDRESSES: u32 = 0x110;
+/// For [`Monitor::open`]: tell of routes. `RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE`
+pub const ROUTES: u32 = 0x440;
+
+// Kinds of messages.
+const NEW_ADDRESS: u16 = 20;
+const NEW_ROUTE: u16 = 24;
 
 /// How many datagrams one look takes in which there is nothing for the caller.
 const DATAGRAMS_MAX: u32 = 1 << 10;
@@ -53,24 +63,29 @@ pub enum Change {
 }
 
 /// What the kernel told.
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put it on, and one is held at a time")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum Event<'m> {
     /// Of a link. `RTM_NEWLINK`, `RTM_DELLINK`
     Link(Change, Link),
+    /// Of an address of a link. `RTM_NEWADDR`, `RTM_DELADDR`
+    Address(Change, Address),
+    /// Of a route. `RTM_NEWROUTE`, `RTM_DELROUTE`
+    Route(Change, Route<'m>),
     /// Events were lost, because they were not taken in time or were longer than the buffer: look again.
     Lost,
 }
 
-impl Event {
+impl<'m> Event<'m> {
     /// Reads a message; `None` if it is of something else.
-    pub fn read(message: &Message<'_>) -> Result<Option<Self>, Malformed> {
+    pub fn read(message: &Message<'m>) -> Result<Option<Self>, Malformed> {
         // The number for "deleted" always follows the one for "new"; the rest is the same.
         let new = Message { kind: message.kind & !1, ..*message };
         let change = if message.kind == new.kind { Change::Made } else { Change::Deleted };
         Ok(match new.kind {
             // A bridge tells of its ports in its own words: one that is "deleted" has only left it. `AF_BRIDGE`
             link::NEW if message.payload.first() == Some(&0) => Link::read(&new)?.map(|link| Self::Link(change, link)),
+            NEW_ADDRESS => Address::read(&new)?.map(|address| Self::Address(change, address)),
+            NEW_ROUTE => Route::read(&new)?.map(|route| Self::Route(change, route)),
             _ => None,
         })
     }
@@ -97,28 +112,21 @@ impl<'b> Monitor<'b> {
 
     /// The next event that was told already; `None` if there is none. Never waits.
     #[expect(clippy::should_implement_trait, reason = "after `None` there may be more, and it can fail")]
-    pub fn next(&mut self) -> Result<Option<Event>, Error> {
-        for _ in 0..DATAGRAMS_MAX {
-            if let Some(event) = self.rest()? {
-                return Ok(Some(event));
-            }
-            match receive(&self.descriptor, self.buffer) {
-                Ok(Some(length)) if length <= self.buffer.len() => (self.next, self.end) = (0, length),
-                Ok(Some(_)) | Err(Errno::NOBUFS) => return Ok(Some(Event::Lost)),
-                // A signal came first, or it is from somebody who may not be believed.
-                Ok(None) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(errno) => return Err(Error::Errno(errno)),
-            }
+    pub fn next(&mut self) -> Result<Option<Event<'_>>, Error> {
+        match self.find()? {
+            Found::Event(place) => Ok(Event::read(&self.message(place)?)?),
+            Found::Lost => Ok(Some(Event::Lost)),
+            Found::Nothing => Ok(None),
         }
-        Ok(None)
     }
 
     /// Waits for the next event, at most until `deadline`; `None` if there was none.
-    pub fn wait(&mut self, deadline: &Deadline) -> Result<Option<Event>, Error> {
+    pub fn wait(&mut self, deadline: &Deadline) -> Result<Option<Event<'_>>, Error> {
         loop {
-            if let Some(event) = self.next()? {
-                return Ok(Some(event));
+            match self.find()? {
+                Found::Event(place) => return Ok(Event::read(&self.message(place)?)?),
+                Found::Lost => return Ok(Some(Event::Lost)),
+                Found::Nothing => {}
             }
             let mut both = [PollFd::new(&self.descriptor, PollFlags::IN), PollFd::new(&deadline.timer, PollFlags::IN)];
             match poll(&mut both, None) {
@@ -132,25 +140,48 @@ impl<'b> Monitor<'b> {
         }
     }
 
-    /// The next event in the datagram that is in the buffer.
-    fn rest(&mut self) -> Result<Option<Event>, Error> {
-        let datagram = self.buffer.get(..self.end).unwrap_or_default();
-        while let Some(message) = Messages::new(datagram.get(self.next..).unwrap_or_default()).next() {
-            let event = message.and_then(|message| {
-                self.next += (HEADER_BYTES + message.payload.len()).next_multiple_of(4);
-                Event::read(&message)
-            });
-            match event {
-                Ok(None) => {}
-                Ok(event) => return Ok(event),
-                Err(malformed) => {
-                    self.next = self.end;
-                    return Err(malformed.into());
+    /// Looks for the next message that is an event, in the buffer and then in the socket.
+    fn find(&mut self) -> Result<Found, Error> {
+        for _ in 0..DATAGRAMS_MAX {
+            while self.next < self.end {
+                let place = self.next;
+                // Behind a bad length nothing can be found.
+                self.next = self.end;
+                let message = self.message(place)?;
+                let next = place + (HEADER_BYTES + message.payload.len()).next_multiple_of(4);
+                let told = Event::read(&message).map(|event| event.is_some());
+                self.next = next;
+                if told? {
+                    return Ok(Found::Event(place));
                 }
             }
+            match receive(&self.descriptor, self.buffer) {
+                Ok(Some(length)) if length <= self.buffer.len() => (self.next, self.end) = (0, length),
+                Ok(Some(_)) | Err(Errno::NOBUFS) => return Ok(Found::Lost),
+                // A signal came first, or it is from somebody who may not be believed.
+                Ok(None) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(errno) => return Err(Error::Errno(errno)),
+            }
         }
-        Ok(None)
+        Ok(Found::Nothing)
     }
+
+    /// The message in the buffer that begins there.
+    fn message(&self, place: usize) -> Result<Message<'_>, Malformed> {
+        let datagram = self.buffer.get(place..self.end).unwrap_or_default();
+        Messages::new(datagram).next().unwrap_or(Err(Malformed))
+    }
+}
+
+/// What a look at buffer and socket found.
+enum Found {
+    /// An event, which begins here in the buffer.
+    Event(usize),
+    /// That something was lost.
+    Lost,
+    /// Nothing, for now.
+    Nothing,
 }
 
 impl AsFd for Monitor<'_> {
@@ -226,10 +257,13 @@ mod tests {
     use super::*;
     use crate::capture::{bytes, for_every_damage};
 
+    fn read(capture: &[u8]) -> Result<Option<Event<'_>>, Malformed> {
+        Event::read(&Messages::new(capture).next().unwrap().unwrap())
+    }
+
     #[test]
     fn new_and_deleted_links_are_told_and_ports_of_bridges_are_not() {
         let mut capture = bytes(include_str!("../captures/link.txt"));
-        let read = |capture: &[u8]| Event::read(&Messages::new(capture).next().unwrap().unwrap());
         let Ok(Some(Event::Link(Change::Made, made))) = read(&capture) else { panic!("{:?}", read(&capture)) };
         capture[4] = 17; // RTM_DELLINK
         assert_eq!(read(&capture), Ok(Some(Event::Link(Change::Deleted, made))));
