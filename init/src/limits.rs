@@ -55,6 +55,10 @@ pub const PATH_BYTES_MAX: usize = 4096;
 /// deeper; what is below is then left.
 pub const EMPTY_DEPTH_MAX: usize = 32;
 
+/// Mounts of one container that show other ids than the files have: a descriptor each while it is launched. Pods have at
+/// most a few dozen volumes.
+pub const IDMAPPED_MOUNTS_MAX: usize = 64;
+
 /// One line of the kernel log; the kernel refuses records of more than 1024 bytes, its own prefix included.
 pub const LOG_LINE_BYTES: usize = 896;
 /// A step or the name of a field in such a line, which are as long as a bundle makes them: the name of the container and

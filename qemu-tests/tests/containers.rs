@@ -453,8 +453,8 @@ const LIMITS: [(&str, &str); 11] = [
     ("memory.low", "16777216"),
     ("memory.swap.max", "33554432"),
     ("memory.high", "33554432"),
-    // 1 + (512 - 2) * 9999 / 262142
-    ("cpu.weight", "20"),
+    // 10 to the power of (9² + 125 * 9) / 612 - 7 / 34, rounded up
+    ("cpu.weight", "59"),
     ("cpu.max", "50000 200000"),
     ("cpuset.cpus", "0"),
     ("cpuset.mems", "0"),

@@ -339,7 +339,12 @@ fn unsupported() -> Vec<Refusal> {
             json!({ "defaultAction": "SCMP_ACT_ERRNO" }),
             "linux.seccomp: not supported yet",
         ),
-        with("mount-label", "/linux/mountLabel", json!("x"), "linux.mountLabel: not supported yet"),
+        with(
+            "mount-label",
+            "/linux/mountLabel",
+            json!("x"),
+            r"(nosuid,strictatime,mode=755,size=65536k,context=\x22x\x22): EINVAL",
+        ),
         with(
             "intel-rdt",
             "/linux/intelRdt",
@@ -349,26 +354,26 @@ fn unsupported() -> Vec<Refusal> {
         with(
             "rdma",
             "/linux/resources/rdma",
-            json!({ "mlx5_0": { "hcaHandles": 1 } }),
-            "linux.resources.rdma: not supported yet",
+            json!({ "mlx5_1": {} }),
+            "linux.resources.rdma[0]: needs hcaHandles or hcaObjects",
         ),
         with(
             "network-class",
             "/linux/resources/network",
             json!({ "classID": 1 }),
-            "linux.resources.network: not supported yet",
+            "linux.resources.network: only control groups of version 1 have it",
         ),
         with(
             "kernel-memory",
             "/linux/resources/memory",
             json!({ "kernel": 1000 }),
-            "linux.resources.memory.kernel: not supported yet",
+            "linux.resources.memory.kernel: only control groups of version 1 have it",
         ),
         with("windows", "/windows", json!({ "layerFolders": ["C:\\"] }), "windows: not supported yet"),
         mount(
             "mapped-mount",
             json!({ "destination": "/x", "type": "bind", "source": "/etc", "options": ["bind", "idmap"] }),
-            "config.json: mounts[5]: options: idmap is not supported",
+            "config.json: mounts[5]: options: idmap needs uidMappings and gidMappings, or a new user namespace",
         ),
     ]
 }

@@ -57,6 +57,8 @@ pub const MOUNT_ATTR_RELATIME: u64 = 0;
 pub const MOUNT_ATTR_NOATIME: u64 = 0x10;
 /// Access time mode: always.
 pub const MOUNT_ATTR_STRICTATIME: u64 = 0x20;
+/// Show other ids than the files have.
+pub const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
 /// Do not keep access times of directories.
 pub const MOUNT_ATTR_NODIRATIME: u64 = 0x80;
 /// Do not follow symbolic links.

@@ -40,6 +40,8 @@ pub const USR1: u8 = 10;
 pub const USR2: u8 = 12;
 /// Terminate.
 pub const TERM: u8 = 15;
+/// Stop, not to be caught.
+pub const STOP: u8 = 19;
 /// Continue.
 pub const CONT: u8 = 18;
 /// Power failure.

@@ -10,7 +10,8 @@ use crate::abi::Errno;
 use crate::limits;
 use crate::plan::step::{Absent, DeviceKind, DeviceNode, Place};
 use crate::sys::Result;
-use crate::sys::file::{self, CWD, Open};
+use crate::sys::file::{self, CWD, Open, Status};
+use crate::sys::path::copied;
 use crate::text::fields;
 
 impl Applier<'_, '_> {
@@ -56,6 +57,52 @@ pub(super) fn expect_line(path: &CStr, text: &CStr) -> Result<()> {
         }
     }
     Err(Errno::INVAL)
+}
+
+/// Copies what a directory holds into an empty one, with owners and permissions, and those of the directory itself.
+/// The recursion is bounded by `depth`, not by what the directory holds.
+pub(super) fn copy(from: BorrowedFd, to: BorrowedFd, depth: usize) -> Result<()> {
+    file::for_each_entry(from, &mut |name, _| {
+        let source = file::open(from, name, Open::PlaceItself)?;
+        let Status { kind, device, user, group, .. } = file::status_of(source.as_fd())?;
+        match kind {
+            FileType::DIRECTORY if depth == 0 => return Err(Errno::NAMETOOLONG),
+            FileType::DIRECTORY => {
+                file::make_directory_in(to, name, 0o700)?;
+                return copy(file::open_itself(from, name)?.as_fd(), file::open_itself(to, name)?.as_fd(), depth - 1);
+            }
+            FileType::SYMLINK => {
+                let mut target = [0; limits::PATH_BYTES_MAX];
+                let target = file::read_link_in(source.as_fd(), c"", &mut target)?;
+                let mut buffer = [0; limits::PATH_BYTES_MAX];
+                file::make_link(copied(&mut buffer, target)?, to, name)?;
+                let made = file::open(to, name, Open::PlaceItself)?;
+                return file::set_owner(made.as_fd(), user, group);
+            }
+            FileType::REGULAR_FILE => {
+                let made = file::open(to, name, Open::New)?;
+                let source = file::open(from, name, Open::Read)?;
+                let mut buffer = [0; 4096];
+                loop {
+                    let piece = file::read_all(source.as_fd(), &mut buffer)?;
+                    if piece.is_empty() {
+                        break;
+                    }
+                    file::write_all(made.as_fd(), piece)?;
+                }
+            }
+            _ => file::make_node(to, name, kind, 0, device)?,
+        }
+        resemble(file::open(to, name, Open::PlaceItself)?.as_fd(), source.as_fd())
+    })?;
+    resemble(to, from)
+}
+
+/// Gives one file the owner and permissions of another.
+fn resemble(file: BorrowedFd, other: BorrowedFd) -> Result<()> {
+    let Status { mode, user, group, .. } = file::status_of(other)?;
+    file::set_owner(file, user, group)?;
+    set_mode(file, mode)
 }
 
 /// Sets the permissions of what a descriptor is open on as a place, which chmod(2) can only reach through /proc.

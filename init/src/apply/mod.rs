@@ -24,6 +24,7 @@ use crate::sys::path::join;
 use crate::sys::process::Pid;
 
 pub use cgroup::{each_process, open_cgroup, read_cgroup};
+pub use mounts::Mapped;
 pub use network::Words;
 
 /// What the steps applied so far have opened: the little that a list of steps shares.
@@ -32,6 +33,8 @@ pub struct Applier<'x, 'a> {
     root: Option<OwnedFd>,
     /// The container's process, for steps that concern it from outside.
     process: Option<Pid>,
+    /// Copies of mounts that were made on the machine.
+    mapped: Option<&'x mut Mapped>,
     /// For the pointers that execve(2) wants.
     arena: &'x mut Arena<'a>,
     /// For what the kernel says beside a step's error number, if somebody wants to know.
@@ -41,7 +44,12 @@ pub struct Applier<'x, 'a> {
 impl<'x, 'a> Applier<'x, 'a> {
     /// Nothing opened yet.
     pub fn new(arena: &'x mut Arena<'a>) -> Applier<'x, 'a> {
-        Applier { root: None, process: None, arena, words: None }
+        Applier { root: None, process: None, mapped: None, arena, words: None }
+    }
+
+    /// Hands over what was made for the steps before this process was.
+    pub fn set_mapped(&mut self, mapped: &'x mut Mapped) {
+        self.mapped = Some(mapped);
     }
 
     /// Names the container's process, as this process's pid namespace sees it.
@@ -87,6 +95,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::RemoveDirectory { path } => files::remove_directory(path),
             Step::MakeCgroup { path } => cgroup::make(path),
             Step::WriteCgroup { path, file, text, absent } => absent.judge(cgroup::write(path, file, text)),
+            Step::GiveCgroup { path, uid } => cgroup::give(path, *uid),
             Step::CheckMemory { path, most } => cgroup::check_memory(path, *most),
             Step::FilterDevices { path, program } => cgroup::filter_devices(path, program),
             Step::RemoveCgroup { path } => cgroup::remove(path),

@@ -6,10 +6,11 @@ use core::ffi::CStr;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::{file::FileType, process};
 
-use super::{Applier, absence_is_fine};
+use super::{Applier, absence_is_fine, files, namespaces};
 use crate::abi::Errno;
 use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_RDONLY, MS_SLAVE};
-use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place};
+use crate::limits::{EMPTY_DEPTH_MAX, IDMAPPED_MOUNTS_MAX};
+use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::{Result, mount as calls};
 
@@ -21,14 +22,23 @@ impl Applier<'_, '_> {
         let target = self.open_directory(&mount.target, 0o755)?;
         process::enter(target.as_fd())?;
         calls::mount(mount.source, c".", mount.kind, mount.flags, mount.data)?;
+        if mount.copy_up {
+            // What was opened before still shows what is hidden now.
+            let hidden = file::open(target.as_fd(), c".", Open::Directory)?;
+            let shown = self.open(&mount.target, Open::Directory)?;
+            files::copy(hidden.as_fd(), shown.as_fd(), EMPTY_DEPTH_MAX)?;
+        }
         if mount.attributes.set | mount.attributes.clear | mount.attributes.propagation == 0 {
             return Ok(());
         }
         set_on(self.open(&mount.target, Open::Place)?.as_fd(), &mount.attributes)
     }
 
-    pub(super) fn bind(&self, bind: &Bind) -> Result<()> {
-        let tree = calls::clone_tree(bind.source, bind.recursive)?;
+    pub(super) fn bind(&mut self, bind: &Bind) -> Result<()> {
+        let tree = match bind.ids.and(self.mapped.as_mut()).and_then(|mapped| mapped.take()) {
+            Some(tree) => tree,
+            None => copy_of(bind)?,
+        };
         set_on(tree.as_fd(), &bind.attributes)?;
         let target = self.open_target(&bind.target, file::kind_of(tree.as_fd())?)?;
         calls::attach(tree.as_fd(), target.as_fd())
@@ -80,6 +90,51 @@ impl Applier<'_, '_> {
     pub(super) fn change_root(&self) -> Result<()> {
         process::enter(self.root()?.as_fd())?;
         process::change_root()
+    }
+}
+
+/// A detached copy of what is to be bound, which shows the ids wanted.
+fn copy_of(bind: &Bind) -> Result<OwnedFd> {
+    let tree = calls::clone_tree(bind.source, bind.recursive)?;
+    if let Some(ids) = bind.ids {
+        // As in the container's mount namespace, which is a slave of the machine's.
+        calls::set_attributes(tree.as_fd(), 0, 0, MS_SLAVE, true)?;
+        let namespace = namespaces::with_ids(ids.uids, ids.gids)?;
+        calls::map_ids(tree.as_fd(), namespace.as_fd(), ids.recursive)?;
+    }
+    Ok(tree)
+}
+
+/// Copies that only the machine may make, made before the container's process is: in the order of the steps that bind
+/// them. Empty for nearly every container.
+pub struct Mapped {
+    trees: [Option<OwnedFd>; IDMAPPED_MOUNTS_MAX],
+    next: usize,
+}
+
+impl Mapped {
+    /// None, so that a step makes its own.
+    pub const fn none() -> Mapped {
+        Mapped { trees: [const { None }; IDMAPPED_MOUNTS_MAX], next: 0 }
+    }
+
+    /// Makes the copies for a list of steps. A failure comes with the number of the step.
+    pub fn prepare(&mut self, steps: &[Step]) -> core::result::Result<(), (usize, Errno)> {
+        let mut free = self.trees.iter_mut();
+        for (number, step) in steps.iter().enumerate() {
+            if let Step::Bind(bind @ Bind { ids: Some(_), .. }) = step
+                && let Some(place) = free.next()
+            {
+                *place = Some(copy_of(bind).map_err(|errno| (number, errno))?);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<OwnedFd> {
+        let tree = self.trees.get_mut(self.next)?.take();
+        self.next += 1;
+        tree
     }
 }
 

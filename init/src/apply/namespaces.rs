@@ -2,14 +2,15 @@
 
 use core::ffi::CStr;
 
-use crate::sys::AsFd;
+use crate::sys::{AsFd, OwnedFd};
 
 use super::{Applier, mounts, numbered};
 use crate::abi::namespace::Namespace;
+use crate::abi::signal;
 use crate::config::spec::IdMapping;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path;
-use crate::sys::process::Pid;
+use crate::sys::process::{self, Fork, Pid};
 use crate::sys::{Result, mount, namespace};
 use crate::text::Line;
 
@@ -36,6 +37,24 @@ pub(super) fn new_time_namespace(offsets: &CStr) -> Result<()> {
     namespace::unshare(Namespace::Time.flag())?;
     file::write_file(c"/proc/self/timens_offsets", offsets.to_bytes())?;
     join(Namespace::Time, c"/proc/self/ns/time_for_children")
+}
+
+/// A user namespace with these mappings, which has no other use: of a process that lives until it is open.
+pub(super) fn with_ids(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd> {
+    let Fork::Parent(pid) = process::clone_container(Namespace::User.flag(), None, false)? else {
+        loop {
+            // Until it is killed. Stopped and without a parent it would be hung up.
+            let _ = process::kill(process::own_pid(), signal::STOP);
+        }
+    };
+    let mut path = [0; 64];
+    let opened = map_ids(pid, uids, gids).and_then(|()| {
+        let path = numbered(&mut path, "/proc/", pid.unsigned_abs(), b"/ns/user")?;
+        file::open(CWD, path, Open::Read)
+    });
+    process::kill(pid, signal::KILL)?;
+    process::reap(pid, true)?;
+    opened
 }
 
 /// user_namespaces(7): each map is written once and whole.

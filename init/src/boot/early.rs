@@ -108,7 +108,16 @@ fn step<'w>(mut words: Words<'w>) -> Option<Step<'w>> {
             let (kind, source, target) = (words.next(), words.next(), words.place());
             let (flags, data) = (mount_flags(words.next().to_bytes()), words.next());
             let attributes = Attributes::default();
-            Step::Mount(NewMount { kind, source, target, flags, data, existing: Existing::Keep, attributes })
+            Step::Mount(NewMount {
+                kind,
+                source,
+                target,
+                flags,
+                data,
+                existing: Existing::Keep,
+                attributes,
+                copy_up: false,
+            })
         }
         1 => Step::MakeDirectory { at: words.place(), mode: words.number(8) },
         2 => Step::MakeSymlink { at: words.place(), to: words.next() },

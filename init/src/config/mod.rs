@@ -813,10 +813,7 @@ mod tests {
             (process, "process.", "terminal", &["false"], &["true"]),
             (process, "process.", "commandLine", &[r#""""#], &[r#""cmd""#]),
             (user, "process.user.", "username", &[r#""""#], &[r#""root""#]),
-            (mount, "mounts[0].", "uidMappings", &["[]"], &[r#"[{"containerID":0,"hostID":0,"size":1}]"#, "[{}]"]),
-            (mount, "mounts[0].", "gidMappings", &["[ ]"], &[r#"[0]"#]),
             (linux_member, "linux.", "seccomp", &["{}"], &[r#"{"defaultAction":"SCMP_ACT_ERRNO"}"#, r#"{"flags":[]}"#]),
-            (linux_member, "linux.", "mountLabel", &[r#""""#], &[r#""x""#]),
             (linux_member, "linux.", "netDevices", &["{}"], &[r#"{"eth0":{}}"#]),
             (
                 |member| linux(&format!(r#"{{"personality":{{"domain":"LINUX",{member}}}}}"#)),
@@ -851,9 +848,6 @@ mod tests {
         }
         fn user(member: &str) -> String {
             process(&format!(r#""user":{{{member}}}"#))
-        }
-        fn mount(member: &str) -> String {
-            top(&format!(r#""mounts":[{{"destination":"/a",{member}}}]"#))
         }
         fn linux_member(member: &str) -> String {
             linux(&format!("{{{member}}}"))

@@ -300,10 +300,14 @@ object! {
         optional "type" => Text(kind),
         optional "source" => Text(source),
         optional "options" => List(options),
-        refused unless empty: "uidMappings" "gidMappings";
+        optional "uidMappings" => List(uid_mappings),
+        optional "gidMappings" => List(gid_mappings),
     }
 }
-record!(Mount<'a>, Mount { destination: None, kind: None, source: None, options: &[] });
+record!(
+    Mount<'a>,
+    Mount { destination: None, kind: None, source: None, options: &[], uid_mappings: &[], gid_mappings: &[] }
+);
 
 object! {
     Linux<'a> {
@@ -315,6 +319,7 @@ object! {
         optional "maskedPaths" => List(masked_paths),
         optional "readonlyPaths" => List(readonly_paths),
         optional "rootfsPropagation" => Text(rootfs_propagation),
+        optional "mountLabel" => Text(mount_label),
         optional "cgroupsPath" => Text(cgroups_path),
         optional "resources" => Object(resources),
         optional "timeOffsets" => Object(time_offsets),
@@ -323,7 +328,6 @@ object! {
         optional "intelRdt" => optional_object(intel_rdt),
         refused unless empty:
             "seccomp"
-            "mountLabel"
             "netDevices"
             ;
     }

@@ -225,6 +225,10 @@ pub struct Mount<'a> {
     pub source: Option<&'a CStr>,
     /// `options`, unparsed: a table in `plan` turns them into flags.
     pub options: &'a [&'a CStr],
+    /// `uidMappings`: from the ids of the files to those that the mount shows.
+    pub uid_mappings: &'a [IdMapping],
+    /// `gidMappings`.
+    pub gid_mappings: &'a [IdMapping],
 }
 
 /// `linux`.
@@ -246,6 +250,8 @@ pub struct Linux<'a> {
     pub readonly_paths: &'a [&'a CStr],
     /// `rootfsPropagation`.
     pub rootfs_propagation: Option<&'a CStr>,
+    /// `mountLabel`: the SELinux context of the container's file systems.
+    pub mount_label: Option<&'a CStr>,
     /// `cgroupsPath`.
     pub cgroups_path: Option<&'a CStr>,
     /// `resources`.

@@ -16,7 +16,7 @@ use crate::sys::{AsFd, BorrowedFd, OwnedFd, file, socket, wait};
 use super::Request;
 use super::output::Streams;
 use crate::abi::Errno;
-use crate::apply::Applier;
+use crate::apply::{Applier, Mapped};
 use crate::arena::Arena;
 use crate::plan::step::Plan;
 use crate::sys::{Result, identity, process};
@@ -115,6 +115,7 @@ pub(super) fn become_container<'a>(
     request: &Request,
     mut channel: Channel,
     streams: &Streams,
+    mapped: &mut Mapped,
     arena: &mut Arena<'a>,
 ) -> ! {
     channel.wait();
@@ -125,6 +126,7 @@ pub(super) fn become_container<'a>(
     identity::set_umask(0);
     let last = plan.inside.len().saturating_sub(1);
     let mut applier = Applier::new(arena);
+    applier.set_mapped(mapped);
     for (index, step) in plan.inside.iter().enumerate() {
         let mut ready = hidden;
         if index == last {

@@ -15,7 +15,7 @@ mod report;
 use core::ffi::CStr;
 
 use crate::abi::Errno;
-use crate::apply::{self, Applier};
+use crate::apply::{self, Applier, Mapped};
 use crate::arena::Arena;
 use crate::error::{Context, Error, Result};
 use crate::launch::bundle::Source;
@@ -107,8 +107,11 @@ fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, steps: &[Step<'a>]) {
 /// Carries out a plan: outside, clone, inside up to the exec, outside again, exec.
 fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut Progress) -> Result<Pid> {
     perform(plan.before, 0, None, arena, done)?;
+    let mut mapped = Mapped::none();
+    mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
     let mut doing = c"";
-    let (pid, channel) = make_process(plan, request, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
+    let (pid, channel) =
+        make_process(plan, request, &mut mapped, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
     let result = conduct(plan, request, pid, &channel, arena, done);
     if result.is_err() {
         // It waits for a word that will not come. If it is gone already, so much the better.
@@ -121,6 +124,7 @@ fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut
 fn make_process<'a>(
     plan: &Plan<'a>,
     request: &Request,
+    mapped: &mut Mapped,
     arena: &mut Arena<'a>,
     doing: &mut &'static CStr,
 ) -> sys::Result<(Pid, Channel)> {
@@ -135,7 +139,7 @@ fn make_process<'a>(
         Fork::Child => {
             drop(ours);
             (request.announce)();
-            child::become_container(plan, request, theirs, &streams, arena)
+            child::become_container(plan, request, theirs, &streams, mapped, arena)
         }
         Fork::Parent(pid) => Ok((pid, ours)),
     }

@@ -3,8 +3,9 @@
 
 use core::ffi::CStr;
 
+use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
-use crate::config::spec::{BlockIo, DeviceLimit, Resources, Spec};
+use crate::config::spec::{BlockIo, DeviceLimit, Mount, Resources, Spec};
 use crate::error::Result;
 use crate::plan::facts::{Controllers, Facts};
 use crate::plan::step::{Absent, Step};
@@ -51,6 +52,30 @@ pub(super) fn limits<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let zero_is_unset = matches!(version.to_bytes(), [b'1', b'.', b'0'..=b'2', b'.', ..]);
     resources(&request.spec.linux.resources, request.cgroup, request.facts, zero_is_unset, to);
 }
+
+/// A container whose root is the group, and who may write there, gets what the kernel leaves to the owner: runtime-spec
+/// `config-linux.md#cgroup-ownership`.
+pub(super) fn give<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    let is_writable = |mount: &Mount| {
+        mount.source == Some(c"cgroup")
+            && mount.destination.is_some_and(|target| path::same(target, ROOT))
+            && !mount.options.contains(&c"ro")
+    };
+    let namespaces = &request.namespaces;
+    let is_alone = namespaces.is_new(Namespace::User) && namespaces.is_new(Namespace::Cgroup);
+    if is_alone && request.spec.mounts.iter().any(is_writable) {
+        let user = request.process.user.uid;
+        let uid = request.spec.linux.uid_mappings.iter().find_map(|mapping| {
+            let offset = user.checked_sub(mapping.container_id).filter(|offset| *offset < mapping.size)?;
+            mapping.host_id.checked_add(offset)
+        });
+        if let Some(uid) = uid {
+            to.push(Step::GiveCgroup { path: request.cgroup, uid });
+        }
+    }
+}
+
+const ROOT: &CStr = c"/sys/fs/cgroup";
 
 /// The steps that bring a running container's group to other limits: those that `resources` has and no others.
 ///

@@ -10,7 +10,7 @@ use crate::config::spec::{Device, DeviceRule, Mount};
 use crate::error::Error;
 use crate::plan::options::Options;
 use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
-use crate::plan::{Request, Steps, path};
+use crate::plan::{Request, Steps, mounts, path};
 
 const NODES: &CStr = c"linux.devices";
 
@@ -48,17 +48,19 @@ fn is_dev(mount: &Mount) -> bool {
 
 /// A /dev in memory where the configuration mounts none: every container has device nodes, and an image must neither be
 /// writable for them nor keep them.
-pub(super) fn file_system(request: &Request, to: &mut Steps) {
+pub(super) fn file_system<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if !request.spec.mounts.iter().any(is_dev) {
-        to.push(Step::Mount(NewMount {
+        let mount = Step::Mount(NewMount {
             kind: c"tmpfs",
             source: c"tmpfs",
             target: Place::container(c"/dev"),
             flags: MS_NOSUID | MS_STRICTATIME,
-            data: c"mode=755,size=65536k",
+            data: mounts::labelled(request, to, b"mode=755,size=65536k"),
             existing: Existing::Cover,
             attributes: Attributes::default(),
-        }));
+            copy_up: false,
+        });
+        to.push(mount);
     }
 }
 

@@ -461,8 +461,44 @@ fn what_cannot_work_is_refused_by_name() {
             linux(r#""resources": {"unified": {"unknown.max": "1"}}"#),
             "linux.resources.unified[0]: names no controller known",
         ),
-        (mount(r#""type": "tmpfs", "options": ["idmap"]"#), "mounts[0]: options: idmap is not supported"),
-        (mount(r#""type": "tmpfs", "options": ["tmpcopyup"]"#), "mounts[0]: options: tmpcopyup is not supported"),
+        (
+            mount(r#""type": "tmpfs", "options": ["idmap"]"#),
+            "mounts[0]: options: idmap and mappings are for bind mounts",
+        ),
+        (
+            mount(r#""source": "/x", "options": ["rbind", "ridmap"]"#),
+            "mounts[0]: options: idmap needs uidMappings and gidMappings, or a new user namespace",
+        ),
+        (
+            mount(&format!(r#""source": "/x", "options": ["bind"], "uidMappings": [{root}]"#)),
+            "mounts[0]: uidMappings and gidMappings: one needs the other",
+        ),
+        (mount(r#""type": "ramfs", "options": ["tmpcopyup"]"#), "mounts[0]: options: tmpcopyup is for tmpfs"),
+        (mount(r#""source": "/x", "options": ["bind", "tmpcopyup"]"#), "mounts[0]: options: tmpcopyup is for tmpfs"),
+        (
+            mount(r#""source": "/x", "options": ["bind", "copy-symlink"]"#),
+            "mounts[0]: options: copy-symlink is not supported",
+        ),
+        (
+            config(
+                "",
+                &format!(r#"{ISOLATED}, "mountLabel": "a\"b""#),
+                r#""mounts": [{"destination": "/x", "type": "tmpfs"}],"#,
+            ),
+            "linux.mountLabel: must not contain a quotation mark",
+        ),
+        (
+            linux(r#""resources": {"rdma": {"a": {"hcaHandles": 1}, "b": {}}}"#),
+            "linux.resources.rdma[1]: needs hcaHandles or hcaObjects",
+        ),
+        (
+            linux(r#""resources": {"blockIO": {"weightDevice": [{"major": 8, "minor": 0}]}}"#),
+            "linux.resources.blockIO.weightDevice[0]: must be from 10 to 1000",
+        ),
+        (
+            linux(r#""resources": {"blockIO": {"throttleReadBpsDevice": [{"major": 8, "minor": 0}]}}"#),
+            "linux.resources.blockIO.throttleReadBpsDevice[0]: rate: required",
+        ),
         (mount(r#""source": "/x", "options": ["rbind", "size=1"]"#), "mounts[0]: options: unknown for a bind mount"),
         (mount(r#""source": "/x", "options": ["rbind", "sync"]"#), "mounts[0]: options: unknown for a bind mount"),
         (mount(r#""options": ["rbind"]"#), "mounts[0]: source: required for a bind mount"),

@@ -87,6 +87,7 @@ fn before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     cgroup::runtime_groups(request, to);
     // Limits are in force before there is anybody to limit.
     cgroup::limits(request, to);
+    cgroup::give(request, to);
     devices::filter(request, to);
     rdt::outside(request, to);
     identity::oom_score(request, to);
@@ -166,12 +167,14 @@ struct Steps<'s, 'a> {
     list: List<Step<'a>>,
     /// Steps that may still be added.
     room: usize,
+    /// Mounts that show other ids, so far.
+    mapped: usize,
 }
 
 impl<'s, 'a> Steps<'s, 'a> {
     fn new(arena: &'s mut Arena<'a>) -> Steps<'s, 'a> {
         let list = arena.list();
-        Steps { arena, list, room: limits::STEPS_MAX }
+        Steps { arena, list, room: limits::STEPS_MAX, mapped: 0 }
     }
 
     #[inline(never)]
@@ -191,7 +194,7 @@ impl<'s, 'a> Steps<'s, 'a> {
 
     #[inline(never)]
     fn bind(&mut self, source: &'a CStr, target: &Place<'a>, recursive: bool, attributes: &Attributes) {
-        self.push(Step::Bind(Bind { source, target: *target, recursive, attributes: *attributes }));
+        self.push(Step::Bind(Bind { source, target: *target, recursive, attributes: *attributes, ids: None }));
     }
 
     /// For everybody to look into.

@@ -5,8 +5,10 @@ use core::ffi::CStr;
 use crate::abi::mount::{MOUNT_ATTR_ATIME, MOUNT_ATTR_RDONLY, MS_RDONLY, MS_REMOUNT};
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Mount;
+use crate::error::Error;
+use crate::limits::IDMAPPED_MOUNTS_MAX;
 use crate::plan::options::{self, Options};
-use crate::plan::step::{Attributes, Base, Existing, NewMount, Place, Step};
+use crate::plan::step::{Attributes, Base, Bind, Existing, IdMap, NewMount, Place, Step};
 use crate::plan::{Request, Steps, path};
 
 /// Where a list of mounts belongs.
@@ -96,9 +98,22 @@ pub(super) fn one<'a>(
         if source.is_empty() {
             place.refuse(to, number, c"source: required for a bind mount");
         }
+        if options.copy_up {
+            place.refuse(to, number, COPY_UP);
+        }
         let base = if path::is_absolute(source) { c"/" } else { request.facts.bundle };
         let source = path::join(to.arena, base, source);
-        return bind_with(to, source, target, recursive, options);
+        let ids = match ids(request, mount, options) {
+            Ok(ids) => ids,
+            Err(problem) => return place.refuse(to, number, problem),
+        };
+        return bind_with(to, source, target, recursive, options, ids);
+    }
+    if is_mapped(mount, options) {
+        place.refuse(to, number, c"options: idmap and mappings are for bind mounts");
+    }
+    if options.copy_up && kind != c"tmpfs" {
+        place.refuse(to, number, COPY_UP);
     }
     if kind.is_empty() {
         if options.attributes.propagation != 0 && !is_file_system_changed {
@@ -108,14 +123,49 @@ pub(super) fn one<'a>(
     }
     if place == Where::Container && !options.remount {
         let is_cgroup = kind == c"cgroup" || kind == c"cgroup2";
+        let namespaces = &request.namespaces;
+        let new = |kind| namespaces.is_new(kind);
+        if is_cgroup && new(Namespace::Cgroup) && new(Namespace::User) && !new(Namespace::Network) {
+            // The machine's /sys is shown then, and in it this file system: the kernel mounts none on itself.
+            let own = path::join(to.arena, c"/sys/fs/cgroup", request.cgroup);
+            return bind_machines(to, own, target, false, options);
+        }
         if let Some(shown) = shown_by_machine(request, kind) {
             return bind_machines(to, shown, target, !is_cgroup, options);
         }
         if is_cgroup {
-            return file_system(to, c"cgroup2", c"cgroup", target, mount, options);
+            return file_system(request, to, c"cgroup2", c"cgroup", target, mount, options);
         }
     }
-    file_system(to, kind, mount.source.unwrap_or_default(), target, mount, options);
+    file_system(request, to, kind, mount.source.unwrap_or_default(), target, mount, options);
+}
+
+const COPY_UP: &CStr = c"options: tmpcopyup is for tmpfs";
+
+fn is_mapped(mount: &Mount, options: &Options) -> bool {
+    options.id_map.is_some() || mount.uid_mappings.len() + mount.gid_mappings.len() > 0
+}
+
+/// The ids that a mount shows: its own mappings, or the container's.
+fn ids<'a>(
+    request: &Request<'_, 'a>,
+    mount: &Mount<'a>,
+    options: &Options,
+) -> core::result::Result<Option<IdMap<'a>>, &'static CStr> {
+    if !is_mapped(mount, options) {
+        return Ok(None);
+    }
+    let (mut uids, mut gids) = (mount.uid_mappings, mount.gid_mappings);
+    if uids.is_empty() != gids.is_empty() {
+        return Err(c"uidMappings and gidMappings: one needs the other");
+    }
+    if uids.is_empty() {
+        if !request.namespaces.is_new(Namespace::User) {
+            return Err(c"options: idmap needs uidMappings and gidMappings, or a new user namespace");
+        }
+        (uids, gids) = (request.spec.linux.uid_mappings, request.spec.linux.gid_mappings);
+    }
+    Ok(Some(IdMap { uids, gids, recursive: options.id_map == Some(true) }))
 }
 
 /// File systems that show a namespace, and where the machine has them.
@@ -146,11 +196,24 @@ fn bind_machines<'a>(to: &mut Steps<'_, 'a>, source: &'a CStr, target: Place<'a>
     to.bind(source, &target, recursive, &attributes);
 }
 
-fn bind_with<'a>(to: &mut Steps<'_, 'a>, source: &'a CStr, target: Place<'a>, recursive: bool, options: &Options) {
+fn bind_with<'a>(
+    to: &mut Steps<'_, 'a>,
+    source: &'a CStr,
+    target: Place<'a>,
+    recursive: bool,
+    options: &Options,
+    ids: Option<IdMap<'a>>,
+) {
     let has_own = options.attributes.set | options.attributes.clear != 0;
     let two_calls = has_own && options.has_below();
     let attributes = if has_own { options.attributes } else { options.below_with_propagation() };
-    to.bind(source, &target, recursive, &attributes);
+    let ids = ids.and_then(|ids| to.arena.filled(1, ids).first());
+    to.mapped += usize::from(ids.is_some());
+    if to.mapped > IDMAPPED_MOUNTS_MAX {
+        let what = c"mounts that show other ids";
+        to.arena.fail(Error::limit(c"plan the container", what, to.mapped, IDMAPPED_MOUNTS_MAX));
+    }
+    to.push(Step::Bind(Bind { source, target, recursive, attributes, ids }));
     if two_calls {
         to.set_attributes(&target, &options.below);
     }
@@ -166,6 +229,7 @@ fn change<'a>(to: &mut Steps<'_, 'a>, at: Place<'a>, options: &Options) {
 
 #[inline(never)]
 fn file_system<'a>(
+    request: &Request<'_, 'a>,
     to: &mut Steps<'_, 'a>,
     kind: &'a CStr,
     source: &'a CStr,
@@ -177,10 +241,28 @@ fn file_system<'a>(
     if target.base == Base::Container && is_made_readonly_later(mount, options) {
         flags &= !MS_RDONLY;
     }
-    let data = data(to, mount.options);
+    let mut data = data(to, mount.options);
+    if target.base == Base::Container && !options.remount && !UNLABELLED.contains(&kind) {
+        data = labelled(request, to, data.to_bytes());
+    }
     let source = if source.is_empty() { kind } else { source };
     let attributes = options.below_with_propagation();
-    to.push(Step::Mount(NewMount { kind, source, target, flags, data, existing: Existing::Cover, attributes }));
+    let (existing, copy_up) = (Existing::Cover, options.copy_up);
+    to.push(Step::Mount(NewMount { kind, source, target, flags, data, existing, attributes, copy_up }));
+}
+
+/// File systems that have labels of their own.
+static UNLABELLED: [&CStr; 4] = [c"proc", c"sysfs", c"mqueue", c"cgroup2"];
+
+/// A file system's data with `linux.mountLabel`.
+pub(super) fn labelled<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, data: &[u8]) -> &'a CStr {
+    let Some(label) = request.spec.linux.mount_label else { return to.arena.string(&[data]) };
+    if label.to_bytes().contains(&b'"') {
+        to.refuse(c"linux.mountLabel", c"must not contain a quotation mark");
+    }
+    let separator: &[u8] = if data.is_empty() { b"" } else { b"," };
+    // Its categories have commas between.
+    to.arena.string(&[data, separator, b"context=\"", label.to_bytes(), b"\""])
 }
 
 /// The options that only the file system knows, with commas between.

@@ -34,8 +34,16 @@ enum Kind {
     RecursiveBind,
     /// Changes what is mounted.
     Remount,
-    /// The default, or a thing of other tools.
+    /// What it asks for is so already; also with an `r` before it.
+    Given,
+    /// A thing of other tools.
     Nothing,
+    /// Shows other ids than the files have.
+    IdMap,
+    /// The same with all mounts below.
+    RecursiveIdMap,
+    /// Fills a file system in memory with what it hides.
+    CopyUp,
     /// Known and not honoured.
     Refused,
 }
@@ -80,9 +88,10 @@ use Kind::*;
 static NAMES: &[u8] = b"ro rw nosuid suid nodev dev noexec exec nodiratime diratime nosymfollow symfollow \
 relatime noatime strictatime atime nostrictatime norelatime sync async dirsync mand nomand silent loud \
 iversion noiversion lazytime nolazytime private rprivate slave rslave shared rshared unbindable runbindable \
-bind rbind remount defaults idmap ridmap tmpcopyup";
+bind rbind remount defaults idmap ridmap tmpcopyup \
+copy-symlink src-nofollow dest-nofollow";
 
-static EFFECTS: [Effect; 44] = [
+static EFFECTS: [Effect; 47] = [
     effect(Set, MS_RDONLY, MOUNT_ATTR_RDONLY),
     effect(Clear, MS_RDONLY, MOUNT_ATTR_RDONLY),
     effect(Set, MS_NOSUID, MOUNT_ATTR_NOSUID),
@@ -101,7 +110,7 @@ static EFFECTS: [Effect; 44] = [
     effect(NotAccessTime, MS_NOATIME, MOUNT_ATTR_NOATIME),
     effect(NotAccessTime, MS_STRICTATIME, MOUNT_ATTR_STRICTATIME),
     // The kernel's default is relatime, so there is nothing to be without.
-    effect(Nothing, 0, 0),
+    effect(Given, 0, 0),
     of_file_system(SetFileSystem, MS_SYNCHRONOUS),
     of_file_system(ClearFileSystem, MS_SYNCHRONOUS),
     of_file_system(SetFileSystem, MS_DIRSYNC),
@@ -125,14 +134,21 @@ static EFFECTS: [Effect; 44] = [
     effect(RecursiveBind, 0, 0),
     effect(Remount, 0, 0),
     effect(Nothing, 0, 0),
+    effect(IdMap, 0, 0),
+    effect(RecursiveIdMap, 0, 0),
+    effect(CopyUp, 0, 0),
+    // crun's own.
     effect(Refused, 1 << 0, 0),
     effect(Refused, 1 << 1, 0),
     effect(Refused, 1 << 2, 0),
 ];
 
 /// Why, for each that is refused.
-static REFUSED: [&CStr; 3] =
-    [c"options: idmap is not supported", c"options: ridmap is not supported", c"options: tmpcopyup is not supported"];
+static REFUSED: [&CStr; 3] = [
+    c"options: copy-symlink is not supported",
+    c"options: src-nofollow is not supported",
+    c"options: dest-nofollow is not supported",
+];
 
 /// All options, each with what it does.
 #[inline(never)]
@@ -158,6 +174,10 @@ pub(super) struct Options {
     pub(super) bind: Option<bool>,
     /// Whether it changes an existing mount.
     pub(super) remount: bool,
+    /// Whether ids are mapped, and on all mounts below.
+    pub(super) id_map: Option<bool>,
+    /// Whether it begins with what it hides.
+    pub(super) copy_up: bool,
     /// Whether there are options that only the file system knows.
     pub(super) has_data: bool,
     /// What is wrong with the first option that is not as it should be.
@@ -218,7 +238,10 @@ impl Options {
             Bind => self.bind = self.bind.or(Some(false)),
             RecursiveBind => self.bind = Some(true),
             Remount => self.remount = true,
-            Nothing => {}
+            IdMap => self.id_map = self.id_map.or(Some(false)),
+            RecursiveIdMap => self.id_map = Some(true),
+            CopyUp => self.copy_up = true,
+            Nothing | Given => {}
             Refused => {
                 let problem = REFUSED.get(usize::from(effect.flag)).copied();
                 self.problem = self.problem.or(problem);
@@ -292,7 +315,7 @@ fn find(name: &[u8]) -> Option<(Effect, bool)> {
     each(&mut |known, effect| {
         if known == name {
             found = Some((effect, false));
-        } else if known == below && matches!(effect.kind, Set | Clear | AccessTime | NotAccessTime) {
+        } else if known == below && matches!(effect.kind, Set | Clear | AccessTime | NotAccessTime | Given) {
             found = Some((effect, true));
         }
     });
@@ -399,7 +422,7 @@ mod tests {
             nodiratime noexec noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow private rbind \
             relatime remount ro rprivate rshared rslave runbindable rw shared silent slave strictatime suid symfollow \
             sync unbindable ratime rdev rdiratime rexec rnoatime rnodev rnodiratime rnoexec rnostrictatime rnosuid \
-            rnosymfollow rrelatime rro rrw rstrictatime rsuid rsymfollow";
+            rnosymfollow rnorelatime idmap ridmap tmpcopyup rrelatime rro rrw rstrictatime rsuid rsymfollow";
         for name in names.split_whitespace() {
             let name = std::ffi::CString::new(name).unwrap();
             assert!(!is_data(&name), "{name:?}");
@@ -412,7 +435,7 @@ mod tests {
 
     #[test]
     fn unsupported_and_contradictory_options_are_refused() {
-        for option in [c"idmap", c"ridmap", c"tmpcopyup"] {
+        for option in [c"copy-symlink", c"src-nofollow", c"dest-nofollow"] {
             assert!(Options::read(&[option]).problem.is_some(), "{option:?}");
         }
         assert!(Options::read(&[c"shared", c"rslave"]).problem.is_some());

@@ -71,6 +71,10 @@ impl Print for Step<'_> {
                 line.format("write {} to {} of control group {}{}", &values);
                 return;
             }
+            Step::GiveCgroup { path, uid } => {
+                line.format("give control group {} to user {}", &[Name(path), Number((*uid).into())]);
+                return;
+            }
             Step::CheckMemory { path, most } => {
                 line.format("check that control group {} uses at most {} bytes", &[Name(path), Number(*most)]);
                 return;
@@ -240,11 +244,14 @@ impl Print for NewMount<'_> {
             line.byte(b' ').quote(self.source);
         }
         line.text(" on ").print(&self.target);
-        if self.flags != 0 || !self.data.is_empty() || self.attributes != Attributes::default() {
+        if self.copy_up || self.flags != 0 || !self.data.is_empty() || self.attributes != Attributes::default() {
             line.text(" (");
             let mut names = Names::new(line);
             names.flags(self.flags);
             names.attributes(&self.attributes);
+            if self.copy_up {
+                names.next().text("tmpcopyup");
+            }
             if !self.data.is_empty() {
                 names.next().quote(self.data);
             }
@@ -267,6 +274,10 @@ impl Print for Bind<'_> {
             }
             names.attributes(&self.attributes);
             line.byte(b')');
+        }
+        if let Some(ids) = self.ids {
+            line.text(" showing user ids").mappings(ids.uids).text(" and group ids").mappings(ids.gids);
+            line.text(if ids.recursive { " on all below" } else { "" });
         }
     }
 }

@@ -83,6 +83,7 @@ fn overlay<'a>(
         data,
         existing: Existing::Cover,
         attributes,
+        copy_up: false,
     }));
     to.make_directory(&Place::machine(upper));
     to.make_directory(&Place::machine(work));
@@ -94,6 +95,7 @@ fn overlay<'a>(
         data: layers,
         existing: Existing::Cover,
         attributes: Attributes::default(),
+        copy_up: false,
     }));
 }
 

@@ -123,6 +123,19 @@ pub struct NewMount<'a> {
     pub existing: Existing,
     /// Propagation and recursive attributes to set afterwards, in one more call if not the default.
     pub attributes: Attributes,
+    /// Whether it begins with a copy of what it hides.
+    pub copy_up: bool,
+}
+
+/// Other ids than those that files have: mount_setattr(2) MOUNT_ATTR_IDMAP.
+#[derive(Clone, Copy, Debug)]
+pub struct IdMap<'a> {
+    /// User ids: of the files (`container_id`) and as shown (`host_id`).
+    pub uids: &'a [IdMapping],
+    /// Group ids.
+    pub gids: &'a [IdMapping],
+    /// Whether it also holds for the mounts below.
+    pub recursive: bool,
 }
 
 /// A bind mount: open_tree(2), mount_setattr(2), move_mount(2).
@@ -136,6 +149,8 @@ pub struct Bind<'a> {
     pub recursive: bool,
     /// What to change on the copy before it is attached.
     pub attributes: Attributes,
+    /// Ids to show. Only the machine may decide that: the launcher prepares such a copy before the process exists.
+    pub ids: Option<&'a IdMap<'a>>,
 }
 
 /// An interface for the container's network namespace: LinuxKit's runtime.json.
@@ -261,6 +276,13 @@ pub enum Step<'a> {
         text: &'a CStr,
         /// What if the kernel has no such file.
         absent: Absent,
+    },
+    /// Gives a control group to a user, with the files that the kernel lists for that: cgroups(7), delegation.
+    GiveCgroup {
+        /// Path of the group.
+        path: &'a CStr,
+        /// The user, on the machine.
+        uid: u32,
     },
     /// Refuses (EBUSY) a control group that uses more memory than this.
     CheckMemory {

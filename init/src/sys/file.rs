@@ -215,6 +215,28 @@ pub fn kind_of(file: BorrowedFd) -> Result<FileType> {
     Ok(FileType::of(found.st_mode))
 }
 
+/// Part of what is known of a file.
+pub struct Status {
+    /// What it is.
+    pub kind: FileType,
+    /// Permissions.
+    pub mode: u32,
+    /// Owner.
+    pub user: u32,
+    /// Group.
+    pub group: u32,
+    /// Number of a device.
+    pub device: u64,
+}
+
+/// What is known of what a descriptor is open on.
+pub fn status_of(file: BorrowedFd) -> Result<Status> {
+    let mut found = no_status();
+    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    let (kind, mode) = (FileType::of(found.st_mode), found.st_mode & 0o7777);
+    Ok(Status { kind, mode, user: found.st_uid, group: found.st_gid, device: found.st_rdev })
+}
+
 /// Whether a descriptor is open on a node of this kind with this device number; a pipe has none.
 pub fn is_node(file: BorrowedFd, kind: FileType, device: u64) -> Result<bool> {
     let mut found = no_status();
@@ -261,7 +283,12 @@ pub fn is_executable(directory: BorrowedFd, path: &CStr) -> bool {
 
 /// Where a symbolic link leads: readlink(2). A target that fills the buffer may be longer.
 pub fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
-    let call = [CWD.argument(), path.as_ptr() as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0];
+    read_link_in(CWD, path, buffer)
+}
+
+/// [`read_link`] relative to a directory; an empty path is the link that the descriptor is open on.
+pub fn read_link_in<'a>(directory: BorrowedFd, path: &CStr, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
+    let call = [directory.argument(), path.as_ptr() as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0];
     // SAFETY: a C string, and the kernel writes at most `buffer.len()` bytes into the buffer.
     let length = unsafe { raw::value(__NR_readlinkat, call) }?;
     buffer.get_mut(..length as usize).ok_or(Errno::INVAL)

@@ -10,6 +10,7 @@ use linux_raw_sys::general::{
 
 use super::file::CWD;
 use super::{BorrowedFd, OwnedFd, Result, raw};
+use crate::abi::mount::MOUNT_ATTR_IDMAP;
 
 const NOTHING: &CStr = c"";
 
@@ -46,12 +47,25 @@ pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> Result<()> {
 
 /// Changes attributes and propagation of the mount that `mount` is open on: mount_setattr(2).
 pub fn set_attributes(mount: BorrowedFd, set: u64, clear: u64, propagation: u64, recursive: bool) -> Result<()> {
-    let attributes = mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
+    change(mount, &mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 }, recursive)
+}
+
+fn change(mount: BorrowedFd, attributes: &mount_attr, recursive: bool) -> Result<()> {
     let flags = (AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 }) as usize;
-    let pointer = &raw const attributes as usize;
+    let pointer = &raw const *attributes as usize;
     let call = [mount.argument(), NOTHING.as_ptr() as usize, flags, pointer, size_of::<mount_attr>()];
     // SAFETY: a borrowed descriptor, a C string, and a whole `mount_attr` of the size given.
     unsafe { raw::value(__NR_mount_setattr, call) }.map(drop)
+}
+
+/// Makes a detached mount show the ids that a user namespace maps those of its files to: mount_setattr(2).
+pub fn map_ids(mount: BorrowedFd, namespace: BorrowedFd, recursive: bool) -> Result<()> {
+    let namespace = u64::from(namespace.number());
+    change(
+        mount,
+        &mount_attr { attr_set: MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd: namespace },
+        recursive,
+    )
 }
 
 /// Unmounts what is on top at a path: umount2(2), without following a final link. `lazily` detaches the whole tree now
