@@ -39,6 +39,7 @@ check: build form
         cargo clippy -q -p linker --all-targets -- -D warnings
         cargo clippy -q -p mini-netlink --all-targets -- -D warnings
         cargo clippy -q -p qemu-tests --all-targets -- -D warnings
+        cargo clippy -q --release -p floor -- -D warnings
     else
         echo "SKIPPED: the lints: this toolchain has no clippy" >&2
     fi
@@ -66,6 +67,13 @@ size: build
 # Memory of PID 1 with ten services, and its timeline up to the first container's exec, measured in a guest.
 mem: build
     @cargo run -q -p qemu-tests --bin measure
+
+# Container cycles against crun, runc and the floor; `--check` fails when a bar is missed. Needs root, packages crun and runc.
+bench *options:
+    @if ! command -v crun runc >/dev/null && [[ $(id -u) == 0 ]]; then \
+        apt-get -qq -y --no-install-recommends install crun runc golang-github-containers-common >/dev/null || true; fi
+    @cargo build -q --release -p floor
+    @cargo run -q -p qemu-tests --bin bench -- {{options}}
 
 # What each link argument is for, and what the binary is without it: the table of linker/README.md.
 linker-flags:

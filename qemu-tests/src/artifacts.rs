@@ -22,6 +22,16 @@ pub fn pidone_binary() -> Result<PathBuf> {
     })
 }
 
+/// What `just bench` measures by, built here, once a process; see `floor/src/main.rs`.
+pub fn floor_binary() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    once(&BUILT, || {
+        let target = target_directory();
+        cargo(&["build", "--release", "--quiet", "-p", "floor"], &target, None)?;
+        Ok(target.join("release/floor"))
+    })
+}
+
 /// The program that looks around inside a guest, linked statically; see `guest/main.rs`.
 pub fn probe_binary() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();

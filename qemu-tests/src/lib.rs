@@ -11,10 +11,11 @@
 //! time), `PIDONE_CACHE` (where downloads are kept).
 //!
 //! Reading order: `tree`, `initramfs`, `disk`, `kernel`, `modules`, `vm` (with `console`, `qmp`, `gate`, `acceleration`),
-//! then `container`, `image`, `observation`, `debian`.
+//! then `container`, `image`, `observation`, `debian`. [`bench`] measures on the host.
 
 pub mod acceleration;
 pub mod artifacts;
+pub mod bench;
 pub mod cache;
 pub mod command;
 pub mod console;
