@@ -27,13 +27,9 @@ impl Runtime {
         Ok(Runtime { name: "floor", program: artifacts::floor_binary()?, is_floor: true })
     }
 
-    /// The product, if it has the commands.
-    pub fn pidone() -> Result<Option<Runtime>> {
-        let program = artifacts::pidone_binary()?;
-        let help = Command::new(&program).arg("help").output()?;
-        let text = [help.stdout, help.stderr].concat();
-        let has_run = String::from_utf8_lossy(&text).contains("create");
-        Ok(has_run.then_some(Runtime { name: "pidone", program, is_floor: false }))
+    /// The product.
+    pub fn pidone() -> Result<Runtime> {
+        Ok(Runtime { name: "pidone", program: artifacts::pidone_binary()?, is_floor: false })
     }
 
     /// A peer, if it is installed.

@@ -89,11 +89,7 @@ fn read(words: &[String]) -> Result<Arguments> {
 }
 
 fn runtimes(report: &mut Report) -> Result<Vec<Runtime>> {
-    let mut runtimes = vec![Runtime::floor()?];
-    match Runtime::pidone()? {
-        Some(pidone) => runtimes.push(pidone),
-        None => report.skipped.push("pidone: it has no command `run`".to_owned()),
-    }
+    let mut runtimes = vec![Runtime::floor()?, Runtime::pidone()?];
     for name in ["crun", "runc"] {
         match Runtime::installed(name) {
             Some(peer) => runtimes.push(peer),
