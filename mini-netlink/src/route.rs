@@ -107,7 +107,7 @@ numbers! {
 }
 
 data! {
-    /// What is assumed of the way. `RTAX_`
+    /// What is assumed of the way. Fields have the names that ip-route(8) gives them. `RTAX_`
     Metrics {
         /// A bit (1 shifted by the metric's number) for each that must stay as it is. `RTAX_LOCK`
         lock: u32 = Number[1];
@@ -116,33 +116,33 @@ data! {
         /// The most that TCP announces, in bytes. `RTAX_WINDOW`
         window: u32 = Number[3];
         /// The round trip's time, in eighths of a millisecond. `RTAX_RTT`
-        round_trip: u32 = Number[4];
+        rtt: u32 = Number[4];
         /// Its variance, in quarters of a millisecond. `RTAX_RTTVAR`
-        round_trip_variance: u32 = Number[5];
+        rttvar: u32 = Number[5];
         /// Where TCP's slow start ends, in packets. `RTAX_SSTHRESH`
-        slow_start_threshold: u32 = Number[6];
+        ssthresh: u32 = Number[6];
         /// The largest congestion window, in packets; only if it is locked. `RTAX_CWND`
-        congestion_window: u32 = Number[7];
+        cwnd: u32 = Number[7];
         /// The largest segment that TCP announces, in bytes. `RTAX_ADVMSS`
-        advertised_segment: u32 = Number[8];
+        advmss: u32 = Number[8];
         /// How far packets may come out of order. `RTAX_REORDERING`
         reordering: u32 = Number[9];
         /// The hop limit of packets. `RTAX_HOPLIMIT`
-        hop_limit: u32 = Number[10];
+        hoplimit: u32 = Number[10];
         /// The congestion window at first, in packets. `RTAX_INITCWND`
-        initial_congestion_window: u32 = Number[11];
+        initcwnd: u32 = Number[11];
         /// 1: explicit congestion notification. `RTAX_FEATURES`
         features: u32 = Number[12];
         /// The least time before TCP sends again, in milliseconds. `RTAX_RTO_MIN`
-        retransmission_minimum: u32 = Number[13];
+        rto_min: u32 = Number[13];
         /// The window that TCP announces at first, in packets. `RTAX_INITRWND`
-        initial_receive_window: u32 = Number[14];
+        initrwnd: u32 = Number[14];
         /// 1: acknowledge at once. `RTAX_QUICKACK`
-        quick_acknowledgement: u32 = Number[15];
+        quickack: u32 = Number[15];
         /// How TCP deals with congestion: `cubic`, for example. `RTAX_CC_ALGO`
-        congestion_control: crate::name::Name<16> = Text[16];
+        congctl: crate::name::Name<16> = Text[16];
         /// 1: TCP Fast Open without a cookie. `RTAX_FASTOPEN_NO_COOKIE`
-        fast_open_no_cookie: u32 = Number[17];
+        fastopen_no_cookie: u32 = Number[17];
     }
 }
 

@@ -8,7 +8,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::name::Name;
-use crate::wire::{Attribute, Malformed, Writer};
+use crate::wire::{Attribute, Malformed, Writer, number_at};
 
 /// How a value travels in an attribute.
 pub(crate) trait Codec {
@@ -137,27 +137,41 @@ impl Codec for Text {
     }
 }
 
-/// Flags beside a mask of those that are meant. All are meant: those that are not set are cleared.
-pub(crate) struct Flags;
+/// Some flags, set or cleared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// The flags that are set.
+    pub value: u32,
+    /// The flags that are meant: others stay as they are. The kernel tells all ones, but refuses bits that it does not know.
+    pub mask: u32,
+}
+
+impl Flags {
+    /// Sets these, and leaves all others.
+    pub const fn set(flags: u32) -> Self {
+        Self { value: flags, mask: flags }
+    }
+}
 
 impl Codec for Flags {
-    type Value = u32;
+    type Value = Self;
 
-    fn write(writer: &mut Writer<'_>, kinds: &[u16], value: &u32) {
+    fn write(writer: &mut Writer<'_>, kinds: &[u16], value: &Self) {
         let nest = writer.open(kind(kinds));
-        writer.put(&value.to_ne_bytes());
-        writer.put(&[0xff; 4]);
+        writer.put(&value.value.to_ne_bytes());
+        writer.put(&value.mask.to_ne_bytes());
         writer.close(nest);
     }
 
-    fn read(attribute: &Attribute<'_>) -> Result<u32, Malformed> {
-        attribute.bytes::<8>()?;
-        crate::wire::number_at(attribute.payload, 0).ok_or(Malformed)
+    fn read(attribute: &Attribute<'_>) -> Result<Self, Malformed> {
+        let number = |offset| number_at(attribute.payload, offset).ok_or(Malformed);
+        Ok(Self { value: number(0)?, mask: number(4)? })
     }
 
     #[cfg(test)]
-    fn any() -> proptest::strategy::BoxedStrategy<u32> {
-        Number::any()
+    fn any() -> proptest::strategy::BoxedStrategy<Self> {
+        use proptest::strategy::Strategy;
+        proptest::arbitrary::any::<(u32, u32)>().prop_map(|(value, mask)| Self { value, mask }).boxed()
     }
 }
 

@@ -3,6 +3,7 @@
 //! `probe [--to FILE] COMMAND [ARGUMENTS] [, COMMAND [ARGUMENTS]]...` The commands run one after another in one process.
 //! `--to` sends the lines to a file or device instead of standard output; each command's lines are one write.
 
+mod netlink;
 mod network;
 mod processes;
 mod surroundings;
@@ -80,6 +81,7 @@ fn run(command: &[String], report: &mut Report) {
         ["write", path, text] => surroundings::write(path, text, report),
         ["list", path] => surroundings::list(path, report),
         ["links"] => network::links(report),
+        ["netlink"] => netlink::run(report),
         ["tcp-serve", port] => network::tcp_serve(port, report),
         ["tcp-get", address] => network::tcp_get(address, report),
         ["ping", host] => network::ping(host, report),

@@ -22,16 +22,15 @@
 //! # Ok::<(), mini_netlink::BadName>(())
 //! ```
 //!
-//! Source: `include/uapi/linux/if_link.h`, ip-link(8). Times in "hundredths of a second" are the kernel's `USER_HZ` ticks.
+//! Fields have the names that ip-link(8) gives them. Source: `include/uapi/linux/if_link.h`. Times in "hundredths of a second" are the kernel's `USER_HZ` ticks.
 
 use core::net::IpAddr;
 
 use crate::name::Name;
-pub use crate::value::Targets;
 use crate::value::{
-    BigNumber, BigShort, Byte, Flags, Ip, LongSwitch, Mac, Number, Ports, Present, Short, Signed, Switch, Wide, data,
-    numbers,
+    BigNumber, BigShort, Byte, Ip, LongSwitch, Mac, Number, Ports, Present, Short, Signed, Switch, Wide, data, numbers,
 };
+pub use crate::value::{Flags, Targets};
 use crate::wire::{Attributes, Malformed, Writer};
 
 // Attributes in `IFLA_LINKINFO`.
@@ -105,7 +104,7 @@ data! {
         /// When a learnt hardware address is forgotten, in hundredths of a second. `IFLA_BR_AGEING_TIME`
         ageing_time: u32 = Number[4];
         /// Whether bridges agree on a tree without loops. `IFLA_BR_STP_STATE`
-        stp: bool = LongSwitch[5];
+        stp_state: bool = LongSwitch[5];
         /// The lower, the sooner this bridge becomes the root. `IFLA_BR_PRIORITY`
         priority: u16 = Short[6];
         /// Whether ports only pass the VLANs that they are members of. `IFLA_BR_VLAN_FILTERING`
@@ -113,53 +112,53 @@ data! {
         /// Which tags count. `IFLA_BR_VLAN_PROTOCOL`
         vlan_protocol: VlanProtocol = VlanProtocol[8];
         /// A bit for each address 01:80:c2:00:00:0X whose frames are forwarded against the standard. `IFLA_BR_GROUP_FWD_MASK`
-        group_forward_mask: u16 = Short[9];
+        group_fwd_mask: u16 = Short[9];
         /// Where STP sends to. `IFLA_BR_GROUP_ADDR`
-        group_address: [u8; 6] = Mac[20];
+        group_addr: [u8; 6] = Mac[20];
         /// Which ports lead to multicast routers: 0 none, 1 those that queries came from, 2 all. `IFLA_BR_MCAST_ROUTER`
-        multicast_router: u8 = Byte[22];
+        mcast_router: u8 = Byte[22];
         /// Whether multicast goes only where somebody listens. `IFLA_BR_MCAST_SNOOPING`
-        multicast_snooping: bool = Switch[23];
+        mcast_snooping: bool = Switch[23];
         /// Whether queries are sent from the bridge's own address. `IFLA_BR_MCAST_QUERY_USE_IFADDR`
-        multicast_query_use_ifaddr: bool = Switch[24];
+        mcast_query_use_ifaddr: bool = Switch[24];
         /// Whether the bridge asks who listens. `IFLA_BR_MCAST_QUERIER`
-        multicast_querier: bool = Switch[25];
+        mcast_querier: bool = Switch[25];
         /// How many multicast groups are remembered. `IFLA_BR_MCAST_HASH_MAX`
-        multicast_hash_max: u32 = Number[27];
+        mcast_hash_max: u32 = Number[27];
         /// How many queries without an answer end a group. `IFLA_BR_MCAST_LAST_MEMBER_CNT`
-        multicast_last_member_count: u32 = Number[28];
+        mcast_last_member_cnt: u32 = Number[28];
         /// How many queries are sent at the start. `IFLA_BR_MCAST_STARTUP_QUERY_CNT`
-        multicast_startup_query_count: u32 = Number[29];
+        mcast_startup_query_cnt: u32 = Number[29];
         /// Between queries after somebody left, in hundredths of a second. `IFLA_BR_MCAST_LAST_MEMBER_INTVL`
-        multicast_last_member_interval: u64 = Wide[30];
+        mcast_last_member_intvl: u64 = Wide[30];
         /// When a silent member is forgotten, in hundredths of a second. `IFLA_BR_MCAST_MEMBERSHIP_INTVL`
-        multicast_membership_interval: u64 = Wide[31];
+        mcast_membership_intvl: u64 = Wide[31];
         /// When another querier that is silent counts as gone, in hundredths of a second. `IFLA_BR_MCAST_QUERIER_INTVL`
-        multicast_querier_interval: u64 = Wide[32];
+        mcast_querier_intvl: u64 = Wide[32];
         /// Between queries, in hundredths of a second. `IFLA_BR_MCAST_QUERY_INTVL`
-        multicast_query_interval: u64 = Wide[33];
+        mcast_query_intvl: u64 = Wide[33];
         /// How long members may take to answer, in hundredths of a second. `IFLA_BR_MCAST_QUERY_RESPONSE_INTVL`
-        multicast_query_response_interval: u64 = Wide[34];
+        mcast_query_response_intvl: u64 = Wide[34];
         /// Between queries at the start, in hundredths of a second. `IFLA_BR_MCAST_STARTUP_QUERY_INTVL`
-        multicast_startup_query_interval: u64 = Wide[35];
+        mcast_startup_query_intvl: u64 = Wide[35];
         /// Whether bridged IPv4 passes iptables. `IFLA_BR_NF_CALL_IPTABLES`
-        call_iptables: bool = Switch[36];
+        nf_call_iptables: bool = Switch[36];
         /// Whether bridged IPv6 passes ip6tables. `IFLA_BR_NF_CALL_IP6TABLES`
-        call_ip6tables: bool = Switch[37];
+        nf_call_ip6tables: bool = Switch[37];
         /// Whether bridged ARP passes arptables. `IFLA_BR_NF_CALL_ARPTABLES`
-        call_arptables: bool = Switch[38];
+        nf_call_arptables: bool = Switch[38];
         /// The VLAN of frames without a tag at a new port; 0 for none. `IFLA_BR_VLAN_DEFAULT_PVID`
         vlan_default_pvid: u16 = Short[39];
         /// Whether frames are counted for each VLAN. `IFLA_BR_VLAN_STATS_ENABLED`
-        vlan_statistics: bool = Switch[41];
+        vlan_stats_enabled: bool = Switch[41];
         /// Whether multicast is counted. `IFLA_BR_MCAST_STATS_ENABLED`
-        multicast_statistics: bool = Switch[42];
+        mcast_stats_enabled: bool = Switch[42];
         /// 2 or 3. `IFLA_BR_MCAST_IGMP_VERSION`
-        multicast_igmp_version: u8 = Byte[43];
+        mcast_igmp_version: u8 = Byte[43];
         /// 1 or 2. `IFLA_BR_MCAST_MLD_VERSION`
-        multicast_mld_version: u8 = Byte[44];
+        mcast_mld_version: u8 = Byte[44];
         /// Whether VLANs are counted for each port; only while the bridge has no ports. `IFLA_BR_VLAN_STATS_PER_PORT`
-        vlan_statistics_per_port: bool = Switch[45];
+        vlan_stats_per_port: bool = Switch[45];
     }
 }
 
@@ -179,7 +178,7 @@ data! {
         /// The number, 0 to 4094. The kernel refuses a new link without one. `IFLA_VLAN_ID`
         id: u16 = Short[1];
         /// `VLAN_FLAG_` bits: 1 reorder header, 2 GVRP, 4 loose binding, 8 MVRP, 16 bridge binding. `IFLA_VLAN_FLAGS`
-        flags: u32 = Flags[2];
+        flags: Flags = Flags[2];
         /// Which tag. `IFLA_VLAN_PROTOCOL`
         protocol: VlanProtocol = VlanProtocol[5];
     }
@@ -216,9 +215,9 @@ data! {
         /// `MACVLAN_FLAG_` bits: 1 no promiscuous parent, 2 no destinations. `IFLA_MACVLAN_FLAGS`
         flags: u16 = Short[2];
         /// How many broadcasts wait for the links of the parent. `IFLA_MACVLAN_BC_QUEUE_LEN`
-        broadcast_queue_length: u32 = Number[7];
+        bcqueuelen: u32 = Number[7];
         /// From how many receivers on a broadcast waits its turn; negative: never. Since Linux 6.5. `IFLA_MACVLAN_BC_CUTOFF`
-        broadcast_cutoff: i32 = Signed[9];
+        bclim: i32 = Signed[9];
     }
 }
 
@@ -248,7 +247,7 @@ data! {
 data! {
     /// Ethernet in UDP. `vxlan`; RFC 7348
     Vxlan {
-        /// The network's number, at most 2^24 - 1. The kernel wants it unless `collect_metadata` is set. `IFLA_VXLAN_ID`
+        /// The network's number, at most 2^24 - 1. The kernel wants it unless `external` is set. `IFLA_VXLAN_ID`
         id: u32 = Number[1];
         /// The other end, or the multicast group of all ends. `IFLA_VXLAN_GROUP`, `IFLA_VXLAN_GROUP6`
         remote: IpAddr = Ip[2, 16];
@@ -267,39 +266,39 @@ data! {
         /// How many addresses are learnt; 0: no limit. `IFLA_VXLAN_LIMIT`
         limit: u32 = Number[9];
         /// The first and the last UDP port to send from. `IFLA_VXLAN_PORT_RANGE`
-        source_ports: (u16, u16) = Ports[10];
+        port_range: (u16, u16) = Ports[10];
         /// Whether it answers ARP for the other ends. `IFLA_VXLAN_PROXY`
         proxy: bool = Switch[11];
         /// Whether it routes around the bridge where it can. `IFLA_VXLAN_RSC`
-        route_short_circuit: bool = Switch[12];
+        rsc: bool = Switch[12];
         /// Whether listeners of neighbour events hear of hardware addresses that are not known. `IFLA_VXLAN_L2MISS`
-        l2_miss: bool = Switch[13];
+        l2miss: bool = Switch[13];
         /// The same for IP addresses. `IFLA_VXLAN_L3MISS`
-        l3_miss: bool = Switch[14];
+        l3miss: bool = Switch[14];
         /// The UDP port to send to and to listen at. The standard's is 4789, the kernel's default 8472. `IFLA_VXLAN_PORT`
         port: u16 = BigShort[15];
         /// Whether the outer packet over IPv4 has a checksum. `IFLA_VXLAN_UDP_CSUM`
-        udp_checksum: bool = Switch[18];
+        udp_csum: bool = Switch[18];
         /// Whether the outer packet over IPv6 may lack one. `IFLA_VXLAN_UDP_ZERO_CSUM6_TX`
-        udp_zero_checksum6_send: bool = Switch[19];
+        udp_zero_csum6_tx: bool = Switch[19];
         /// Whether such packets are accepted. `IFLA_VXLAN_UDP_ZERO_CSUM6_RX`
-        udp_zero_checksum6_receive: bool = Switch[20];
+        udp_zero_csum6_rx: bool = Switch[20];
         /// Whether the receiver is left to finish the inner checksum. `IFLA_VXLAN_REMCSUM_TX`
-        remote_checksum_send: bool = Switch[21];
+        remcsum_tx: bool = Switch[21];
         /// Whether such packets are accepted. `IFLA_VXLAN_REMCSUM_RX`
-        remote_checksum_receive: bool = Switch[22];
+        remcsum_rx: bool = Switch[22];
         /// Whether packets carry a group policy. `Some(false)` is as good as nothing. `IFLA_VXLAN_GBP`
-        group_policy: bool = Present[23];
+        gbp: bool = Present[23];
         /// Whether routes and filters say where each packet goes (`external`). `IFLA_VXLAN_COLLECT_METADATA`
-        collect_metadata: bool = Switch[25];
+        external: bool = Switch[25];
         /// The flow label of the outer packet over IPv6, 20 bits. `IFLA_VXLAN_LABEL`
         label: u32 = BigNumber[26];
         /// Whether packets name the protocol they carry. `Some(false)` is as good as nothing. `IFLA_VXLAN_GPE`
-        generic_protocol: bool = Present[27];
+        gpe: bool = Present[27];
         /// "Do not fragment" in the outer packet: 0 never, 1 always, 2 as in the inner one. `IFLA_VXLAN_DF`
-        do_not_fragment: u8 = Byte[29];
+        df: u8 = Byte[29];
         /// Whether it takes only the numbers that `bridge vni` lists. `IFLA_VXLAN_VNIFILTER`
-        vni_filter: bool = Switch[30];
+        vnifilter: bool = Switch[30];
     }
 }
 
@@ -371,19 +370,19 @@ data! {
         /// What it does with its links. `IFLA_BOND_MODE`
         mode: BondMode = BondMode[1];
         /// The index of the link in use. `IFLA_BOND_ACTIVE_SLAVE`
-        active: u32 = Number[2];
+        active_slave: u32 = Number[2];
         /// How often it looks whether its links are up, in milliseconds; 0: never. `IFLA_BOND_MIIMON`
         miimon: u32 = Number[3];
         /// When a link that came up is used, in milliseconds; a multiple of `miimon`. `IFLA_BOND_UPDELAY`
-        up_delay: u32 = Number[4];
+        updelay: u32 = Number[4];
         /// When a link that went down is given up, in milliseconds; a multiple of `miimon`. `IFLA_BOND_DOWNDELAY`
-        down_delay: u32 = Number[5];
+        downdelay: u32 = Number[5];
         /// Whether drivers' word is taken for "up". `IFLA_BOND_USE_CARRIER`
         use_carrier: bool = Switch[6];
-        /// How often it asks `arp_targets`, in milliseconds; 0: never. `IFLA_BOND_ARP_INTERVAL`
+        /// How often it asks `arp_ip_target`, in milliseconds; 0: never. `IFLA_BOND_ARP_INTERVAL`
         arp_interval: u32 = Number[7];
         /// Machines whose answers show that a link works. `IFLA_BOND_ARP_IP_TARGET`
-        arp_targets: Targets = Targets[8];
+        arp_ip_target: Targets = Targets[8];
         /// Which links only count as up with an answer: 0 none, 1 the active, 2 the others, 3 all. `IFLA_BOND_ARP_VALIDATE`
         arp_validate: u32 = Number[9];
         /// Whether all targets must answer, not any. `IFLA_BOND_ARP_ALL_TARGETS`
@@ -395,37 +394,37 @@ data! {
         /// Whose hardware address: 0 all have one, 1 that of the active link, 2 set at failure. `IFLA_BOND_FAIL_OVER_MAC`
         fail_over_mac: u8 = Byte[13];
         /// What chooses the link. `IFLA_BOND_XMIT_HASH_POLICY`
-        hash: BondHash = BondHash[14];
+        xmit_hash_policy: BondHash = BondHash[14];
         /// How many IGMP reports are sent after a failure. `IFLA_BOND_RESEND_IGMP`
         resend_igmp: u32 = Number[15];
         /// How many gratuitous ARPs are sent after a failure. `IFLA_BOND_NUM_PEER_NOTIF`
-        peer_notifications: u8 = Byte[16];
+        num_peer_notif: u8 = Byte[16];
         /// Whether frames that come in by an idle link are taken. `IFLA_BOND_ALL_SLAVES_ACTIVE`
-        all_active: bool = Switch[17];
+        all_slaves_active: bool = Switch[17];
         /// How many links must be up for the bond to be. `IFLA_BOND_MIN_LINKS`
         min_links: u32 = Number[18];
         /// Between two learning packets to switches, in seconds. `IFLA_BOND_LP_INTERVAL`
-        learning_interval: u32 = Number[19];
+        lp_interval: u32 = Number[19];
         /// How many packets a link gets in its turn; 0: as chance has it. `IFLA_BOND_PACKETS_PER_SLAVE`
-        packets_per_link: u32 = Number[20];
-        /// Whether the partner is asked for LACP each second, not each half minute. `IFLA_BOND_AD_LACP_RATE`
-        lacp_fast: bool = Switch[21];
+        packets_per_slave: u32 = Number[20];
+        /// Whether the partner is asked for LACP each second (`fast`), not each half minute. `IFLA_BOND_AD_LACP_RATE`
+        ad_lacp_rate: bool = Switch[21];
         /// Which of the aggregators: 0 stable, 1 by bandwidth, 2 by count. `IFLA_BOND_AD_SELECT`
         ad_select: u8 = Byte[22];
         /// This machine's priority in LACP, 1 to 65535. `IFLA_BOND_AD_ACTOR_SYS_PRIO`
-        ad_actor_system_priority: u16 = Short[24];
+        ad_actor_sys_prio: u16 = Short[24];
         /// The upper 10 bits of the port key in LACP. `IFLA_BOND_AD_USER_PORT_KEY`
         ad_user_port_key: u16 = Short[25];
         /// This machine's address in LACP. `IFLA_BOND_AD_ACTOR_SYSTEM`
         ad_actor_system: [u8; 6] = Mac[26];
         /// Whether connections move to another link as loads change. `IFLA_BOND_TLB_DYNAMIC_LB`
-        dynamic_load: bool = Switch[27];
+        tlb_dynamic_lb: bool = Switch[27];
         /// Between two gratuitous ARPs, in milliseconds; a multiple of `miimon`. `IFLA_BOND_PEER_NOTIF_DELAY`
-        peer_notification_delay: u32 = Number[28];
+        peer_notify_delay: u32 = Number[28];
         /// Whether it speaks LACP first. `IFLA_BOND_AD_LACP_ACTIVE`
-        lacp_active: bool = Switch[29];
+        ad_lacp_active: bool = Switch[29];
         /// How many missing answers to ARP make a link down. `IFLA_BOND_MISSED_MAX`
-        missed_max: u8 = Byte[30];
+        arp_missed_max: u8 = Byte[30];
     }
 }
 
@@ -440,19 +439,19 @@ data! {
         /// The group that may attach to it. `IFLA_TUN_GROUP`
         group: u32 = Number[2];
         /// 1: `tun`, 2: `tap`. `IFLA_TUN_TYPE`
-        mode: u8 = Byte[3];
+        tun_type: u8 = Byte[3];
         /// Whether packets come with a header that names their protocol. `IFLA_TUN_PI`
-        packet_information: bool = Switch[4];
+        pi: bool = Switch[4];
         /// Whether packets come with a header for offloads. `IFLA_TUN_VNET_HDR`
-        offload_header: bool = Switch[5];
+        vnet_hdr: bool = Switch[5];
         /// Whether it stays when the program ends. `IFLA_TUN_PERSIST`
         persist: bool = Switch[6];
         /// Whether several descriptors may be attached. `IFLA_TUN_MULTI_QUEUE`
         multi_queue: bool = Switch[7];
         /// How many are. `IFLA_TUN_NUM_QUEUES`
-        queues: u32 = Number[8];
+        numqueues: u32 = Number[8];
         /// How many of those are switched off. `IFLA_TUN_NUM_DISABLED_QUEUES`
-        disabled_queues: u32 = Number[9];
+        numdisabled: u32 = Number[9];
     }
 }
 
