@@ -54,6 +54,8 @@ pub const PATH_BYTES_MAX: usize = 4096;
 /// Directories below one another that pidone itself empties: an overlay's upper directory of a hostile container may be
 /// deeper; what is below is then left.
 pub const EMPTY_DEPTH_MAX: usize = 32;
+/// How long a hook may take that says nothing of it: long enough for what prepares a device or a network, not for ever.
+pub const HOOK_SECONDS: u64 = 300;
 
 /// Mounts of one container that show other ids than the files have: a descriptor each while it is launched. Pods have at
 /// most a few dozen volumes.

@@ -331,7 +331,12 @@ fn values() -> Vec<Refusal> {
 
 fn unsupported() -> Vec<Refusal> {
     vec![
-        with("hooks", "/hooks", json!({ "prestart": [{ "path": "/bin/true" }] }), "hooks: not supported yet"),
+        with(
+            "hooks",
+            "/hooks",
+            json!({ "prestart": [{ "path": "bin/true" }] }),
+            "hooks.prestart[0]: path: must be absolute",
+        ),
         with("terminal", "/process/terminal", json!(true), "process.terminal: not supported yet"),
         with(
             "seccomp",

@@ -43,6 +43,7 @@ named! {
     AGAIN = EAGAIN,
     BADMSG = EBADMSG,
     BUSY = EBUSY,
+    CANCELED = ECANCELED,
     CHILD = ECHILD,
     DQUOT = EDQUOT,
     EXIST = EEXIST,
@@ -96,7 +97,7 @@ const NAMES: &[u8] = b"\
     ENODATA (no data)||||||||||||||EOVERFLOW (value too large)||||||||||||||||||||\
     EOPNOTSUPP (not supported)||EAFNOSUPPORT (address family not supported)||||||||\
     ENOBUFS (no buffer space)|||||ETIMEDOUT (timed out)||||||ESTALE (stale file handle)||||||\
-    EDQUOT (quota exceeded)||||ENOKEY (module signature required)|||\
+    EDQUOT (quota exceeded)|||ECANCELED (it failed)|ENOKEY (module signature required)|||\
     EKEYREJECTED (module signature rejected)";
 
 impl Print for Errno {
@@ -130,6 +131,7 @@ mod tests {
             (Errno::TIMEDOUT, "ETIMEDOUT (timed out)"),
             (Errno::STALE, "ESTALE (stale file handle)"),
             (Errno::DQUOT, "EDQUOT (quota exceeded)"),
+            (Errno::CANCELED, "ECANCELED (it failed)"),
             (Errno::NOKEY, "ENOKEY (module signature required)"),
             (Errno::KEYREJECTED, "EKEYREJECTED (module signature rejected)"),
             (Errno::OWNERDEAD, "errno 130"),

@@ -4,12 +4,12 @@ use core::ffi::CStr;
 
 use crate::abi::Errno;
 use crate::arena::Arena;
-use crate::config::spec::Capabilities;
+use crate::config::spec::{Capabilities, Hook};
 use crate::plan::step::Program;
 use crate::sys::file::{self, CWD, FileType};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{self, Vector};
-use crate::sys::{Result, identity, namespace, signal};
+use crate::sys::{BorrowedFd, Result, identity, namespace, signal};
 use crate::text::{cut, fields};
 
 /// Capabilities are numbered below 64: they are kept as bits of a 64-bit set in capget(2).
@@ -70,6 +70,18 @@ pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno
     }
     let path = path_of(program.environment);
     search(name, path, &mut |candidate| process::execute(candidate, &arguments, &environment))
+}
+
+/// Becomes a hook, whose standard input is `input`; returns only if it failed. Its group of processes is its own.
+pub(super) fn execute_hook<'a>(hook: &Hook<'a>, input: BorrowedFd, arena: &mut Arena<'a>) -> Result<()> {
+    let path = hook.path.unwrap_or_default();
+    let only = [path];
+    let arguments = if hook.args.is_empty() { &only } else { hook.args };
+    let (arguments, environment) = (Vector::new(arguments, arena)?, Vector::new(hook.env, arena)?);
+    process::new_session()?;
+    process::set_standard(input, 0)?;
+    signal::reset();
+    Err(process::execute(path, &arguments, &environment))
 }
 
 /// Whether there is such a program, and this process may execute it. Not whether the kernel can.

@@ -4,6 +4,7 @@
 
 mod cgroup;
 mod files;
+mod hooks;
 mod identity;
 mod mounts;
 mod namespaces;
@@ -124,6 +125,8 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::SetUser { uid, gid, groups, umask } => identity::set_user(*uid, *gid, groups, *umask),
             Step::SetCapabilities(sets) => identity::set_capabilities(sets),
             Step::ChangeDirectory { path } => files::change_directory(path),
+            Step::AwaitHooks => Ok(()),
+            Step::RunHook { hook, state, .. } => self.run_hook(hook, state),
             Step::Execute(program) => Err(identity::execute(program, self.arena)),
         }
     }

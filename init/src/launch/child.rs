@@ -4,6 +4,8 @@
 //! launcher                      container's process
 //!   map ids, go        ---->      the steps inside, up to the exec
 //!                      <----    ready, or failed(step, errno)
+//!   interfaces, hooks, go ---->   the rest of the steps, if there are hooks
+//!                      <----    ready, or failed(step, errno)
 //!   interfaces, binds, go ---->   exec
 //!                      <----    end of file: it runs. failed: it does not
 //! ```
@@ -18,7 +20,7 @@ use super::output::Streams;
 use crate::abi::Errno;
 use crate::apply::{Applier, Mapped};
 use crate::arena::Arena;
-use crate::plan::step::Plan;
+use crate::plan::step::{Plan, Step};
 use crate::sys::{Result, identity, process};
 
 const GO: u8 = 1;
@@ -124,16 +126,18 @@ pub(super) fn become_container<'a>(
     let hidden = identity::set_undumpable();
     // What is made for the container has the permissions that were asked for. `SetUser` sets the container's own mask.
     identity::set_umask(0);
-    let last = plan.inside.len().saturating_sub(1);
     let mut applier = Applier::new(arena);
     applier.set_mapped(mapped);
     for (index, step) in plan.inside.iter().enumerate() {
         let mut ready = hidden;
-        if index == last {
+        if matches!(step, Step::AwaitHooks) {
+            ready = ready.and_then(|()| wait_ready(&channel));
+        }
+        if index == plan.start {
             ready = streams.install();
             if let Some(gate) = request.gate {
                 // What can be known before `start` is told before.
-                ready = ready.and_then(|()| applier.look_up(step)).and_then(|()| wait_ready(&channel));
+                ready = ready.and_then(|()| look_up(plan, &applier)).and_then(|()| wait_ready(&channel));
                 if ready.is_ok() {
                     channel = Channel::accepted(gate);
                 }
@@ -147,6 +151,10 @@ pub(super) fn become_container<'a>(
         }
     }
     process::exit(EXIT_NOT_LAUNCHED)
+}
+
+fn look_up(plan: &Plan, applier: &Applier) -> Result<()> {
+    plan.inside.last().map_or(Ok(()), |step| applier.look_up(step))
 }
 
 fn wait_ready(channel: &Channel) -> Result<()> {

@@ -158,18 +158,31 @@ fn conduct<'a>(
     let mapping = plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count();
     let (maps, rest) = plan.after.split_at_checked(mapping).unwrap_or((&[], plan.after));
     perform(maps, first, Some(pid), arena, done)?;
-    channel.go().doing(c"start the container's process")?;
-    if !heard(channel, plan)? {
-        return Err(Error::kernel(c"set the container up: its process was killed", Errno::CHILD));
-    }
+    channel.go().doing(GO_ON)?;
+    await_ready(channel, plan)?;
     perform(rest, first + mapping, Some(pid), arena, done)?;
+    if plan.inside.iter().any(|step| matches!(step, Step::AwaitHooks)) {
+        channel.go().doing(GO_ON)?;
+        await_ready(channel, plan)?;
+    }
     (request.ready)(pid, plan)?;
     channel.go().doing(c"start the container's program")?;
     if request.gate.is_some() {
         return Ok(());
     }
     // The descriptor is close-on-exec: its end is the program's beginning.
-    heard(channel, plan).map(drop)
+    heard(channel, plan)?;
+    perform(plan.poststart, first + plan.after.len(), Some(pid), arena, done)
+}
+
+const GO_ON: &CStr = c"start the container's process";
+
+/// Waits until the container's process has done what it can.
+fn await_ready(channel: &Channel, plan: &Plan) -> Result<()> {
+    if heard(channel, plan)? {
+        return Ok(());
+    }
+    Err(Error::kernel(c"set the container up: its process was killed", Errno::CHILD))
 }
 
 /// Waits for the container's process: whether it says that it is ready, or nothing any more.

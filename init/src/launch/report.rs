@@ -21,7 +21,7 @@ impl Print for Failure<'_, '_> {
             return;
         };
         let plan = self.plan;
-        let total = plan.before.len() + plan.inside.len() + plan.after.len();
+        let total = plan.before.len() + plan.inside.len() + plan.after.len() + plan.poststart.len();
         let step: &dyn Print = match step(plan, usize::from(number)) {
             Some(step) => step,
             None => &"unknown",
@@ -45,5 +45,5 @@ impl Print for Failure<'_, '_> {
 
 /// The step of that number, counted through the lists in the order in which they stand in the plan.
 fn step<'p, 'a>(plan: &'p Plan<'a>, number: usize) -> Option<&'p Step<'a>> {
-    plan.before.iter().chain(plan.inside).chain(plan.after).nth(number)
+    plan.before.iter().chain(plan.inside).chain(plan.after).chain(plan.poststart).nth(number)
 }

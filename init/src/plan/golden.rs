@@ -722,6 +722,12 @@ fn what_cannot_be_done_for_a_process_is_refused_by_name() {
             "",
             "linux.timeOffsets: nanosecs: must be less than",
         ),
+        (config("", ISOLATED, r#""hooks": {"prestart": [{"path": "a"}]},"#), "", "hooks.prestart[0]: path: must be"),
+        (
+            config("", ISOLATED, r#""hooks": {"poststop": [{"path": "/a"}, {"path": "/a", "timeout": 0}]},"#),
+            "",
+            "hooks.poststop[1]: timeout: must be more than 0",
+        ),
         (linux(r#""intelRdt": {}"#), "no-resctrl", "linux.intelRdt: no resctrl file system is mounted"),
         (linux(r#""intelRdt": {"closID": "a/b"}"#), "", "linux.intelRdt.closID: must be a name"),
         (linux(r#""intelRdt": {"closID": ".."}"#), "", "linux.intelRdt.closID: must be a name"),

@@ -5,8 +5,8 @@ use core::ffi::CStr;
 use crate::arena::Arena;
 use crate::config::spec::{Capabilities, Process};
 use crate::error::Error;
-use crate::plan::step::{Program, Step};
-use crate::plan::{Request, Steps, path, scheduling};
+use crate::plan::step::{Moment, Program, Step};
+use crate::plan::{Request, Steps, hooks, path, scheduling};
 use crate::text::Value;
 
 /// umask(2) of a process that asks for none.
@@ -68,6 +68,7 @@ pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_,
     to.push(Step::SetCapabilities(capabilities));
     let path = directory(process, to);
     to.push(Step::ChangeDirectory { path });
+    hooks::at(request, Moment::StartContainer, to);
     let program = program(process, to);
     to.push(Step::Execute(program));
 }

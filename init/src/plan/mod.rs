@@ -8,6 +8,7 @@ mod devices;
 pub mod facts;
 #[cfg(test)]
 mod golden;
+mod hooks;
 mod identity;
 mod mounts;
 mod namespaces;
@@ -32,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::namespaces::Namespaces;
-use crate::plan::step::{Absent, Attributes, Bind, Place, Plan, Step};
+use crate::plan::step::{Absent, Attributes, Bind, Moment, Place, Plan, Step};
 use crate::text::{Line, Value};
 
 pub use cgroup::update;
@@ -58,24 +59,24 @@ pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena
         bundle_root: path::join(to.arena, facts.bundle, c"rootfs"),
         cgroup: cgroup::group(spec, facts, to),
     };
-    let hooks = &spec.hooks;
-    let lists = [hooks.prestart, hooks.create_runtime, hooks.create_container, hooks.start_container, hooks.poststart];
-    if !lists.iter().chain([&hooks.poststop]).all(|list| list.is_empty()) {
-        to.refuse(c"hooks", c"not supported yet");
-    }
     before(request, to);
     let before = to.finish();
     inside(request, to);
     let inside = to.finish();
     after(request, to);
     let after = to.finish();
+    hooks::at(request, Moment::Poststart, to);
+    let poststart = to.finish();
     undo::clean(request, before, to);
+    // When all is gone.
+    hooks::at(request, Moment::Poststop, to);
     let clean = to.finish();
     let undo = undo::undo(request, before, after, to.arena);
     to.arena.check()?;
     let notes = notes(request, to.arena);
+    let start = inside.len().saturating_sub(spec.hooks.start_container.len() + 1);
     let (clone_flags, cgroup) = (request.namespaces.clone_flags(), request.cgroup);
-    Ok(Plan { clone_flags, cgroup, before, inside, after, clean, undo, notes })
+    Ok(Plan { clone_flags, cgroup, before, inside, after, start, poststart, clean, undo, notes })
 }
 
 /// On the machine, before the container's process exists.
@@ -130,6 +131,8 @@ fn after<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     scheduling::outside(request.process, to);
     network::interfaces(request, to);
     namespaces::bind(request, to);
+    hooks::at(request, Moment::Prestart, to);
+    hooks::at(request, Moment::CreateRuntime, to);
 }
 
 fn notes<'a>(request: &Request, arena: &mut Arena<'a>) -> &'a [&'static str] {

@@ -17,7 +17,7 @@ use crate::text::{Line, Print, Value, fields};
 
 impl Print for Step<'_> {
     fn print(&self, line: &mut Line) {
-        use Value::{Name, Number, Print, Quoted, Text};
+        use Value::{Name, Number, Print, Quoted, Raw, Text};
         // Most say one name, or nothing but what they are.
         let (template, name) = match self {
             Step::Unmount { path } => ("unmount {}", *path),
@@ -31,6 +31,7 @@ impl Print for Step<'_> {
             Step::SetDomainname { name } => ("set domain name {}", *name),
             Step::OpenRoot { path } => ("open root {}", *path),
             Step::ChangeDirectory { path } => ("enter directory {}", *path),
+            Step::AwaitHooks => ("wait for the launcher and its hooks", c""),
             Step::LoopbackUp => ("set the loopback interface up", c""),
             Step::NewCgroupNamespace => ("enter a new cgroup namespace", c""),
             Step::BecomeRoot => ("become root of the user namespace", c""),
@@ -99,6 +100,13 @@ impl Print for Step<'_> {
                 line.text(", at most ").amount(limit.hard);
                 return;
             }
+            Step::RunHook { moment, hook, .. } => {
+                line.format("run {} {}", &[Raw(moment.field()), Name(hook.path.unwrap_or_default())]);
+                for argument in hook.args.iter().skip(1) {
+                    line.byte(b' ').quote(argument);
+                }
+                return;
+            }
             Step::ExpectLine { path, text } => {
                 line.format("expect {} in {}", &[Name(text), Name(path)]);
                 return;
@@ -162,9 +170,16 @@ pub fn each_line(plan: &Plan, each: &mut dyn FnMut(&dyn Print)) {
     for note in plan.notes {
         each(&Note(note));
     }
-    for (heading, steps) in
-        [("before:", plan.before), ("inside:", plan.inside), ("after:", plan.after), ("clean:", plan.clean)]
-    {
+    for (heading, steps) in [
+        ("before:", plan.before),
+        ("inside:", plan.inside),
+        ("after:", plan.after),
+        ("poststart:", plan.poststart),
+        ("clean:", plan.clean),
+    ] {
+        if steps.is_empty() && heading == "poststart:" {
+            continue;
+        }
         each(&Heading(heading));
         for step in steps {
             each(&Indented(step));

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::plan::facts::Facts;
 use crate::plan::mounts::Where;
 use crate::plan::step::{Attributes, Base, Existing, NewMount, Place, Step};
-use crate::plan::{Request, Steps, devices, identity, mounts, options, path};
+use crate::plan::{Request, Steps, devices, hooks, identity, mounts, options, path};
 
 const RUNTIME_MOUNTS: &CStr = c"runtime.json: mounts";
 const RUNTIME_MKDIR: &CStr = c"runtime.json: mkdir";
@@ -161,6 +161,7 @@ fn is_mounted_by_runtime(request: &Request) -> bool {
 /// is only changed; in a joined one, all is there already.
 pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if let Some(path) = request.namespaces.joined(Namespace::Mount) {
+        hooks::before_root(request, to);
         identity::labels(request, to);
         return to.push(Step::JoinNamespace { kind: Namespace::Mount, path });
     }
@@ -181,6 +182,7 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     hide(request, to);
     // Now that everything in them is made.
     mounts::make_readonly(request, to);
+    hooks::before_root(request, to);
     identity::labels(request, to);
     to.push(if is_new { Step::PivotRoot } else { Step::ChangeRoot });
     if let Some((kind @ (MS_SHARED | MS_UNBINDABLE), recursive)) = propagation {

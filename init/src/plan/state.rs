@@ -49,6 +49,16 @@ pub fn members(line: &mut Line, state: &State) {
     }
 }
 
+/// At least as many bytes as a state has when it is written.
+pub fn room(state: &State) -> usize {
+    let mut strings = state.version.count_bytes() + state.id.count_bytes() + state.bundle.count_bytes();
+    for pair in state.annotations {
+        strings += pair.name.count_bytes() + pair.value.count_bytes() + 1;
+    }
+    // A control character takes six bytes; what stands around the strings is less than 128.
+    strings * 6 + 128
+}
+
 /// Writes a JSON string.
 pub fn string(line: &mut Line, text: &[u8]) {
     line.byte(b'"');
@@ -90,6 +100,7 @@ mod tests {
                 + r#""annotations":{"myKey":"myValue","b":""}}"#
         );
         state = State { status: "stopped", pid: None, annotations: &[], ..state };
+        assert!(written(&state).len() < room(&state));
         assert_eq!(
             written(&state),
             r#"{"ociVersion":"1.2.0","id":"web","status":"stopped","bundle":"/containers/redis"}"#

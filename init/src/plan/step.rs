@@ -8,7 +8,8 @@ use core::ffi::CStr;
 
 use crate::abi::bpf::Instruction;
 use crate::abi::namespace::Namespace;
-use crate::config::spec::{Capabilities, IdMapping, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler};
+use crate::config::spec::{Capabilities, Hook, IdMapping, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler};
+use crate::plan::state::State;
 
 /// Where a path starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +183,48 @@ pub enum Origin<'a> {
         /// Link kind as in `ip link add type`.
         kind: &'a CStr,
     },
+}
+
+/// When a hook is run: runtime-spec `config.md#posix-platform-hooks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Moment {
+    /// By the launcher, when the process is in its namespaces, before it leaves the machine's root.
+    Prestart,
+    /// The same, later.
+    CreateRuntime,
+    /// By the process, then, in its namespaces: the path is still the machine's.
+    CreateContainer,
+    /// By the process, just before its program.
+    StartContainer,
+    /// By the launcher, when the program is running.
+    Poststart,
+    /// By the cleaner, when the container is gone.
+    Poststop,
+}
+
+impl Moment {
+    /// The list in config.json.
+    pub fn field(self) -> &'static CStr {
+        match self {
+            Moment::Prestart => c"hooks.prestart",
+            Moment::CreateRuntime => c"hooks.createRuntime",
+            Moment::CreateContainer => c"hooks.createContainer",
+            Moment::StartContainer => c"hooks.startContainer",
+            Moment::Poststart => c"hooks.poststart",
+            Moment::Poststop => c"hooks.poststop",
+        }
+    }
+
+    /// The container's status then.
+    pub(super) fn status(self) -> &'static str {
+        match self {
+            Moment::StartContainer => "created",
+            Moment::Poststart => "running",
+            Moment::Poststop => "stopped",
+            _ => "creating",
+        }
+    }
 }
 
 /// One effect on the machine.
@@ -405,6 +448,17 @@ pub enum Step<'a> {
         /// Absolute inside the container.
         path: &'a CStr,
     },
+    /// Waits until the launcher has done its part, hooks among it: only its launch can.
+    AwaitHooks,
+    /// Runs a hook and waits for its end. ECANCELED: it could not be executed, or did not succeed.
+    RunHook {
+        /// When.
+        moment: Moment,
+        /// What.
+        hook: &'a Hook<'a>,
+        /// What it is told; the process's id is filled in.
+        state: &'a State<'a>,
+    },
     /// Replaces the process by the container's program; every descriptor from 3 up is closed.
     Execute(Program<'a>),
 }
@@ -429,8 +483,13 @@ pub struct Plan<'a> {
     pub before: &'a [Step<'a>],
     /// Inside, by the container's process, up to and including the exec.
     pub inside: &'a [Step<'a>],
-    /// On the machine, after the process has done all of `inside` but the exec, which waits for this.
+    /// On the machine, after the process has done all of `inside` up to `start`, or to `AwaitHooks`.
     pub after: &'a [Step<'a>],
+    /// Position in `inside` of the first step that waits for `after`, and for the word to start: the exec, or the hooks
+    /// before it.
+    pub start: usize,
+    /// On the machine, once the program is running.
+    pub poststart: &'a [Step<'a>],
     /// On the machine, when the container has ended: in this order, best effort.
     pub clean: &'a [Step<'a>],
     /// On the machine, before `clean`, when the launch failed: takes back what `clean` leaves for others to use (mounts

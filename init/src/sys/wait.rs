@@ -4,7 +4,8 @@ use core::mem::size_of;
 
 use crate::abi::Errno;
 use linux_raw_sys::general::{
-    __NR_ppoll, __NR_recvmsg, __NR_sendto, __NR_setsockopt, __NR_socketpair, O_CLOEXEC, POLLIN, POLLPRI, pollfd,
+    __NR_fcntl, __NR_pipe2, __NR_ppoll, __NR_recvmsg, __NR_sendto, __NR_setsockopt, __NR_socketpair, O_CLOEXEC, POLLIN,
+    POLLPRI, pollfd,
 };
 use linux_raw_sys::net::{
     AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC, SCM_CREDENTIALS, SO_PASSCRED, SOCK_SEQPACKET, SOL_SOCKET, cmsghdr,
@@ -12,10 +13,13 @@ use linux_raw_sys::net::{
 };
 
 use super::process::Pid;
-use super::{AsFd, BorrowedFd, OwnedFd, Result, raw};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, file, raw};
 
 /// Most descriptors that are waited for at once.
 const DESCRIPTORS_MAX: usize = 8;
+
+/// fcntl.h.
+const F_SETPIPE_SZ: u32 = 1031;
 
 /// Waits until one of the descriptors can be read, or `timeout_us` have passed: ppoll(2). The first eight count.
 pub fn readable<'a>(descriptors: impl Iterator<Item = BorrowedFd<'a>>, timeout_us: Option<u64>) -> Result<()> {
@@ -49,6 +53,20 @@ pub fn sockets() -> Result<(OwnedFd, OwnedFd)> {
     let [one, other] = pair;
     // SAFETY: the kernel just made both and nobody else knows them.
     Ok(unsafe { (OwnedFd::new(one), OwnedFd::new(other)) })
+}
+
+/// A pipe that holds a text, for one reader: pipe(7). Nobody waits: it is made large enough.
+pub fn pipe_with(text: &[u8]) -> Result<OwnedFd> {
+    let mut pair = [0_u32; 2];
+    // SAFETY: the kernel writes two descriptors into `pair`.
+    unsafe { raw::value(__NR_pipe2, [pair.as_mut_ptr() as usize, O_CLOEXEC as usize, 0, 0, 0]) }?;
+    let [reader, writer] = pair;
+    // SAFETY: the kernel just made both and nobody else knows them.
+    let (reader, writer) = unsafe { (OwnedFd::new(reader), OwnedFd::new(writer)) };
+    let size = text.len().max(1);
+    // SAFETY: a borrowed descriptor and numbers.
+    unsafe { raw::value(__NR_fcntl, [writer.as_fd().argument(), F_SETPIPE_SZ as usize, size, 0, 0]) }?;
+    file::write(writer.as_fd(), text).map(|()| reader)
 }
 
 /// [`sockets`] of which the first one receives, never waits, and learns each sender's process id from the kernel:
