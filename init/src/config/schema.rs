@@ -103,6 +103,7 @@ object! {
         optional "created" => Text(created),
         optional "owner" => Text(owner),
         optional "cgroup" => Text(cgroup),
+        optional "poststart" => Flag(poststart),
         optional "annotations" => Pairs(annotations),
     }
 }

@@ -519,6 +519,8 @@ pub struct Kept<'a> {
     pub owner: Option<&'a CStr>,
     /// Its control group; none if it has none.
     pub cgroup: Option<&'a CStr>,
+    /// Whether hooks are to be run once its program is.
+    pub poststart: bool,
     /// `annotations`.
     pub annotations: &'a [Pair<'a>],
 }

@@ -87,6 +87,29 @@ fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Ar
     None
 }
 
+/// Runs the hooks that wait for the program of process `pid`: whether all succeeded. One that did not is reported, the
+/// process is killed, and all is taken back.
+pub fn poststart(source: &Source, pid: Pid, regions: &mut Regions, fail: &dyn Fn(&dyn Print, &Error)) -> bool {
+    let mut succeeded = false;
+    bundle::with_plan(
+        source,
+        regions,
+        &mut |plan, arena| {
+            let first = plan.before.len() + plan.inside.len() + plan.after.len();
+            let mut done = Progress { steps: 0, words: apply::Words::EMPTY };
+            let Err(error) = perform(plan.poststart, first, Some(pid), arena, &mut done) else {
+                succeeded = true;
+                return;
+            };
+            fail(&report::Failure { plan, error: &error, words: done.words.as_bytes() }, &error);
+            let _ = process::kill(pid, crate::abi::signal::KILL);
+            take_back(source.name, arena, plan.clean);
+        },
+        fail,
+    );
+    succeeded
+}
+
 /// Takes back what a container that has ended left on the machine. The bundle is read and planned anew: the plan of an
 /// unchanged bundle is the same, and nobody has to keep it while the container runs.
 pub fn clean(source: &Source, regions: &mut Regions, fail: &dyn Fn(&dyn Print, &Error)) {

@@ -111,6 +111,9 @@ fn launch(caller: &Caller, place: &Place, bundle: &CStr, waits: bool) -> Result<
             let (number, time) = (Value::Number(pid.unsigned_abs().into()), Value::Number(started));
             state.format(",\"pid\":{},\"startTime\":{},\"cgroup\":", &[number, time]);
             string(&mut state, plan.cgroup.to_bytes());
+            if !plan.poststart.is_empty() {
+                state.text(",\"poststart\":true");
+            }
             place.save(&[state.bytes(), b"}"])?;
             write_pid(caller, pid)
         },

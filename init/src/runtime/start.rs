@@ -2,17 +2,21 @@
 
 use core::ffi::CStr;
 
-use super::Caller;
-use super::state::{START, Status};
+use super::create::source;
+use super::state::{Place, START, Status};
+use super::{Caller, FAILED};
+use crate::config::spec::Kept;
 use crate::error::{Context, Error, Result};
 use crate::launch;
-use crate::sys::{AsFd, file};
+use crate::sys::{AsFd, file, region};
+use crate::text::Print;
+
+const DOING: &CStr = c"start";
 
 pub(super) fn start(caller: &Caller) -> Result<u8> {
-    const DOING: &CStr = c"start";
     let place = caller.place()?;
     place.lock()?;
-    let (_, status) = place.load()?;
+    let (kept, status) = place.load()?;
     match status {
         Status::Created => {}
         Status::Stopped => return Err(Error::wrong(DOING, c"cannot start a container that has stopped")),
@@ -23,7 +27,20 @@ pub(super) fn start(caller: &Caller) -> Result<u8> {
     // Nobody listens any more.
     let _ = file::remove(place.directory.as_fd(), START);
     match failed {
+        None if kept.poststart => poststart(caller, &place, &kept),
         None => Ok(0),
         Some((number, errno)) => Err(Error::program(number, errno)),
     }
+}
+
+/// Runs the hooks that wait for the program. When one fails, the container ends and is deleted.
+fn poststart(caller: &Caller, place: &Place, kept: &Kept) -> Result<u8> {
+    let source = source(place, kept.bundle.unwrap_or_default());
+    let regions = region::take().ok_or(Error::wrong(DOING, c"no memory"))?;
+    let fail = |failure: &dyn Print, error: &Error| caller.report.failure(failure, error);
+    if launch::poststart(&source, kept.pid(), regions, &fail) {
+        return Ok(0);
+    }
+    place.remove()?;
+    Ok(FAILED)
 }
