@@ -75,6 +75,22 @@ bench *options:
     @cargo build -q --release -p floor
     @cargo run -q -p qemu-tests --bin bench -- {{options}}
 
+# What a container's network costs: `mini-netlink` against hand-written datagrams and `ip -batch`. Needs root and iproute2.
+bench-netlink:
+    @cargo run -q --release -p qemu-tests --bin bench_netlink
+
+# Bytes of `mini-netlink` in the binary, by function, and at most 12,000 of them.
+size-netlink:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    CARGO_PROFILE_RELEASE_STRIP=false CARGO_TARGET_DIR=target/unstripped cargo build --release -q
+    nm -S --size-sort -C --radix=d target/unstripped/release/pidone | awk '
+        /mini_netlink/ { name = $4; for (i = 5; i <= NF; i++) name = name " " $i; printf "%6d %s\n", $2, name; total += $2 }
+        END {
+            printf "%6d bytes of mini-netlink, at most 12000\n", total
+            if (total == 0 || total > 12000) exit 1
+        }'
+
 # What each link argument is for, and what the binary is without it: the table of linker/README.md.
 linker-flags:
     @linker/flags
