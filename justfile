@@ -17,6 +17,11 @@ build:
 demo: build
     cargo run -q -p qemu-tests --bin demo
 
+# Run a command (`just vm -- COMMAND...`), or an OCI bundle (`just vm --bundle DIR`), in a throwaway machine; exits with its code.
+[positional-arguments, no-exit-message]
+vm *ARGUMENTS:
+    @cargo run -q -p qemu-tests --bin vm -- "$@"
+
 # Run every test: pure ones, those against this machine's kernel, and those in virtual machines.
 test: check
     cargo test -q -p linker

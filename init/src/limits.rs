@@ -73,6 +73,16 @@ pub const CMDLINE_BYTES_MAX: usize = 4096;
 pub const CMDLINE_PROBLEMS_MAX: usize = 8;
 /// A grace time of a day is meant as "wait".
 pub const GRACE_SECONDS_MAX: u32 = 86_400;
+/// Words of a command: the kernel panics at more than this (CONFIG_INIT_ENV_ARG_LIMIT).
+pub const COMMAND_WORDS_MAX: usize = 32;
+/// Where QEMU puts an isa-debug-exit unless told otherwise.
+pub const DEBUG_EXIT_PORT: u16 = 0x501;
+/// How long a standard stream's port may take to appear: the driver learns of each from the monitor.
+pub const PORT_WAIT_US: u64 = 5_000_000;
+/// How long a terminal may take to send what was written to it: a screenful at 9600 baud is two seconds.
+pub const DRAIN_US: u64 = 5_000_000;
+/// How long telling the host of the end may take, draining every console included.
+pub const FAREWELL_US: u64 = 15_000_000;
 /// `__NEW_UTS_LEN` of sethostname(2).
 pub const HOSTNAME_BYTES_MAX: usize = 64;
 

@@ -29,6 +29,7 @@ pub mod initramfs;
 pub mod kernel;
 pub mod modules;
 pub mod observation;
+pub mod oneshot;
 pub mod qmp;
 pub mod root;
 pub mod tree;

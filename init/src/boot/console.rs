@@ -1,6 +1,6 @@
 //! The standard descriptors of PID 1, and every console that the operator named.
 
-use crate::sys::{AsFd, process};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, process, tty};
 
 use super::lines::words;
 use crate::sys::Result;
@@ -20,24 +20,35 @@ pub fn open_standard_descriptors() -> Result<()> {
     process::set_standard(console.as_fd(), 2)
 }
 
-/// Writes to every console the kernel uses: /sys/class/tty/console/active. A console that does not take it is skipped.
+/// Writes to every console the kernel uses. A console that does not take it is skipped.
 pub fn write_to_all(bytes: &[u8]) {
+    for_each(&mut |console| _ = file::write_all(console, bytes));
+}
+
+/// Waits until every console has sent what was written to it.
+pub fn drain_all() {
+    for_each(&mut tty::drain);
+}
+
+/// Calls `act` with every console of /sys/class/tty/console/active that can be opened.
+fn for_each(act: &mut dyn FnMut(BorrowedFd)) {
     let mut buffer = [0; 256];
     let Ok(active) = file::read_file(c"/sys/class/tty/console/active", &mut buffer) else {
-        let _ = file::write_all(file::standard_output(), bytes);
-        return;
+        return act(file::standard_output());
     };
     for name in words(active).take(CONSOLES_MAX) {
-        let _ = write_to(name, bytes);
+        if let Ok(console) = open(name) {
+            act(console.as_fd());
+        }
     }
 }
 
-fn write_to(name: &[u8], bytes: &[u8]) -> Result<()> {
+fn open(name: &[u8]) -> Result<OwnedFd> {
     let mut path = [0; 64];
     let mut line = Line::new(&mut path);
     line.text("/dev/").raw(name);
     let path = line.terminated().ok_or(crate::abi::Errno::NAMETOOLONG)?;
     let console = file::open(CWD, path, Open::Terminal)?;
     file::set_blocking(console.as_fd())?;
-    file::write_all(console.as_fd(), bytes)
+    Ok(console)
 }

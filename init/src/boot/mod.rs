@@ -3,10 +3,13 @@
 pub mod clock;
 pub mod console;
 pub mod early;
+pub mod farewell;
 pub mod folder;
 pub mod hostname;
 pub mod lines;
 pub mod modules;
+pub mod oneshot;
+pub mod ports;
 pub mod resolver;
 pub mod root;
 pub mod scripts;
@@ -16,7 +19,7 @@ pub mod work;
 
 use crate::apply::Applier;
 use crate::arena::Arena;
-use crate::config::cmdline::{self, Failure, Idle, LogLevel, Options};
+use crate::config::cmdline::{self, Exit, Failure, Idle, LogLevel, Options};
 use crate::supervise::{self, Policy, Power};
 use crate::sys::{file, identity, signal, time};
 use crate::text::Value;
@@ -98,6 +101,8 @@ fn policy(options: &Options) -> Policy {
         },
         grace_us: u64::from(options.grace_seconds) * 1_000_000,
         onshutdown_us: u64::from(options.onshutdown_seconds) * 1_000_000,
+        one_shot: options.value(oneshot::RUN).is_some(),
+        one_shot_panics: options.exit == Exit::Panic,
         timing: options.timing,
     }
 }

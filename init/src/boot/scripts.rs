@@ -12,9 +12,10 @@ use crate::sys::process::{self, Ended, Fork, Vector};
 use crate::sys::{BorrowedFd, Result, file, signal};
 use crate::text::Value;
 
-const ENVIRONMENT: [&CStr; 2] = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/"];
+/// What every program may expect; the terminal is what the kernel tells its init.
+pub(super) const ENVIRONMENT: [&CStr; 3] = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/", c"TERM=linux"];
 /// Two vectors of pointers, each with its final NULL; twice, since lists in an arena move once.
-const VECTORS_BYTES: usize = 2 * 5 * size_of::<*const u8>() + 16;
+const VECTORS_BYTES: usize = 2 * 6 * size_of::<*const u8>() + 16;
 
 /// Runs every executable file of a folder in the order of their names, links followed. How they end is reported where
 /// it is not well, and changes nothing.

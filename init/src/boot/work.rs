@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::sys::BorrowedFd;
 
-use super::{clock, console, hostname, modules, resolver, scripts, sysctl, volumes};
+use super::{clock, console, farewell, hostname, modules, oneshot, resolver, scripts, sysctl, volumes};
 use crate::config::cmdline::{self, Options};
 use crate::error::Error;
 use crate::launch::bundle::{Source, as_it_is};
@@ -53,18 +53,31 @@ impl Work for Machine<'_> {
                 log::error("tell PID 1: {}", &[Value::Kernel(errno)]);
             }
         };
-        let launched = with_bundle(section, name, &mut |source, regions| {
+        let announce = || tell(Message::Announced { slot });
+        let executed = || tell(Message::Executed { slot, time_us: time::monotonic_us() });
+        if section == Section::OneShot {
+            if !oneshot::open_streams(self.options) {
+                return 1;
+            }
+            if self.is_command() {
+                return u8::from(!oneshot::launch(self.options, &announce, &executed));
+            }
+        }
+        let launched = self.with_bundle(section, name, &mut |source, regions| {
             let request = Request {
                 sibling: true,
-                streams: &|| Streams::open(output, source.section, name),
+                streams: &|| match section {
+                    Section::OneShot => Ok(Streams::default()),
+                    _ => Streams::open(output, source.section, name),
+                },
                 gate: None,
-                announce: &|| tell(Message::Announced { slot }),
+                announce: &announce,
                 ready: &|_, _| Ok(()),
                 fail: &|failure, _| log::error("container {}: {}", &[Value::Name(name), Value::Print(failure)]),
             };
             let launched = launch::launch(&source, &request, regions).is_some();
             if launched {
-                tell(Message::Executed { slot, time_us: time::monotonic_us() });
+                executed();
             }
             launched
         });
@@ -72,9 +85,16 @@ impl Work for Machine<'_> {
     }
 
     fn clean(&self, section: Section, name: &CStr) -> u8 {
-        let cleaned = with_bundle(section, name, &mut |source, regions| {
+        if section == Section::OneShot {
+            // Before anybody says something about it, in the midst of its last line.
+            console::drain_all();
+            if self.is_command() {
+                return 0;
+            }
+        }
+        let cleaned = self.with_bundle(section, name, &mut |source, regions| {
             // Onboot and onshutdown containers have nobody who reads their files while they run.
-            if section != Section::Services && self.options.output == cmdline::Output::Log {
+            if matches!(section, Section::Onboot | Section::Onshutdown) && self.options.output == cmdline::Output::Log {
                 launch::dump_log(source.section, name, console::write_to_all);
             }
             let fail = |failure: &dyn Print, _: &Error| {
@@ -85,17 +105,36 @@ impl Work for Machine<'_> {
         });
         u8::from(!cleaned)
     }
+
+    fn farewell(&self, code: Option<u8>) -> u8 {
+        farewell::say(self.options, code);
+        0
+    }
 }
 
-/// Hands on which container it is, and the memory for its plan. This process does one container and ends.
-fn with_bundle(section: Section, name: &CStr, act: &mut dyn FnMut(Source, &mut region::Regions) -> bool) -> bool {
-    let (section, directory) = match section {
-        Section::Onboot => (facts::Section::Onboot, c"/containers/onboot"),
-        Section::Services => (facts::Section::Services, c"/containers/services"),
-        Section::Onshutdown => (facts::Section::Onshutdown, c"/containers/onshutdown"),
-    };
-    let mut buffer = PathBuffer::empty();
-    let bundle = buffer.below(directory, name);
-    let (Ok(bundle), Some(regions)) = (bundle, region::take()) else { return false };
-    act(Source { section, name, bundle, texts: bundle, adjust: &as_it_is }, regions)
+impl Machine<'_> {
+    /// Whether the one-shot is a command rather than a bundle.
+    fn is_command(&self) -> bool {
+        self.options.value(oneshot::RUN).is_none_or(<[u8]>::is_empty)
+    }
+
+    /// Hands on which container it is, and the memory for its plan. This process does one container and ends.
+    fn with_bundle(
+        &self,
+        section: Section,
+        name: &CStr,
+        act: &mut dyn FnMut(Source, &mut region::Regions) -> bool,
+    ) -> bool {
+        let mut buffer = PathBuffer::empty();
+        let (section, bundle) = match section {
+            Section::Onboot => (facts::Section::Onboot, buffer.below(c"/containers/onboot", name)),
+            Section::Services => (facts::Section::Services, buffer.below(c"/containers/services", name)),
+            Section::Onshutdown => (facts::Section::Onshutdown, buffer.below(c"/containers/onshutdown", name)),
+            Section::OneShot => {
+                (facts::Section::Other, buffer.join(&[self.options.value(oneshot::RUN).unwrap_or(b"")]))
+            }
+        };
+        let (Ok(bundle), Some(regions)) = (bundle, region::take()) else { return false };
+        act(Source { section, name, bundle, texts: bundle, adjust: &as_it_is }, regions)
+    }
 }

@@ -29,6 +29,11 @@ On the kernel command line:
   pidone.onshutdown=SECONDS                         for each onshutdown container (30)
   pidone.modules=NAME,NAME...                       kernel modules to load
   pidone.hostname=NAME                              if /etc/hostname has none
+  pidone.run=BUNDLE                                 run the bundle, then end with its exit code
+  pidone.run ... -- COMMAND...                      run the command, then end with its exit code
+  pidone.stdio=IN,OUT,ERR                           its streams: devices, names of virtio-serial ports (/dev/console)
+  pidone.exit=auto|console|pvpanic|isa-debug-exit[:PORT]|port:NAME|vsock:PORT
+                                                    how the host learns the exit code (auto)
   pidone.log=error|warn|info|debug                  least important messages shown (info)
   pidone.timing                                     print a timeline of the boot
 

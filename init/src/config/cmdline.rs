@@ -2,7 +2,7 @@
 //! option keeps its default.
 
 use crate::limits;
-use crate::text::{fields, number, position};
+use crate::text::{Line, cut, fields, number, position};
 
 /// What the operator asked for. It borrows from the command line.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,12 @@ pub struct Options<'a> {
     pub log: LogLevel,
     /// `pidone.hostname=`, for when /etc/hostname has none.
     pub hostname: Option<&'a [u8]>,
+    /// `pidone.exit=`: how the host learns the exit code of `pidone.run`.
+    pub exit: Exit<'a>,
+    /// `pidone.watchdog=`: seconds without a sign of life after which the hardware resets the machine; 0 is never.
+    pub watchdog_seconds: u32,
+    /// `rootdelay=`: seconds to wait before the root is looked for.
+    pub root_delay_seconds: u32,
     /// What was wrong.
     pub problems: Problems<'a>,
     text: &'a [u8],
@@ -65,6 +71,26 @@ pub enum Idle {
     Halt,
 }
 
+/// How the host learns an exit code. A line on the console says it in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit<'a> {
+    /// By the first of these that is there: the virtio-serial port [`EXIT_PORT`], QEMU's isa-debug-exit.
+    Auto,
+    /// By the line on the console alone.
+    Console,
+    /// By writing to this port of an isa-debug-exit.
+    DebugExit(u16),
+    /// By a line on the virtio-serial port of this name.
+    Port(&'a [u8]),
+    /// By a line on a connection to this vsock port of the host.
+    Vsock(u32),
+    /// By a kernel panic unless it is 0: what a pvpanic device then tells the monitor.
+    Panic,
+}
+
+/// The name of the virtio-serial port that exit codes are written to where there is one.
+pub const EXIT_PORT: &[u8] = b"org.pidone.exit";
+
 /// The least important records that are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
@@ -96,6 +122,8 @@ pub struct Problems<'a> {
 
 /// Reads a command line.
 pub fn parse(text: &[u8]) -> Options<'_> {
+    // The newline behind it would be in an open quotation.
+    let text = text.trim_ascii_end();
     let problems = Problems { first: [Problem { name: b"", problem: "" }; limits::CMDLINE_PROBLEMS_MAX], count: 0 };
     let mut options = Options {
         timing: false,
@@ -106,6 +134,9 @@ pub fn parse(text: &[u8]) -> Options<'_> {
         onshutdown_seconds: 30,
         log: LogLevel::Info,
         hostname: None,
+        exit: Exit::Auto,
+        watchdog_seconds: 0,
+        root_delay_seconds: 0,
         problems,
         text,
     };
@@ -126,6 +157,35 @@ impl<'a> Options<'a> {
     /// Modules not to load, by `module_blacklist=a,b` or `modprobe.blacklist=a,b`.
     pub fn denied_modules(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.lists(|name| name == b"module_blacklist" || name == b"modprobe.blacklist")
+    }
+
+    /// The value of the last option of this name, the empty one if it has none.
+    #[inline(never)]
+    pub fn value(&self, name: &[u8]) -> Option<&'a [u8]> {
+        let mut found = None;
+        for token in (Tokens { rest: self.text }) {
+            if token.name == name {
+                found = Some(token.value.unwrap_or_default());
+            }
+        }
+        found
+    }
+
+    /// Whether the root is to be mounted for writing: the last of `ro` and `rw` counts.
+    pub fn root_is_writable(&self) -> bool {
+        let mut writable = false;
+        for token in (Tokens { rest: self.text }) {
+            writable = token.name == b"rw" || writable && token.name != b"ro";
+        }
+        writable
+    }
+
+    /// The words behind ` -- `, as they are written there: see [`plain`].
+    pub fn words(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut tokens = Tokens { rest: self.text };
+        while tokens.next().is_some() {}
+        let mut rest = tokens.rest;
+        core::iter::from_fn(move || next_raw(&mut rest))
     }
 
     fn lists(&self, is_wanted: fn(&[u8]) -> bool) -> impl Iterator<Item = &'a [u8]> + use<'a> {
@@ -156,6 +216,14 @@ impl<'a> Options<'a> {
                 return Err("expected a name of 1 to 64 bytes");
             }
             Name::Hostname => self.hostname = Some(value),
+            Name::Exit => self.exit = exit(value)?,
+            Name::Watchdog => self.watchdog_seconds = seconds(value)?,
+            Name::RootDelay => self.root_delay_seconds = seconds(value)?,
+            // Those are read from the text when they are needed.
+            Name::Run if token.value.is_none_or(|value| value.starts_with(b"/")) => {}
+            Name::Run => return Err("expected the absolute path of a bundle, or no value and a command behind ` -- `"),
+            Name::Stdio | Name::Overlay | Name::Seed if value.is_empty() => return Err("expected a value"),
+            Name::Stdio | Name::Overlay | Name::Seed => {}
             Name::RuncDebug if value == b"1" => self.log = LogLevel::Debug,
             Name::RuncConsole if value == b"1" => self.output = Output::Console,
             Name::UnifiedCgroupHierarchy if value == b"0" => return Err("control groups are version 2 only"),
@@ -176,6 +244,13 @@ enum Name {
     Grace,
     Onshutdown,
     Hostname,
+    Exit,
+    Watchdog,
+    RootDelay,
+    Run,
+    Stdio,
+    Overlay,
+    Seed,
     RuncDebug,
     RuncConsole,
     UnifiedCgroupHierarchy,
@@ -186,7 +261,7 @@ type Choices<T> = (&'static [u8], &'static [T]);
 
 const NAMES: Choices<Name> = (
     b"pidone.timing pidone.modules pidone.fail pidone.output pidone.idle pidone.log pidone.grace pidone.onshutdown \
-        pidone.hostname linuxkit.runc_debug linuxkit.runc_console linuxkit.unified_cgroup_hierarchy",
+        pidone.hostname pidone.exit pidone.watchdog rootdelay pidone.run pidone.stdio pidone.overlay pidone.seed linuxkit.runc_debug linuxkit.runc_console linuxkit.unified_cgroup_hierarchy",
     &[
         Name::Timing,
         Name::Modules,
@@ -197,6 +272,13 @@ const NAMES: Choices<Name> = (
         Name::Grace,
         Name::Onshutdown,
         Name::Hostname,
+        Name::Exit,
+        Name::Watchdog,
+        Name::RootDelay,
+        Name::Run,
+        Name::Stdio,
+        Name::Overlay,
+        Name::Seed,
         Name::RuncDebug,
         Name::RuncConsole,
         Name::UnifiedCgroupHierarchy,
@@ -244,6 +326,46 @@ fn seconds(value: &[u8]) -> Result<u32, &'static str> {
     bounded.map(|number| number as u32).ok_or("expected a number of seconds, at most 86400")
 }
 
+/// `auto`, `console`, `pvpanic`, `isa-debug-exit:PORT` (hexadecimal), `port:NAME`, `vsock:PORT`.
+fn exit(value: &[u8]) -> Result<Exit<'_>, &'static str> {
+    let (kind, place) = cut(value, b':').unwrap_or((value, b""));
+    let number = |base, most| number(place.strip_prefix(b"0x").unwrap_or(place), base).filter(|number| *number <= most);
+    let exit = match position(b"auto console pvpanic isa-debug-exit port vsock", kind) {
+        Some(0) if place.is_empty() => Some(Exit::Auto),
+        Some(1) if place.is_empty() => Some(Exit::Console),
+        Some(2) if place.is_empty() => Some(Exit::Panic),
+        Some(3) if place.is_empty() => Some(Exit::DebugExit(limits::DEBUG_EXIT_PORT)),
+        Some(3) => number(16, u16::MAX.into()).map(|port| Exit::DebugExit(port as u16)),
+        Some(4) if !place.is_empty() => Some(Exit::Port(place)),
+        Some(5) => number(10, u32::MAX.into()).map(|port| Exit::Vsock(port as u32)),
+        _ => None,
+    };
+    exit.ok_or("expected auto, console, pvpanic, isa-debug-exit[:PORT], port:NAME or vsock:PORT")
+}
+
+/// Appends a word of a command as it is meant: quotes around all of it, or around what follows its first `=`, are not part
+/// of it, as for the kernel; then `\xNN` is a byte, so that a word may hold anything.
+pub fn plain(word: &[u8], line: &mut Line) {
+    let Token { name, value } = token(word);
+    append_decoded(name, line);
+    if let Some(value) = value {
+        append_decoded(b"=", line);
+        append_decoded(value, line);
+    }
+}
+
+fn append_decoded(mut text: &[u8], line: &mut Line) {
+    while let [first, rest @ ..] = text {
+        let escaped = match text {
+            [b'\\', b'x', high, low, rest @ ..] => number(&[*high, *low], 16).map(|byte| (byte as u8, rest)),
+            _ => None,
+        };
+        let (byte, rest) = escaped.unwrap_or((*first, rest));
+        line.byte(byte);
+        text = rest;
+    }
+}
+
 /// One option.
 #[derive(Clone, Copy)]
 struct Token<'a> {
@@ -252,7 +374,8 @@ struct Token<'a> {
 }
 
 /// The options of a command line, as the kernel tells them apart (`lib/cmdline.c`, `next_arg`): a space between quotes
-/// does not separate, and quotes around a whole option or a whole value are not part of it.
+/// does not separate, and quotes around a whole option or a whole value are not part of it. They end at `--`: what is
+/// behind it is the init's.
 struct Tokens<'a> {
     rest: &'a [u8],
 }
@@ -261,22 +384,31 @@ impl<'a> Iterator for Tokens<'a> {
     type Item = Token<'a>;
 
     fn next(&mut self) -> Option<Token<'a>> {
-        let text = self.rest.trim_ascii_start();
-        if text.is_empty() {
-            return None;
-        }
-        let mut in_quotes = false;
-        let end = text.iter().position(|byte| {
-            in_quotes ^= *byte == b'"';
-            byte.is_ascii_whitespace() && !in_quotes
-        });
-        let (token, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
-        self.rest = rest;
-        let token = unquoted(token);
-        let name = fields(token, b'=').next()?;
-        let value = token.get(name.len() + 1..).map(unquoted);
-        Some(Token { name, value })
+        next_raw(&mut self.rest).filter(|raw| *raw != b"--").map(token)
     }
+}
+
+/// Takes the next option off a text, with its quotes.
+#[inline(never)]
+fn next_raw<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let text = rest.trim_ascii_start();
+    if text.is_empty() {
+        return None;
+    }
+    let mut in_quotes = false;
+    let end = text.iter().position(|byte| {
+        in_quotes ^= *byte == b'"';
+        byte.is_ascii_whitespace() && !in_quotes
+    });
+    let (raw, behind) = text.split_at_checked(end.unwrap_or(text.len()))?;
+    *rest = behind;
+    Some(raw)
+}
+
+fn token(raw: &[u8]) -> Token<'_> {
+    let raw = unquoted(raw);
+    let name = fields(raw, b'=').next().unwrap_or_default();
+    Token { name, value: raw.get(name.len() + 1..).map(unquoted) }
 }
 
 fn unquoted(text: &[u8]) -> &[u8] {
@@ -362,6 +494,12 @@ mod tests {
             ("pidone.modules=", "pidone.modules: expected names of modules"),
             ("pidone.hostname=", "pidone.hostname: expected a name of 1 to 64 bytes"),
             ("pidone.tyming", "pidone.tyming: unknown option"),
+            (
+                "pidone.run=bundle",
+                "pidone.run: expected the absolute path of a bundle, or no value and a command behind ` -- `",
+            ),
+            ("pidone.stdio=", "pidone.stdio: expected a value"),
+            ("pidone.watchdog=x", "pidone.watchdog: expected a number of seconds, at most 86400"),
         ] {
             assert_eq!(problems(text), [problem]);
             let options = parse(text.as_bytes());
@@ -372,6 +510,66 @@ mod tests {
     }
 
     #[test]
+    fn the_options_of_a_root_and_of_a_one_shot_boot_are_read() {
+        let options = parse(
+            b"root=UUID=x root=LABEL=y rootflags=\"a=1, b\" rw ro rw rootwait rootdelay=3 pidone.overlay=tmpfs \
+              pidone.watchdog=30 pidone.stdio=in,out pidone.seed=/s pidone.run",
+        );
+        assert_eq!(options.value(b"root"), Some(&b"LABEL=y"[..]));
+        assert_eq!(options.value(b"rootflags"), Some(&b"a=1, b"[..]));
+        assert_eq!((options.value(b"rootwait"), options.value(b"rootfstype")), (Some(&b""[..]), None));
+        assert_eq!(options.value(b"pidone.run"), Some(&b""[..]));
+        assert_eq!((options.root_delay_seconds, options.watchdog_seconds, options.root_is_writable()), (3, 30, true));
+        assert!(!parse(b"rw ro").root_is_writable() && !parse(b"").root_is_writable());
+        assert_eq!(options.problems.iter().count(), 0);
+    }
+
+    #[test]
+    fn every_way_to_tell_an_exit_code_is_known() {
+        for (value, expected) in [
+            ("auto", Exit::Auto),
+            ("console", Exit::Console),
+            ("pvpanic", Exit::Panic),
+            ("isa-debug-exit", Exit::DebugExit(0x501)),
+            ("isa-debug-exit:0xf4", Exit::DebugExit(0xf4)),
+            ("port:a.b", Exit::Port(b"a.b")),
+            ("vsock:4294967295", Exit::Vsock(u32::MAX)),
+        ] {
+            assert_eq!(parse(format!("pidone.exit={value}").as_bytes()).exit, expected);
+        }
+        for wrong in ["", "auto:1", "port:", "vsock", "vsock:4294967296", "isa-debug-exit:10000", "isa-debug-exit:x"] {
+            let expected =
+                "pidone.exit: expected auto, console, pvpanic, isa-debug-exit[:PORT], port:NAME or vsock:PORT";
+            assert_eq!(problems(&format!("pidone.exit={wrong}")), [expected]);
+        }
+    }
+
+    fn command(text: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for word in parse(text.as_bytes()).words() {
+            let mut buffer = [0; 64];
+            let mut line = Line::new(&mut buffer);
+            plain(word, &mut line);
+            words.push(lossy(line.bytes()));
+        }
+        words
+    }
+
+    #[test]
+    fn what_is_behind_two_dashes_is_a_command_and_no_option() {
+        assert_eq!(command("quiet pidone.run"), [""; 0]);
+        assert_eq!(command("quiet -- "), [""; 0]);
+        assert_eq!(
+            command("a -- sh -c \"echo a b\" -- x=\"y z\" p\"q\n"),
+            ["sh", "-c", "echo a b", "--", "x=y z", "p\"q"]
+        );
+        assert_eq!(command(r"-- printf \x22a\x20b\x5cx22\x22 \xzz \x4"), ["printf", r#""a b\x22""#, r"\xzz", r"\x4"]);
+        let options = parse(b"pidone.log=warn -- prog pidone.log=debug root=x pidone.modules=y pidone.nonsense");
+        assert_eq!((options.log, options.value(b"root"), options.modules().count()), (LogLevel::Warning, None, 0));
+        assert_eq!(options.problems.iter().count(), 0);
+    }
+
+    #[test]
     fn any_bytes_at_all_are_survived() {
         let text = br#"pidone.modules=a,b "x y"="z pidone.grace=1 "" = == "=" pidone.hostname=""#;
         for end in 0..=text.len() {
@@ -379,7 +577,8 @@ mod tests {
                 let mut mutated = text[..end].to_vec();
                 mutated.push(byte);
                 let options = parse(&mutated);
-                let _ = options.modules().chain(options.denied_modules()).count();
+                let _ = options.modules().chain(options.denied_modules()).chain(options.words()).count();
+                assert_eq!(options.value(b"nowhere"), None);
             }
         }
     }

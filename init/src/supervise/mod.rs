@@ -39,8 +39,11 @@ pub trait Work {
     /// The container's first process is a child of this process's parent (CLONE_PARENT) and sends
     /// [`message::Message::Announced`] over `announcements` before anything else.
     fn launch(&self, slot: u16, section: Section, name: &CStr, announcements: BorrowedFd) -> u8;
-    /// Removes what a container leaves when it has ended.
+    /// Removes what a container leaves when it has ended. Of a one-shot, sees to it first that its output arrives.
     fn clean(&self, section: Section, name: &CStr) -> u8;
+    /// Waits until the consoles have sent everything, and tells the host the exit code if there is one: by now nothing is
+    /// mounted for writing any more, and ending the machine here is as good as anywhere.
+    fn farewell(&self, code: Option<u8>) -> u8;
 }
 
 /// Memory for the table of containers, in `.bss`.
@@ -123,7 +126,7 @@ impl<W: Work> Supervisor<'_, W> {
                 if self.table.policy().timing {
                     report::timeline_down(&self.table);
                 }
-                shutdown::end(power);
+                shutdown::end(power, self.table.code());
             }
         }
     }
@@ -150,6 +153,7 @@ impl<W: Work> Supervisor<'_, W> {
             Child::Worker(Task::Volumes) => self.work.mount_volumes(),
             Child::Worker(Task::ShutdownScripts) => self.work.run_scripts(c"/etc/shutdown.d"),
             Child::Worker(Task::Unmount) => shutdown::unmount_all(),
+            Child::Worker(Task::Farewell) => self.work.farewell(self.table.code()),
             Child::Launcher(slot) => container(slot)
                 .map_or(1, |(section, name)| self.work.launch(slot, section, name, self.announcements.as_fd())),
             Child::Cleaner(slot) => container(slot).map_or(1, |(section, name)| self.work.clean(section, name)),
@@ -178,6 +182,12 @@ impl<W: Work> Supervisor<'_, W> {
             Section::Onboot => c"/containers/onboot",
             Section::Services => c"/containers/services",
             Section::Onshutdown => c"/containers/onshutdown",
+            Section::OneShot => {
+                if !self.table.add(section, c"run") {
+                    refuse(c"", c"run");
+                }
+                return;
+            }
         };
         let opened = match file::open(CWD, directory, Open::Directory) {
             Err(Errno::NOENT) => return,

@@ -12,6 +12,7 @@ impl Section {
             Section::Onboot => "onboot",
             Section::Services => "service",
             Section::Onshutdown => "onshutdown",
+            Section::OneShot => "one-shot",
         }
     }
 }
@@ -53,6 +54,7 @@ impl Print for Task {
             Task::Volumes => "mounting volumes",
             Task::ShutdownScripts => "running /etc/shutdown.d",
             Task::Unmount => "unmounting",
+            Task::Farewell => "telling the host",
         });
     }
 }
@@ -111,6 +113,7 @@ impl Print for InWords<'_> {
                     Why::Asked => _ = line.text("asked to"),
                     Why::Failed(slot) => about(line, slot, " failed", &[]),
                     Why::Idle => _ = line.text("no container is left"),
+                    Why::Done => _ = line.text("all is done"),
                 }
             }
             Note::Instead(power) => _ = line.format("going down: {} instead", &[Print(&power)]),
@@ -149,11 +152,14 @@ const PHASES: [&str; Phase::ALL.len()] = [
     "terminating",
     "killing",
     "unmounting",
+    "farewell",
     "end",
 ];
 
 /// Writes the timeline so far: when each phase began and how long each container took.
 pub(super) fn timeline(table: &Table, started_us: u64) {
+    // The clock starts with the kernel.
+    moment("kernel", 0);
     moment("pidone", started_us);
     phases(table, 0);
     for slot in table.slots() {

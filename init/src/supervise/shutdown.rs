@@ -273,11 +273,12 @@ fn release_devices() {
 }
 
 /// The last system call. Should the kernel refuse it, the next best one.
-pub(super) fn end(wanted: Power) {
+pub(super) fn end(wanted: Power, code: Option<u8>) {
     let first = match wanted {
         Power::Panic => {
             log::error("ending, so that the kernel panics", &[]);
-            process::exit(1)
+            // The kernel prints it: `exitcode=0x00000300`.
+            process::exit(code.unwrap_or(1).max(1))
         }
         Power::PowerOff if power::restart_is_power_off() => {
             log::info("power off: there is no ACPI, resetting is how this machine's monitor is told", &[]);

@@ -27,6 +27,8 @@ pub enum Section {
     Services,
     /// One after the other, in name order, when the services have ended.
     Onshutdown,
+    /// The one command or bundle that the machine is there for. When it ends, the machine does.
+    OneShot,
 }
 
 /// What becomes of the machine.
@@ -55,6 +57,10 @@ pub struct Policy {
     pub grace_us: u64,
     /// How long each onshutdown container, and the executables of /etc/shutdown.d together, may take.
     pub onshutdown_us: u64,
+    /// Whether there is a [`Section::OneShot`].
+    pub one_shot: bool,
+    /// Whether its failure ends in a panic.
+    pub one_shot_panics: bool,
     /// Whether the timeline is printed.
     pub timing: bool,
 }
@@ -87,13 +93,15 @@ pub enum Phase {
     Killing,
     /// File systems are unmounted and block devices released.
     Unmounting,
+    /// What was written to consoles is on its way out; the host is told the exit code.
+    Farewell,
     /// The end.
     Power,
 }
 
 impl Phase {
     /// All of them, in order.
-    pub const ALL: [Phase; 13] = [
+    pub const ALL: [Phase; 14] = [
         Phase::Setup,
         Phase::Scripts,
         Phase::Volumes,
@@ -106,6 +114,7 @@ impl Phase {
         Phase::Terminating,
         Phase::Killing,
         Phase::Unmounting,
+        Phase::Farewell,
         Phase::Power,
     ];
 
@@ -127,6 +136,8 @@ pub enum Task {
     ShutdownScripts,
     /// Unmounts everything.
     Unmount,
+    /// Drains the consoles and tells the host the exit code.
+    Farewell,
 }
 
 /// What happened.
@@ -232,6 +243,8 @@ pub enum Why {
     Failed(u16),
     /// Nothing is running, and that is the policy.
     Idle,
+    /// What the machine was there for has ended.
+    Done,
 }
 
 /// Which child a fork was for.
@@ -274,6 +287,9 @@ enum Launch {
 
 /// The exit code of a launcher that has said why it failed and taken everything back.
 const FAILED: u8 = 1;
+
+/// The exit code that stands for "it could not be started", as container tools have it.
+const NOT_STARTED: u8 = 125;
 
 /// One container.
 #[derive(Clone, Copy, Debug)]
@@ -447,6 +463,16 @@ impl<'a> Table<'a> {
         self.slots().get(usize::from(slot))
     }
 
+    /// The exit code of what the machine was there for, once it is known; [`NOT_STARTED`] if it was never started.
+    pub fn code(&self) -> Option<u8> {
+        let index = self.first(&|slot| slot.section == Section::OneShot)?;
+        let slot = self.slot(index)?;
+        match slot.status() {
+            Some(status) if slot.launch == Launch::Succeeded => Some(status.code()),
+            _ => Some(NOT_STARTED),
+        }
+    }
+
     /// Orphans reaped so far.
     pub fn orphans(&self) -> u64 {
         self.orphans
@@ -523,7 +549,9 @@ impl<'a> Table<'a> {
                 if let Some(slot) = self.get(index) {
                     slot.stage = Stage::Done;
                 }
-                if child == Child::Launcher(index) {
+                if self.slot(index).is_some_and(|slot| slot.section == Section::OneShot) {
+                    self.done();
+                } else if child == Child::Launcher(index) {
                     self.container_failed(index);
                 }
             }
@@ -584,7 +612,11 @@ impl<'a> Table<'a> {
             Phase::Terminating => self.signal_all(signal::TERM, limits::TERMINATE_US, now_us),
             Phase::Killing => self.signal_all(signal::KILL, limits::KILL_US, now_us),
             Phase::Unmounting => self.worker(Task::Unmount, limits::UNMOUNT_US, now_us),
+            Phase::Farewell => self.worker(Task::Farewell, limits::FAREWELL_US, now_us),
             Phase::Power => match self.advance() {
+                0 if self.policy.one_shot_panics && self.code().is_some_and(|code| code != 0) => {
+                    Act(Action::End(Power::Panic))
+                }
                 0 => Act(Action::End(self.power)),
                 _ => Wait,
             },
@@ -708,6 +740,13 @@ impl<'a> Table<'a> {
         if self.step == 0 {
             self.step = 1;
             return Act(Action::Report(Note::Ready));
+        }
+        if self.step == 1 && self.policy.one_shot {
+            self.step = 2;
+            return Act(Action::List(Section::OneShot));
+        }
+        if let Some(index) = self.first(&|slot| slot.stage == Stage::Waiting) {
+            return self.launch(index);
         }
         match self.policy.idle {
             Some(power) if self.first(&Slot::alive).is_none() => {
@@ -846,6 +885,7 @@ impl<'a> Table<'a> {
             Phase::Volumes => Some(Task::Volumes),
             Phase::ShutdownScripts => Some(Task::ShutdownScripts),
             Phase::Unmounting => Some(Task::Unmount),
+            Phase::Farewell => Some(Task::Farewell),
             _ => None,
         }
     }
@@ -854,8 +894,14 @@ impl<'a> Table<'a> {
         let Some(slot) = self.get(index) else { return };
         if slot.stage == Stage::Cleaning {
             slot.stage = Stage::Done;
+            let one_shot = slot.section == Section::OneShot;
             if ended != Ended::Exited(0) {
                 self.note = Some(Note::NotCleaned(index, ended));
+            } else if one_shot {
+                self.note = Some(Note::Ended(index));
+            }
+            if one_shot {
+                self.done();
             }
             return;
         }
@@ -896,12 +942,26 @@ impl<'a> Table<'a> {
         // A launcher that failed has taken everything back by itself.
         let clean = slot.launch == Launch::Failed || stopping;
         slot.stage = if clean { Stage::Done } else { Stage::Ended };
+        if slot.section == Section::OneShot {
+            // Nothing is said of it before its last words are out: the cleaner sees to that.
+            if clean {
+                self.done();
+            }
+            return;
+        }
         let good = slot.launch == Launch::Succeeded && slot.ended && slot.status == Ended::Exited(0);
         if slot.launch == Launch::Succeeded {
             self.note = Some(if slot.ended { Note::Ended(index) } else { Note::NeverAnnounced(index) });
         }
         if !good {
             self.container_failed(index);
+        }
+    }
+
+    /// The machine has done what it was there for.
+    fn done(&mut self) {
+        if self.phase < Phase::Stopping {
+            self.request(self.policy.idle.unwrap_or(Power::PowerOff), Why::Done);
         }
     }
 
@@ -918,7 +978,15 @@ impl<'a> Table<'a> {
 mod tests {
     use super::*;
 
-    const POLICY: Policy = Policy { fail: None, idle: None, grace_us: 1000, onshutdown_us: 500, timing: false };
+    const POLICY: Policy = Policy {
+        fail: None,
+        idle: None,
+        grace_us: 1000,
+        onshutdown_us: 500,
+        one_shot: false,
+        one_shot_panics: false,
+        timing: false,
+    };
     const GOOD: Ended = Ended::Exited(0);
 
     /// A machine on paper: it forks pids from 100 up and has the containers it is given.
@@ -1036,7 +1104,8 @@ mod tests {
         assert_eq!(machine.end(Child::Cleaner(2), GOOD), [Start(Task::ShutdownScripts)]);
         assert_eq!(machine.end(Child::Worker(Task::ShutdownScripts), GOOD), [SignalAll(signal::TERM)]);
         assert_eq!(machine.happen(Event::Childless), [Start(Task::Unmount)]);
-        assert_eq!(machine.end(Child::Worker(Task::Unmount), GOOD), [End(Power::PowerOff)]);
+        assert_eq!(machine.end(Child::Worker(Task::Unmount), GOOD), [Start(Task::Farewell)]);
+        assert_eq!(machine.end(Child::Worker(Task::Farewell), GOOD), [End(Power::PowerOff)]);
         assert_eq!(machine.later(1_000_000_000), []);
         assert!(machine.table.entered_us().iter().all(|entered| *entered != 0));
     }
@@ -1328,7 +1397,8 @@ mod tests {
         assert_eq!(actions, [Report(Note::Instead(Power::Halt))]);
         machine.end(Child::Worker(Task::ShutdownScripts), GOOD);
         machine.happen(Event::Childless);
-        assert_eq!(machine.end(Child::Worker(Task::Unmount), GOOD), [End(Power::Halt)]);
+        assert_eq!(machine.end(Child::Worker(Task::Unmount), GOOD), [Start(Task::Farewell)]);
+        assert_eq!(machine.end(Child::Worker(Task::Farewell), GOOD), [End(Power::Halt)]);
     }
 
     #[test]
@@ -1354,7 +1424,71 @@ mod tests {
         assert_eq!(machine.later(limits::KILL_US), [Report(Note::Survivors), Start(Task::Unmount)]);
         let pid = machine.pid(Child::Worker(Task::Unmount));
         assert!(machine.later(limits::UNMOUNT_US).contains(&Abandon(pid)));
+        assert_eq!(machine.later(limits::KILL_US), [Start(Task::Farewell)]);
+        let pid = machine.pid(Child::Worker(Task::Farewell));
+        assert!(machine.later(limits::FAREWELL_US).contains(&Abandon(pid)));
         assert_eq!(machine.later(limits::KILL_US), [End(Power::PowerOff)]);
+    }
+
+    const ONE_SHOT: Policy = Policy { one_shot: true, ..POLICY };
+
+    #[test]
+    fn a_one_shot_ends_the_machine_with_its_code_when_its_output_is_out() {
+        let mut slots = [Slot::EMPTY; 8];
+        let mut machine = Machine::new(&mut slots, ONE_SHOT, &[(Services, c"web"), (Section::OneShot, c"run")]);
+        machine.set_up();
+        assert_eq!(machine.table.code(), None);
+        assert_eq!(machine.launch(0), [Report(Note::Ready), List(Section::OneShot), Launch(1)]);
+        assert_eq!(machine.launch(1), []);
+        // Not a word before the cleaner has drained what it wrote.
+        assert_eq!(machine.main_ends(1, Ended::Exited(3)), [Clean(1)]);
+        assert_eq!(
+            machine.end(Child::Cleaner(1), GOOD),
+            [Report(Note::Ended(1)), Report(Note::Stopping(Power::PowerOff, Why::Done)), Ask(0)]
+        );
+        assert_eq!(machine.table.code(), Some(3));
+        machine.main_ends(0, GOOD);
+        machine.end(Child::Worker(Task::ShutdownScripts), GOOD);
+        assert_eq!(machine.happen(Event::Childless), [Start(Task::Unmount)]);
+        assert_eq!(machine.end(Child::Worker(Task::Unmount), GOOD), [Start(Task::Farewell)]);
+        assert_eq!(machine.end(Child::Worker(Task::Farewell), GOOD), [End(Power::PowerOff)]);
+    }
+
+    #[test]
+    fn a_one_shot_that_cannot_be_started_ends_the_machine_too() {
+        for fork_fails in [false, true] {
+            let mut slots = [Slot::EMPTY; 8];
+            let policy = Policy { idle: Some(Power::Reboot), ..ONE_SHOT };
+            let mut machine = Machine::new(&mut slots, policy, &[(Section::OneShot, c"run")]);
+            let mut actions;
+            if fork_fails {
+                machine.fork_fails = true;
+                actions = machine.act();
+            } else {
+                assert_eq!(machine.set_up().last(), Some(&Launch(0)));
+                actions = machine.end(Child::Launcher(0), Ended::Exited(1));
+            }
+            actions.retain(|action| matches!(action, Report(Note::Stopping(..))));
+            assert_eq!(actions, [Report(Note::Stopping(Power::Reboot, Why::Done))]);
+            assert_eq!(machine.table.code(), Some(NOT_STARTED));
+        }
+    }
+
+    #[test]
+    fn a_one_shot_that_fails_ends_in_a_panic_if_that_is_how_the_host_is_told() {
+        for (status, power) in [(GOOD, Power::PowerOff), (Ended::Killed(9), Power::Panic)] {
+            let mut slots = [Slot::EMPTY; 8];
+            let policy = Policy { one_shot_panics: true, ..ONE_SHOT };
+            let mut machine = Machine::new(&mut slots, policy, &[(Section::OneShot, c"run")]);
+            machine.set_up();
+            machine.launch(0);
+            machine.main_ends(0, status);
+            machine.end(Child::Cleaner(0), GOOD);
+            machine.end(Child::Worker(Task::ShutdownScripts), GOOD);
+            machine.happen(Event::Childless);
+            machine.end(Child::Worker(Task::Unmount), GOOD);
+            assert_eq!(machine.end(Child::Worker(Task::Farewell), GOOD), [End(power)]);
+        }
     }
 
     #[test]

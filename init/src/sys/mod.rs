@@ -16,6 +16,7 @@ pub mod module;
 pub mod mount;
 pub mod namespace;
 pub mod path;
+pub mod pio;
 pub mod power;
 pub mod process;
 mod raw;
@@ -25,6 +26,7 @@ pub mod signal;
 pub mod socket;
 pub mod texts;
 pub mod time;
+pub mod tty;
 pub mod wait;
 
 pub use fd::{AsFd, BorrowedFd, OwnedFd};

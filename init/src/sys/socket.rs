@@ -67,6 +67,22 @@ pub fn connect(kind: Kind, directory: BorrowedFd, name: &CStr) -> Result<OwnedFd
     }
 }
 
+/// A connection to a port of the host, which must listen: vsock(7).
+pub fn connect_host(port: u32) -> Result<OwnedFd> {
+    const AF_VSOCK: u32 = 40;
+    const HOST: u32 = 2;
+    // SAFETY: takes numbers.
+    let fd = unsafe { raw::value(__NR_socket, [AF_VSOCK as usize, (SOCK_STREAM | O_CLOEXEC) as usize, 0, 0, 0]) }?;
+    // SAFETY: the kernel just made it and nobody else knows it.
+    let socket = unsafe { OwnedFd::new(fd) };
+    // `struct sockaddr_vm`: family, port, context, and a word of flags that are 0.
+    let address = [AF_VSOCK, port, HOST, 0];
+    let pointer = &raw const address as usize;
+    // SAFETY: a borrowed descriptor and a whole `struct sockaddr_vm` of the size given.
+    unsafe { raw::call(__NR_connect, socket.as_fd().argument(), pointer, size_of_val(&address)) }?;
+    Ok(socket)
+}
+
 /// The next connection to a listening socket; waits for one.
 pub fn accept(listening: BorrowedFd) -> Result<OwnedFd> {
     // SAFETY: a borrowed descriptor and numbers; the peer's address is not asked for.

@@ -35,6 +35,11 @@ pub fn readable<'a>(descriptors: impl Iterator<Item = BorrowedFd<'a>>, timeout_u
     unsafe { raw::value(__NR_ppoll, call) }.map(drop)
 }
 
+/// Waits for a hundredth of a second.
+pub fn pause() {
+    let _ = readable(core::iter::empty(), Some(10_000));
+}
+
 /// Waits until something exceptional can be said of a descriptor, or the seconds have passed: whether it can.
 pub fn exceptional(descriptor: BorrowedFd, seconds: u64) -> Result<bool> {
     let mut polled = pollfd { fd: descriptor.number() as i32, events: POLLPRI as i16, revents: 0 };

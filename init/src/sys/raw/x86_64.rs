@@ -15,3 +15,19 @@ pub(super) unsafe fn system_call(a: usize, b: usize, c: usize, d: usize, e: usiz
     };
     result
 }
+
+/// # Safety
+/// The process must have been allowed to by ioperm(2), and the device must not write to memory of ours.
+pub(in crate::sys) unsafe fn port_in(port: u16) -> u8 {
+    let byte;
+    // SAFETY: the caller's promise; the instruction itself touches two registers.
+    unsafe { asm!("in al, dx", in("dx") port, out("al") byte, options(nomem, nostack, preserves_flags)) };
+    byte
+}
+
+/// # Safety
+/// See [`port_in`].
+pub(in crate::sys) unsafe fn port_out(port: u16, byte: u8) {
+    // SAFETY: the caller's promise; the instruction itself touches two registers.
+    unsafe { asm!("out dx, al", in("dx") port, in("al") byte, options(nomem, nostack, preserves_flags)) };
+}
