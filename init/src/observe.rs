@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Spec;
-use crate::plan::facts::{Controllers, Facts, Resctrl, Section};
+use crate::plan::facts::{Controllers, Facts, Manner, Resctrl, Section};
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, identity, namespace};
@@ -29,6 +29,7 @@ pub fn facts<'a>(section: Section, name: &'a CStr, bundle: &'a CStr, spec: &Spec
         misplaced_namespaces: misplaced_namespaces(spec),
         capabilities: capabilities(spec),
         bfq_weight: file::exists(c"/sys/module/bfq"),
+        manner: Manner::NONE,
         apparmor: process.apparmor_profile.is_some() && says_yes(c"/sys/module/apparmor/parameters/enabled"),
         selinux: process.selinux_label.is_some() && file::exists(c"/sys/fs/selinux/enforce"),
         resctrl: spec.linux.intel_rdt.map_or(Resctrl::Absent, |rdt| resctrl(rdt.class.unwrap_or(name))),

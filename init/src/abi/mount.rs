@@ -22,6 +22,8 @@ pub const MS_NOSYMFOLLOW: u64 = 1 << 8;
 pub const MS_NOATIME: u64 = 1 << 10;
 /// Do not keep access times of directories.
 pub const MS_NODIRATIME: u64 = 1 << 11;
+/// Move a mount.
+pub const MS_MOVE: u64 = 1 << 13;
 /// Fewer kernel messages.
 pub const MS_SILENT: u64 = 1 << 15;
 /// Propagation: cannot be bound.

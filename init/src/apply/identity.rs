@@ -61,7 +61,7 @@ pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno
         Err(errno) => return errno,
     };
     let Some(name) = program.arguments.first() else { return Errno::INVAL };
-    if let Err(errno) = namespace::close_on_exec_from(3) {
+    if let Err(errno) = namespace::close_on_exec_from(3 + program.descriptors) {
         return errno;
     }
     signal::reset();

@@ -3,6 +3,7 @@
 //! Start at [`Applier::apply`]: one arm a step. The files beside this one hold the arms' bodies by what they touch.
 
 mod cgroup;
+mod console;
 mod files;
 mod hooks;
 mod identity;
@@ -14,8 +15,7 @@ mod scheduling;
 
 use core::ffi::CStr;
 
-use crate::sys::OwnedFd;
-use crate::sys::{machine, process};
+use crate::sys::{BorrowedFd, OwnedFd, machine, namespace, process};
 
 use crate::abi::Errno;
 use crate::arena::Arena;
@@ -36,6 +36,12 @@ pub struct Applier<'x, 'a> {
     process: Option<Pid>,
     /// Copies of mounts that were made on the machine.
     mapped: Option<&'x mut Mapped>,
+    /// The first process of the container that is joined.
+    target: Option<BorrowedFd<'x>>,
+    /// Where the other end of the container's terminal is sent to.
+    console_socket: Option<BorrowedFd<'x>>,
+    /// The container's terminal.
+    console: Option<OwnedFd>,
     /// For the pointers that execve(2) wants.
     arena: &'x mut Arena<'a>,
     /// For what the kernel says beside a step's error number, if somebody wants to know.
@@ -45,7 +51,16 @@ pub struct Applier<'x, 'a> {
 impl<'x, 'a> Applier<'x, 'a> {
     /// Nothing opened yet.
     pub fn new(arena: &'x mut Arena<'a>) -> Applier<'x, 'a> {
-        Applier { root: None, process: None, mapped: None, arena, words: None }
+        Applier {
+            root: None,
+            process: None,
+            mapped: None,
+            target: None,
+            console_socket: None,
+            console: None,
+            arena,
+            words: None,
+        }
     }
 
     /// Hands over what was made for the steps before this process was.
@@ -56,6 +71,16 @@ impl<'x, 'a> Applier<'x, 'a> {
     /// Names the container's process, as this process's pid namespace sees it.
     pub fn set_process(&mut self, pid: Pid) {
         self.process = Some(pid);
+    }
+
+    /// Names the first process of the container that is joined, and where the other end of a terminal is sent to.
+    pub fn set_ends(&mut self, target: Option<BorrowedFd<'x>>, console_socket: Option<BorrowedFd<'x>>) {
+        (self.target, self.console_socket) = (target, console_socket);
+    }
+
+    /// The container's terminal, if one was opened.
+    pub fn take_console(&mut self) -> Option<OwnedFd> {
+        self.console.take()
     }
 
     /// Whether a step that executes a program finds one.
@@ -115,6 +140,10 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::OpenRoot { path } => self.open_root(path),
             Step::PivotRoot => self.pivot_root(),
             Step::ChangeRoot => self.change_root(),
+            Step::MoveRoot => self.move_root(),
+            Step::OpenConsole(console) => self.open_console(console),
+            Step::JoinContainer { flags } => namespace::join(self.target.ok_or(Errno::SRCH)?, *flags),
+            Step::NewKeyring { name } => machine::new_session_keyring(name),
             Step::SetRlimit(limit) => crate::sys::identity::set_rlimit(limit.resource, limit.soft, limit.hard),
             Step::SetScheduler(wanted) => self.set_scheduler(wanted),
             Step::SetIoPriority(wanted) => self.set_io_priority(wanted),

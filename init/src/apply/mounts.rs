@@ -8,7 +8,7 @@ use crate::sys::{file::FileType, process};
 
 use super::{Applier, absence_is_fine, files, namespaces};
 use crate::abi::Errno;
-use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_RDONLY, MS_SLAVE};
+use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_MOVE, MS_PRIVATE, MS_RDONLY, MS_SLAVE};
 use crate::limits::{EMPTY_DEPTH_MAX, IDMAPPED_MOUNTS_MAX};
 use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
 use crate::sys::file::{self, CWD, Open};
@@ -84,6 +84,13 @@ impl Applier<'_, '_> {
         calls::set_attributes(machine.as_fd(), 0, 0, MS_SLAVE, true)?;
         process::enter(machine.as_fd())?;
         calls::unmount(c".", true)?;
+        process::change_directory(c"/")
+    }
+
+    pub(super) fn move_root(&self) -> Result<()> {
+        process::enter(self.root()?.as_fd())?;
+        calls::mount(c".", c"/", c"", MS_MOVE, c"")?;
+        process::change_root()?;
         process::change_directory(c"/")
     }
 

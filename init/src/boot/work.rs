@@ -71,6 +71,8 @@ impl Work for Machine<'_> {
                     _ => Streams::open(output, source.section, name),
                 },
                 gate: None,
+                target: None,
+                console: None,
                 announce: &announce,
                 ready: &|_, _| Ok(()),
                 fail: &|failure, _| log::error("container {}: {}", &[Value::Name(name), Value::Print(failure)]),

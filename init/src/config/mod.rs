@@ -16,7 +16,7 @@ use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
 
-use spec::{Kept, Runtime, Spec};
+use spec::{Kept, Process, Runtime, Spec};
 
 /// Reads a config.json into what is empty. All that it then holds is in the arena; the text may go.
 ///
@@ -40,6 +40,14 @@ pub fn read_runtime<'a>(text: &[u8], arena: &mut Arena<'a>, runtime: &mut Runtim
         return Err(Error::limit(DOING, c"bytes", text.len(), limits::RUNTIME_BYTES_MAX));
     }
     read::read(text, arena, DOING, runtime).map(|_| ())
+}
+
+/// Reads a `process` alone, as `exec` is given one, into what is empty.
+///
+/// # Errors
+/// As [`read_config`].
+pub fn read_process<'a>(text: &[u8], arena: &mut Arena<'a>, process: &mut Process<'a>) -> Result<()> {
+    read::read(text, arena, c"read the process", process).map(|_| ())
 }
 
 /// Reads a state that the command line keeps, into what is empty.
@@ -810,7 +818,6 @@ mod tests {
             (top, "", "vm", &["{}"], &[r#"{"kernel":{}}"#]),
             (top, "", "zos", &["{}"], &[r#"{"namespaces":[]}"#]),
             (top, "", "freebsd", &["{}"], &[r#"{"jail":{}}"#]),
-            (process, "process.", "terminal", &["false"], &["true"]),
             (process, "process.", "commandLine", &[r#""""#], &[r#""cmd""#]),
             (user, "process.user.", "username", &[r#""""#], &[r#""root""#]),
             (linux_member, "linux.", "seccomp", &["{}"], &[r#"{"defaultAction":"SCMP_ACT_ERRNO"}"#, r#"{"flags":[]}"#]),
@@ -841,7 +848,6 @@ mod tests {
             (block, "linux.resources.blockIO.", "leafWeight", &["0"], &["10"]),
             (weight, "linux.resources.blockIO.weightDevice[0].", "leafWeight", &["0"], &["10"]),
             (memory, "linux.resources.memory.", "disableOOMKiller", &[], &[r#""yes""#, "[1]"]),
-            (process, "process.", "terminal", &[], &["1", r#""true""#]),
         ];
         fn rdt(member: &str) -> String {
             linux(&format!(r#"{{"intelRdt":{{{member}}}}}"#))

@@ -1,17 +1,16 @@
 //! What every object of config.json and runtime.json may hold, and where it goes: the names are runtime-spec 1.3's
 //! (`config.md`, `config-linux.md`) and LinuxKit's (`moby/schema.go`).
 //!
-//! What is in none of the lists is unknown to the specification and skipped, as it demands. Not listed although known,
-//! because nothing follows from it here: `process.consoleSize` (there is no terminal).
+//! What is in none of the lists is unknown to the specification and skipped, as it demands.
 
 use core::ffi::CStr;
 
 use super::read::{Collection, Elements, Object, Read, Record, Slot};
 use super::spec::{
-    Affinity, BlockIo, Capabilities, Cpu, Device, DeviceLimit, DeviceRule, Hook, Hooks, HugepageLimit, IdMapping,
-    IntelRdt, Interface, IoPriority, Kept, Linux, Memory, MemoryPolicy, MemoryPolicyFlags, Mount, NamespaceEntry,
-    Personality, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Scheduler, SchedulerFlags, Spec, TimeOffset,
-    TimeOffsets, User,
+    Affinity, BlockIo, Capabilities, ConsoleSize, Cpu, Device, DeviceLimit, DeviceRule, Hook, Hooks, HugepageLimit,
+    IdMapping, IntelRdt, Interface, IoPriority, Kept, Linux, Memory, MemoryPolicy, MemoryPolicyFlags, Mount,
+    NamespaceEntry, Personality, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Scheduler, SchedulerFlags, Spec,
+    TimeOffset, TimeOffsets, User,
 };
 use crate::abi::namespace::Namespace;
 use crate::abi::scheduling;
@@ -121,6 +120,8 @@ object! {
         required "cwd" => Text(cwd),
         optional "env" => List(env),
         optional "user" => Object(user),
+        optional "terminal" => Flag(terminal),
+        optional "consoleSize" => Object(console_size),
         optional "capabilities" => optional_object(capabilities),
         optional "rlimits" => List(rlimits),
         optional "noNewPrivileges" => Flag(no_new_privileges),
@@ -131,9 +132,15 @@ object! {
         optional "ioPriority" => optional_object(io_priority),
         optional "execCPUAffinity" => Object(exec_affinity),
         refused unless empty:
-            "terminal"
             "commandLine"
             ;
+    }
+}
+
+object! {
+    ConsoleSize {
+        required "height" => U32(height),
+        required "width" => U32(width),
     }
 }
 

@@ -84,6 +84,10 @@ pub struct Process<'a> {
     pub cwd: Option<&'a CStr>,
     /// `user`.
     pub user: User<'a>,
+    /// `terminal`: whether it gets one.
+    pub terminal: bool,
+    /// `consoleSize`.
+    pub console_size: ConsoleSize,
     /// `capabilities`; absent means that none are kept.
     pub capabilities: Option<Capabilities>,
     /// `rlimits`.
@@ -173,6 +177,15 @@ pub struct Hook<'a> {
     pub env: &'a [&'a CStr],
     /// `timeout` in seconds.
     pub timeout: Option<i64>,
+}
+
+/// `process.consoleSize`, in characters; 0 is unset.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConsoleSize {
+    /// Lines.
+    pub height: u32,
+    /// Columns.
+    pub width: u32,
 }
 
 /// `process.user`.

@@ -21,7 +21,7 @@ use crate::abi::Errno;
 use crate::apply::{Applier, Mapped};
 use crate::arena::Arena;
 use crate::plan::step::{Plan, Step};
-use crate::sys::{Result, identity, process};
+use crate::sys::{Result, identity, process, terminal};
 
 const GO: u8 = 1;
 const READY: u8 = 2;
@@ -128,13 +128,14 @@ pub(super) fn become_container<'a>(
     identity::set_umask(0);
     let mut applier = Applier::new(arena);
     applier.set_mapped(mapped);
+    applier.set_ends(request.target, request.console);
     for (index, step) in plan.inside.iter().enumerate() {
         let mut ready = hidden;
         if matches!(step, Step::AwaitHooks) {
             ready = ready.and_then(|()| wait_ready(&channel));
         }
         if index == plan.start {
-            ready = streams.install();
+            ready = streams.install().and_then(|()| applier.take_console().map_or(Ok(()), use_console));
             if let Some(gate) = request.gate {
                 // What can be known before `start` is told before.
                 ready = ready.and_then(|()| look_up(plan, &applier)).and_then(|()| wait_ready(&channel));
@@ -155,6 +156,14 @@ pub(super) fn become_container<'a>(
 
 fn look_up(plan: &Plan, applier: &Applier) -> Result<()> {
     plan.inside.last().map_or(Ok(()), |step| applier.look_up(step))
+}
+
+/// Makes a terminal this process's own in every way.
+fn use_console(console: OwnedFd) -> Result<()> {
+    for number in 0..3 {
+        process::set_standard(console.as_fd(), number)?;
+    }
+    terminal::control(console.as_fd())
 }
 
 fn wait_ready(channel: &Channel) -> Result<()> {

@@ -39,6 +39,10 @@ pub struct Request<'r> {
     pub streams: &'r dyn Fn() -> sys::Result<Streams>,
     /// A listening socket, on which it waits for [`start`] with its exec. Without one it does not wait.
     pub gate: Option<BorrowedFd<'r>>,
+    /// The first process of the container that is joined.
+    pub target: Option<BorrowedFd<'r>>,
+    /// Where the other end of its terminal is sent to.
+    pub console: Option<BorrowedFd<'r>>,
     /// Called first of all by the container's own process, in it: how PID 1 learns which process it is.
     pub announce: &'r dyn Fn(),
     /// Called by the launcher when all but the exec is done: the last moment at which all can be taken back.
@@ -97,7 +101,7 @@ pub fn poststart(source: &Source, pid: Pid, regions: &mut Regions, fail: &dyn Fn
         &mut |plan, arena| {
             let first = plan.before.len() + plan.inside.len() + plan.after.len();
             let mut done = Progress { steps: 0, words: apply::Words::EMPTY };
-            let Err(error) = perform(plan.poststart, first, Some(pid), arena, &mut done) else {
+            let Err(error) = perform(plan.poststart, first, None, Some(pid), arena, &mut done) else {
                 succeeded = true;
                 return;
             };
@@ -129,7 +133,7 @@ fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, steps: &[Step<'a>]) {
 
 /// Carries out a plan: outside, clone, inside up to the exec, outside again, exec.
 fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut Progress) -> Result<Pid> {
-    perform(plan.before, 0, None, arena, done)?;
+    perform(plan.before, 0, request.target, None, arena, done)?;
     let mut mapped = Mapped::none();
     mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
     let mut doing = c"";
@@ -180,10 +184,10 @@ fn conduct<'a>(
     let first = plan.before.len() + plan.inside.len();
     let mapping = plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count();
     let (maps, rest) = plan.after.split_at_checked(mapping).unwrap_or((&[], plan.after));
-    perform(maps, first, Some(pid), arena, done)?;
+    perform(maps, first, None, Some(pid), arena, done)?;
     channel.go().doing(GO_ON)?;
     await_ready(channel, plan)?;
-    perform(rest, first + mapping, Some(pid), arena, done)?;
+    perform(rest, first + mapping, None, Some(pid), arena, done)?;
     if plan.inside.iter().any(|step| matches!(step, Step::AwaitHooks)) {
         channel.go().doing(GO_ON)?;
         await_ready(channel, plan)?;
@@ -195,7 +199,7 @@ fn conduct<'a>(
     }
     // The descriptor is close-on-exec: its end is the program's beginning.
     heard(channel, plan)?;
-    perform(plan.poststart, first + plan.after.len(), Some(pid), arena, done)
+    perform(plan.poststart, first + plan.after.len(), None, Some(pid), arena, done)
 }
 
 const GO_ON: &CStr = c"start the container's process";
@@ -224,6 +228,7 @@ fn heard(channel: &Channel, plan: &Plan) -> Result<bool> {
 fn perform<'a>(
     steps: &[Step<'a>],
     first: usize,
+    target: Option<BorrowedFd>,
     process: Option<Pid>,
     arena: &mut Arena<'a>,
     done: &mut Progress,
@@ -231,6 +236,7 @@ fn perform<'a>(
     let Progress { steps: done, words } = done;
     let mut applier = Applier::new(arena);
     applier.set_words(words);
+    applier.set_ends(target, None);
     if let Some(pid) = process {
         applier.set_process(pid);
     }

@@ -18,6 +18,9 @@ const PERIOD_DEFAULT_US: u64 = 100_000;
 /// The container's own group, from the root of all groups.
 pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
     let field = c"linux.cgroupsPath";
+    if facts.manner.no_groups {
+        return c"";
+    }
     let Some(given) = spec.linux.cgroups_path.filter(|path| !path.is_empty()) else {
         let path = to.arena.string(&[facts.section.group().as_bytes(), b"/", facts.name.to_bytes()]);
         return path::join(to.arena, c"/", path);
@@ -47,7 +50,9 @@ pub(super) fn runtime_groups<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
 
 /// The container's own group and its limits.
 pub(super) fn limits<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
-    to.push(Step::MakeCgroup { path: request.cgroup });
+    if !request.cgroup.is_empty() {
+        to.push(Step::MakeCgroup { path: request.cgroup });
+    }
     let version = request.spec.oci_version.unwrap_or_default();
     let zero_is_unset = matches!(version.to_bytes(), [b'1', b'.', b'0'..=b'2', b'.', ..]);
     resources(&request.spec.linux.resources, request.cgroup, request.facts, zero_is_unset, to);

@@ -133,7 +133,9 @@ fn wanted<'a>(device: &Device<'a>) -> core::result::Result<DeviceNode<'a>, &'sta
 
 /// The filter of the container's group, unless it would allow everything.
 pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
-    if let Some(program) = compile(request.spec.linux.resources.devices, to.arena) {
+    if let Some(program) = compile(request.spec.linux.resources.devices, to.arena)
+        && !request.cgroup.is_empty()
+    {
         to.push(Step::FilterDevices { path: request.cgroup, program });
     }
 }

@@ -27,6 +27,8 @@ pub struct Facts<'a> {
     pub controllers: Controllers,
     /// Whether groups have `io.bfq.weight`, which then takes the place of `io.weight`.
     pub bfq_weight: bool,
+    /// What the command line asks for.
+    pub manner: Manner<'a>,
     /// Whether AppArmor confines programs. Only looked at when a profile is asked for.
     pub apparmor: bool,
     /// Whether SELinux labels programs. Only looked at when a label is asked for.
@@ -44,6 +46,29 @@ pub enum Resctrl {
     Mounted,
     /// The container's class of service.
     Class,
+}
+
+/// What the command line asks for beside the bundle. PID 1 asks for nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    /// Whether somebody takes the terminal that a process may want.
+    pub console: bool,
+    /// Descriptors that are handed on, beside the standard ones.
+    pub descriptors: u32,
+    /// Name of a new session keyring.
+    pub keyring: Option<&'a CStr>,
+    /// Whether the root is moved instead of pivoted to.
+    pub moves_root: bool,
+    /// Whether there are no control groups of version 2, or none are wanted.
+    pub no_groups: bool,
+    /// The process joins the namespaces of a running container, and this control group of it.
+    pub joins: Option<&'a CStr>,
+}
+
+impl Manner<'_> {
+    /// Nothing.
+    pub const NONE: Manner<'static> =
+        Manner { console: false, descriptors: 0, keyring: None, moves_root: false, no_groups: false, joins: None };
 }
 
 /// The section of the image that a container is from.

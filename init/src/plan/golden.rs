@@ -13,7 +13,7 @@ use crate::config::spec::Resources;
 use crate::config::{parse_config, parse_runtime};
 use crate::error::Error;
 use crate::limits;
-use crate::plan::facts::{Controllers, Facts, Resctrl, Section};
+use crate::plan::facts::{Controllers, Facts, Manner, Resctrl, Section};
 use crate::plan::plan;
 use crate::plan::step::{Base, Place, Plan, Step};
 use crate::text::{Line, Print};
@@ -30,6 +30,7 @@ const MACHINE: Facts = Facts {
     capabilities: (1 << 41) - 1,
     controllers: Controllers::ALL,
     bfq_weight: false,
+    manner: Manner::NONE,
     apparmor: true,
     selinux: true,
     resctrl: Resctrl::Mounted,

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use crate::arena::Arena;
 use crate::config::spec::{Capabilities, Process};
 use crate::error::Error;
-use crate::plan::step::{Moment, Program, Step};
+use crate::plan::step::{Console, Moment, Place, Program, Step};
 use crate::plan::{Request, Steps, hooks, path, scheduling};
 use crate::text::Value;
 
@@ -69,8 +69,25 @@ pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_,
     let path = directory(process, to);
     to.push(Step::ChangeDirectory { path });
     hooks::at(request, Moment::StartContainer, to);
-    let program = program(process, to);
+    let program = Program { descriptors: request.facts.manner.descriptors, ..program(process, to) };
     to.push(Step::Execute(program));
+}
+
+/// A terminal for the process, if it wants one, by its multiplexer; `bound` is where it goes besides.
+pub(super) fn console<'a>(
+    request: &Request<'_, 'a>,
+    to: &mut Steps<'_, 'a>,
+    multiplexer: Place<'a>,
+    bound: Option<Place<'a>>,
+) {
+    let process = request.process;
+    if !process.terminal {
+        return;
+    }
+    if !request.facts.manner.console {
+        to.refuse(c"process.terminal", c"nobody is there to take it");
+    }
+    to.push(Step::OpenConsole(Console { multiplexer, bound, uid: process.user.uid, size: process.console_size }));
 }
 
 /// The working directory.
@@ -127,7 +144,7 @@ fn program<'a>(process: &Process<'a>, to: &mut Steps<'_, 'a>) -> Program<'a> {
     if process.args.first().is_none_or(|program| program.is_empty()) {
         to.refuse(c"process.args", c"required, and the first must not be empty");
     }
-    Program { arguments: process.args, environment: environment(process.env, to.arena) }
+    Program { arguments: process.args, environment: environment(process.env, to.arena), descriptors: 0 }
 }
 
 /// The environment with the last of each name only, in the order given.

@@ -59,6 +59,9 @@ pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena
         bundle_root: path::join(to.arena, facts.bundle, c"rootfs"),
         cgroup: cgroup::group(spec, facts, to),
     };
+    if request.facts.manner.joins.is_some() {
+        return enter(request, to);
+    }
     before(request, to);
     let before = to.finish();
     inside(request, to);
@@ -77,6 +80,36 @@ pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena
     let start = inside.len().saturating_sub(spec.hooks.start_container.len() + 1);
     let (clone_flags, cgroup) = (request.namespaces.clone_flags(), request.cgroup);
     Ok(Plan { clone_flags, cgroup, before, inside, after, start, poststart, clean, undo, notes })
+}
+
+/// A further process of a running container: `exec`. It is made in the container's pid namespace by a launcher that has
+/// joined that, and joins all others itself.
+fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<Plan<'a>> {
+    let (flags, pid) = (request.namespaces.all(), Namespace::Pid.flag());
+    identity::oom_score(request, to);
+    if flags & pid != 0 {
+        to.push(Step::JoinContainer { flags: pid });
+    }
+    let before = to.finish();
+    identity::labels(request, to);
+    to.push(Step::JoinContainer { flags: flags & !pid });
+    to.push(Step::NewSession);
+    if let Some(name) = request.facts.manner.keyring {
+        to.push(Step::NewKeyring { name });
+    }
+    if request.namespaces.is_mapped() {
+        to.push(Step::BecomeRoot);
+    }
+    identity::console(request, to, Place::machine(rootfs::MULTIPLEXER), None);
+    identity::become_container(request, to);
+    let inside = to.finish();
+    scheduling::outside(request.process, to);
+    let after = to.finish();
+    to.arena.check()?;
+    let cgroup = request.facts.manner.joins.unwrap_or_default();
+    let start = inside.len().saturating_sub(1);
+    let (poststart, clean): (&[_], &[_]) = (&[], &[]);
+    Ok(Plan { clone_flags: 0, cgroup, before, inside, after, start, poststart, clean, undo: &[], notes: &[] })
 }
 
 /// On the machine, before the container's process exists.
@@ -100,6 +133,9 @@ fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let namespaces = &request.namespaces;
     namespaces::join_inside(request, to);
     to.push(Step::NewSession);
+    if let Some(name) = request.facts.manner.keyring {
+        to.push(Step::NewKeyring { name });
+    }
     if namespaces.is_new(Namespace::Cgroup) {
         to.push(Step::NewCgroupNamespace);
     }

@@ -117,6 +117,12 @@ impl<'a> Namespaces<'a> {
         self.is_own(Namespace::User)
     }
 
+    /// `CLONE_NEW*` of all that are not the machine's.
+    pub(super) fn all(&self) -> u64 {
+        let own = |flags, kind: Namespace| if self.is_own(kind) { flags | kind.flag() } else { flags };
+        Namespace::ALL.into_iter().fold(self.new, own)
+    }
+
     /// `CLONE_NEW*` that the process is born with: all but cgroup, whose root is to be the group that it is born into, and
     /// time if its clocks are to be set, which only goes before anybody is in it.
     pub(super) fn clone_flags(&self) -> u64 {

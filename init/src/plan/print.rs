@@ -6,8 +6,9 @@
 
 use core::ffi::CStr;
 
+use crate::abi::namespace::Namespace;
 use crate::abi::{capability, rlimit, scheduling};
-use crate::config::spec::{Capabilities, IdMapping, Scheduler};
+use crate::config::spec::{Capabilities, ConsoleSize, IdMapping, Scheduler};
 use crate::plan::options::Names;
 use crate::plan::step::{
     Absent, Attributes, Base, Bind, DeviceKind, DeviceNode, Existing, InterfaceStep, NewMount, Origin, Place, Plan,
@@ -39,6 +40,25 @@ impl Print for Step<'_> {
             Step::PivotRoot => ("pivot to the root and drop the machine's", c""),
             Step::ChangeRoot => ("change root", c""),
             Step::SetNoNewPrivileges => ("forbid new privileges", c""),
+            Step::MoveRoot => ("move the root over the machine's", c""),
+            Step::NewKeyring { name } => ("get a session keyring {}", *name),
+            Step::OpenConsole(console) => {
+                let ConsoleSize { height, width } = console.size;
+                line.format("open a terminal of {}", &[Print(&console.multiplexer)]);
+                if let Some(bound) = &console.bound {
+                    line.format(" and bind it on {}", &[Print(bound)]);
+                }
+                let values = [console.uid, height, width].map(|number| Number(number.into()));
+                line.format(" for user {}, {} lines of {}", &values);
+                return;
+            }
+            Step::JoinContainer { flags } => {
+                line.text("join the container's namespaces:");
+                for kind in Namespace::ALL.into_iter().filter(|kind| flags & kind.flag() != 0) {
+                    line.byte(b' ').text(kind.oci_name());
+                }
+                return;
+            }
             Step::MakeDevice(node) => return node.print(line),
             Step::Mount(mount) => return mount.print(line),
             Step::Bind(bind) => return bind.print(line),

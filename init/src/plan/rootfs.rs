@@ -15,6 +15,9 @@ use crate::plan::{Request, Steps, devices, hooks, identity, mounts, options, pat
 const RUNTIME_MOUNTS: &CStr = c"runtime.json: mounts";
 const RUNTIME_MKDIR: &CStr = c"runtime.json: mkdir";
 
+/// The multiplexer of the container's own terminals.
+pub(super) const MULTIPLEXER: &CStr = c"/dev/pts/ptmx";
+
 /// The root's directory on the machine.
 pub(super) fn root_path<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
     let given = spec.root.and_then(|root| root.path).unwrap_or_default();
@@ -163,7 +166,8 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if let Some(path) = request.namespaces.joined(Namespace::Mount) {
         hooks::before_root(request, to);
         identity::labels(request, to);
-        return to.push(Step::JoinNamespace { kind: Namespace::Mount, path });
+        to.push(Step::JoinNamespace { kind: Namespace::Mount, path });
+        return identity::console(request, to, Place::machine(MULTIPLEXER), None);
     }
     let is_new = request.namespaces.is_new(Namespace::Mount);
     let propagation = root_propagation(request.spec, to);
@@ -174,6 +178,7 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     devices::file_system(request, to);
     mounts::all(request, to);
     devices::nodes(request, to);
+    identity::console(request, to, Place::container(MULTIPLEXER), Some(Place::container(c"/dev/console")));
     let directory = identity::directory(request.process, to);
     if !path::same(directory, c"/") {
         // While the root can be written, and by root: the container's user might not be allowed to.
@@ -184,7 +189,11 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     mounts::make_readonly(request, to);
     hooks::before_root(request, to);
     identity::labels(request, to);
-    to.push(if is_new { Step::PivotRoot } else { Step::ChangeRoot });
+    to.push(match (is_new, request.facts.manner.moves_root) {
+        (true, false) => Step::PivotRoot,
+        (true, true) => Step::MoveRoot,
+        (false, _) => Step::ChangeRoot,
+    });
     if let Some((kind @ (MS_SHARED | MS_UNBINDABLE), recursive)) = propagation {
         // Only now: pivot_root(2) refuses a shared root. The process's root is the container's from here on.
         set_propagation(kind, recursive, to);

@@ -8,7 +8,9 @@ use core::ffi::CStr;
 
 use crate::abi::bpf::Instruction;
 use crate::abi::namespace::Namespace;
-use crate::config::spec::{Capabilities, Hook, IdMapping, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler};
+use crate::config::spec::{
+    Capabilities, ConsoleSize, Hook, IdMapping, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler,
+};
 use crate::plan::state::State;
 
 /// Where a path starts.
@@ -406,6 +408,20 @@ pub enum Step<'a> {
     },
     /// Makes the container's root the root of its mount namespace and drops the machine's: pivot_root(2).
     PivotRoot,
+    /// Moves the container's root over the machine's, where that cannot be pivoted away from: MS_MOVE of mount(2).
+    MoveRoot,
+    /// Makes a terminal of the container's own, for its process and for whoever is to have the other end.
+    OpenConsole(Console<'a>),
+    /// Joins namespaces of a running container: setns(2). Its pid namespace holds for children.
+    JoinContainer {
+        /// `CLONE_NEW*`.
+        flags: u64,
+    },
+    /// Gets a session keyring of its own: keyctl(2). A kernel without keyrings is fine.
+    NewKeyring {
+        /// Its name.
+        name: &'a CStr,
+    },
     /// Makes the container's root the process's root in the machine's mount namespace: chroot(2).
     ChangeRoot,
     /// Sets a resource limit: prlimit(2).
@@ -463,6 +479,19 @@ pub enum Step<'a> {
     Execute(Program<'a>),
 }
 
+/// A terminal: pty(7).
+#[derive(Clone, Copy, Debug)]
+pub struct Console<'a> {
+    /// The multiplexer of the container's own terminals.
+    pub multiplexer: Place<'a>,
+    /// Where the terminal is bound, too.
+    pub bound: Option<Place<'a>>,
+    /// Whose it is.
+    pub uid: u32,
+    /// Its size.
+    pub size: ConsoleSize,
+}
+
 /// What a container runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
@@ -470,6 +499,8 @@ pub struct Program<'a> {
     pub arguments: &'a [&'a CStr],
     /// `NAME=value` strings, the last of each name only.
     pub environment: &'a [&'a CStr],
+    /// Descriptors beside the standard ones that it is handed.
+    pub descriptors: u32,
 }
 
 /// All that a launch does, in four lists, and how to take it back.

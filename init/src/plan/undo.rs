@@ -12,7 +12,9 @@ use crate::plan::{Request, Steps, path, rdt};
 /// is for others.
 pub(super) fn clean<'a>(request: &Request<'_, 'a>, before: &[Step<'a>], to: &mut Steps<'_, 'a>) {
     // First: whoever is left in the group keeps the mounts busy.
-    to.push(Step::RemoveCgroup { path: request.cgroup });
+    if !request.cgroup.is_empty() {
+        to.push(Step::RemoveCgroup { path: request.cgroup });
+    }
     let namespaces = &request.namespaces;
     if !namespaces.is_own(Namespace::Mount) {
         // There, the root's bind on itself and all that was mounted in it are the machine's.

@@ -4,6 +4,7 @@ use core::cell::RefCell;
 use core::ffi::CStr;
 
 use super::options::Name;
+use super::process;
 use super::state::{self, Place};
 use super::{Caller, FAILED};
 use crate::config::spec::Kept;
@@ -13,8 +14,8 @@ use crate::launch::{self, Request, Streams};
 use crate::limits;
 use crate::plan::facts::Section;
 use crate::plan::state::string;
-use crate::sys::file::{self, CWD, Open};
-use crate::sys::path::{PathBuffer, decimal};
+use crate::sys::file::{self, CWD};
+use crate::sys::path::PathBuffer;
 use crate::sys::process::Pid;
 use crate::sys::{AsFd, identity, machine, map, region};
 use crate::text::{Line, Value};
@@ -66,10 +67,13 @@ const STATE_BYTES: usize = 64 * 1024;
 
 fn launch(caller: &Caller, place: &Place, bundle: &CStr, waits: bool) -> Result<Option<Pid>> {
     let gate = if waits { Some(state::gate(place.directory.as_fd())?) } else { None };
+    let console = process::console_socket(caller)?;
+    let manner = process::manner(caller, console.is_some())?;
     let state = map::zeroed(limits::CONFIG_BYTES_MAX + STATE_BYTES).doing(c"write the state")?;
     let state = RefCell::new(Line::new(state));
     // What is known of it before there is a process. All but annotations is short.
-    let adjust: &Adjust = &|spec, _, _| {
+    let adjust: &Adjust = &|spec, facts, arena| {
+        process::adjust(caller, place.id, &manner, spec, facts, arena);
         let mut created = [0; 32];
         let mut created = Line::new(&mut created);
         created.time(machine::clock_seconds().unwrap_or_default());
@@ -104,6 +108,8 @@ fn launch(caller: &Caller, place: &Place, bundle: &CStr, waits: bool) -> Result<
         sibling: false,
         streams: &|| Ok(Streams::default()),
         gate: gate.as_ref().map(AsFd::as_fd),
+        target: None,
+        console: console.as_ref().map(AsFd::as_fd),
         announce: &|| place.unlock(),
         ready: &|pid, plan| {
             let started = state::started(pid).map_or(0, |(_, time)| time);
@@ -115,20 +121,10 @@ fn launch(caller: &Caller, place: &Place, bundle: &CStr, waits: bool) -> Result<
                 state.text(",\"poststart\":true");
             }
             place.save(&[state.bytes(), b"}"])?;
-            write_pid(caller, pid)
+            process::write_pid(caller, pid)
         },
         fail: &|failure, error| caller.report.failure(failure, error),
     };
     let regions = region::take().ok_or(Error::wrong(c"create", c"no memory"))?;
     Ok(launch::launch(&source, &request, regions))
-}
-
-/// `--pid-file`: the number and nothing else.
-pub(super) fn write_pid(caller: &Caller, pid: Pid) -> Result<()> {
-    let Some(path) = caller.options.get(Name::PidFile) else { return Ok(()) };
-    let mut digits = [0; 10];
-    let digits = decimal(&mut digits, pid.unsigned_abs());
-    file::open(CWD, path, Open::Replace)
-        .and_then(|file| file::write_all(file.as_fd(), digits))
-        .doing(c"write the file of the process id")
 }

@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod kill;
 pub mod options;
+mod process;
 mod report;
 mod start;
 mod state;

@@ -7,8 +7,8 @@ use linux_raw_sys::general::{
     __NR_faccessat, __NR_fchmodat, __NR_fchownat, __NR_fcntl, __NR_flock, __NR_getcwd, __NR_getdents64, __NR_lseek,
     __NR_mkdirat, __NR_mknodat, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_read, __NR_readlinkat, __NR_renameat,
     __NR_statfs, __NR_statx, __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR,
-    AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL,
-    O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, RESOLVE_IN_ROOT,
+    AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY,
+    O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, RESOLVE_IN_ROOT,
     RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, X_OK, open_how, stat, statfs, statx,
 };
 
@@ -55,6 +55,8 @@ pub enum Open {
     Append,
     /// For reading and writing, never as the controlling terminal, never waiting.
     Terminal,
+    /// For reading and writing, never as the controlling terminal.
+    Console,
     /// For reading what comes, never waiting.
     Events,
     /// As a place only: O_PATH.
@@ -79,6 +81,7 @@ impl Open {
                 Open::Write => O_WRONLY,
                 Open::Append => O_WRONLY | O_APPEND | O_CREAT,
                 Open::Terminal => O_RDWR | O_NOCTTY | O_NONBLOCK,
+                Open::Console => O_RDWR | O_NOCTTY,
                 Open::Events => O_RDONLY | O_NOCTTY | O_NONBLOCK,
                 Open::Place => O_PATH,
                 Open::PlaceItself => O_PATH | O_NOFOLLOW,
@@ -354,6 +357,12 @@ pub fn lock(file: BorrowedFd, wait: bool) -> Result<()> {
             result => return result,
         }
     }
+}
+
+/// Whether there is a descriptor of that number.
+pub fn is_open(number: u32) -> bool {
+    // SAFETY: takes numbers.
+    unsafe { raw::call(__NR_fcntl, number as usize, F_GETFD as usize, 0) }.is_ok()
 }
 
 /// Whether what a descriptor is open on has no name any more.

@@ -24,6 +24,7 @@ pub mod region;
 pub mod scheduling;
 pub mod signal;
 pub mod socket;
+pub mod terminal;
 pub mod texts;
 pub mod time;
 pub mod tty;

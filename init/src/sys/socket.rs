@@ -3,8 +3,12 @@
 
 use core::ffi::CStr;
 
-use linux_raw_sys::general::{__NR_accept4, __NR_bind, __NR_connect, __NR_listen, __NR_socket, O_CLOEXEC};
-use linux_raw_sys::net::{AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM};
+use linux_raw_sys::general::{
+    __NR_accept4, __NR_bind, __NR_connect, __NR_listen, __NR_recvmsg, __NR_sendmsg, __NR_socket, O_CLOEXEC,
+};
+use linux_raw_sys::net::{
+    AF_UNIX, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, cmsghdr, msghdr,
+};
 
 use super::{AsFd, BorrowedFd, OwnedFd, Result, path, raw};
 use crate::abi::Errno;
@@ -54,6 +58,51 @@ pub fn listen(directory: BorrowedFd, name: &CStr) -> Result<OwnedFd> {
     // SAFETY: a borrowed descriptor and a number.
     unsafe { raw::call(__NR_listen, socket.as_fd().argument(), BACKLOG, 0) }?;
     Ok(socket)
+}
+
+/// What carries a descriptor: `struct cmsghdr` and an `int`, aligned to a word.
+#[repr(C)]
+struct Rights {
+    header: cmsghdr,
+    descriptor: u32,
+    padding: u32,
+}
+
+/// Bytes of a control message without its padding.
+const RIGHTS_BYTES: usize = size_of::<cmsghdr>() + 4;
+
+/// sendmsg(2) or recvmsg(2) of one byte and one descriptor.
+fn exchange(number: u32, socket: BorrowedFd, rights: &mut Rights) -> Result<u32> {
+    let mut byte = 0_u8;
+    let mut vector = [&raw mut byte as usize, 1];
+    // SAFETY: a C structure of integers and pointers, for which all zeros are valid.
+    let mut header: msghdr = unsafe { core::mem::zeroed() };
+    header.msg_iov = vector.as_mut_ptr().cast();
+    header.msg_iovlen = 1;
+    header.msg_control = (&raw mut *rights).cast();
+    header.msg_controllen = size_of::<Rights>() as _;
+    let flags = (MSG_NOSIGNAL | MSG_CMSG_CLOEXEC) as usize;
+    // SAFETY: the header names one buffer and one control buffer, alive and of the sizes given; `iovec` is a pointer and
+    // a size (readv(2)).
+    unsafe { raw::value(number, [socket.argument(), &raw mut header as usize, flags, 0, 0]) }
+}
+
+/// Sends a descriptor: `SCM_RIGHTS` of unix(7), with one byte, since it needs something to go with.
+pub fn send_descriptor(socket: BorrowedFd, descriptor: BorrowedFd) -> Result<()> {
+    let header = cmsghdr { cmsg_len: RIGHTS_BYTES as _, cmsg_level: SOL_SOCKET as i32, cmsg_type: SCM_RIGHTS as i32 };
+    exchange(__NR_sendmsg, socket, &mut Rights { header, descriptor: descriptor.number(), padding: 0 }).map(drop)
+}
+
+/// Receives a descriptor; waits for it.
+pub fn receive_descriptor(socket: BorrowedFd) -> Result<OwnedFd> {
+    let header = cmsghdr { cmsg_len: 0, cmsg_level: 0, cmsg_type: 0 };
+    let mut rights = Rights { header, descriptor: 0, padding: 0 };
+    exchange(__NR_recvmsg, socket, &mut rights)?;
+    if rights.header.cmsg_len != RIGHTS_BYTES || rights.header.cmsg_type != SCM_RIGHTS as i32 {
+        return Err(Errno::BADMSG);
+    }
+    // SAFETY: the kernel just made it, close-on-exec, and nobody else knows it.
+    Ok(unsafe { OwnedFd::new(rights.descriptor) })
 }
 
 /// A connection to a socket by its name in a directory. ECONNREFUSED: nobody listens any more.

@@ -1,0 +1,110 @@
+//! What `create`, `run` and `exec` have in common: what a process gets from the caller beside what its configuration says.
+
+use core::ffi::CStr;
+
+use super::Caller;
+use super::options::Name;
+use crate::arena::Arena;
+use crate::config::spec::{Mount, Spec};
+use crate::error::{Context, Error, Result};
+use crate::plan::facts::{Facts, Manner};
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::path::{PathBuffer, decimal};
+use crate::sys::process::Pid;
+use crate::sys::socket::{self, Kind};
+use crate::sys::{AsFd, OwnedFd};
+use crate::text::{cut_last, number};
+
+/// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
+const CGROUP2: u64 = 0x6367_7270;
+
+/// The socket that `--console-socket` names, if it does.
+pub(super) fn console_socket(caller: &Caller) -> Result<Option<OwnedFd>> {
+    let Some(given) = caller.options.get(Name::ConsoleSocket) else { return Ok(None) };
+    let (mut path, mut parent, mut last) = (PathBuffer::empty(), PathBuffer::empty(), PathBuffer::empty());
+    // By its directory: paths of sockets are short.
+    let mut connect = || {
+        let (directory, name) = cut_last(file::absolute(&mut path, given)?.to_bytes(), b'/');
+        let directory = file::open(CWD, parent.join(&[directory, b"/"])?, Open::Place)?;
+        socket::connect(Kind::Stream, directory.as_fd(), last.join(&[name])?)
+    };
+    connect().map(Some).doing(c"connect to the console socket")
+}
+
+/// What the options say of how a process is made.
+pub(super) fn manner(caller: &Caller, has_console: bool) -> Result<Manner<'static>> {
+    let no_groups = match caller.options.get(Name::CgroupManager).map(CStr::to_bytes) {
+        None | Some(b"cgroupfs") => file::file_system_of(c"/sys/fs/cgroup") != Ok(CGROUP2),
+        Some(b"disabled") => true,
+        Some(_) => return Err(Error::wrong(c"--cgroup-manager", c"not supported: cgroupfs or disabled")),
+    };
+    let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(c"");
+    let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
+    Ok(Manner { console: has_console, descriptors, keyring, moves_root, no_groups, joins: None })
+}
+
+/// How many descriptors are handed on: those of `--preserve-fds`, and those of systemd's socket activation. Each must be
+/// open, or one of our own would take its place.
+fn descriptors(caller: &Caller) -> Result<u32> {
+    let wrong = Error::wrong(c"--preserve-fds", c"must be a number of open descriptors");
+    let mut count = 0;
+    for given in [caller.options.get(Name::PreserveFds), caller.variable(b"LISTEN_FDS")].into_iter().flatten() {
+        count += number(given.to_bytes(), 10).filter(|count| *count < 1024).ok_or(wrong)? as u32;
+    }
+    if (3..3 + count).all(file::is_open) { Ok(count) } else { Err(wrong) }
+}
+
+/// Changes a configuration to what the caller wants.
+pub(super) fn adjust<'x>(
+    caller: &Caller,
+    id: &CStr,
+    manner: &Manner<'static>,
+    spec: &mut Spec<'x>,
+    facts: &mut Facts<'x>,
+    arena: &mut Arena<'x>,
+) {
+    facts.manner = *manner;
+    // What runc calls it.
+    facts.manner.keyring = manner.keyring.map(|_| arena.string(&[b"_ses.", id.to_bytes()]));
+    let Some(process) = &mut spec.process else { return };
+    let mut environment = arena.list();
+    for pair in process.env {
+        arena.push(&mut environment, *pair);
+    }
+    if let Some(count) = caller.variable(b"LISTEN_FDS") {
+        let count = arena.string(&[b"LISTEN_FDS=", count.to_bytes()]);
+        arena.push(&mut environment, count);
+        arena.push(&mut environment, c"LISTEN_PID=1");
+    }
+    let notify = caller.variable(b"NOTIFY_SOCKET").filter(|path| path.to_bytes().starts_with(b"/"));
+    if notify.is_some() {
+        arena.push(&mut environment, c"NOTIFY_SOCKET=/run/notify/notify");
+    }
+    process.env = arena.finish(environment);
+    if let Some(socket) = notify {
+        let options = &[c"bind"];
+        let mount = Mount {
+            destination: Some(c"/run/notify/notify"),
+            kind: Some(c"bind"),
+            source: Some(socket),
+            options,
+            ..Mount::default()
+        };
+        let mut mounts = arena.list();
+        for mount in spec.mounts {
+            arena.push(&mut mounts, *mount);
+        }
+        arena.push(&mut mounts, mount);
+        spec.mounts = arena.finish(mounts);
+    }
+}
+
+/// `--pid-file`: the number and nothing else.
+pub(super) fn write_pid(caller: &Caller, pid: Pid) -> Result<()> {
+    let Some(path) = caller.options.get(Name::PidFile) else { return Ok(()) };
+    let mut digits = [0; 10];
+    let digits = decimal(&mut digits, pid.unsigned_abs());
+    file::open(CWD, path, Open::Replace)
+        .and_then(|file| file::write_all(file.as_fd(), digits))
+        .doing(c"write the file of the process id")
+}
