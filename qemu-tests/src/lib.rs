@@ -21,6 +21,7 @@ pub mod command;
 pub mod console;
 pub mod container;
 pub mod debian;
+pub mod debian_host;
 pub mod demo;
 pub mod disk;
 pub mod gate;
