@@ -42,6 +42,10 @@ pub const USR2: u8 = 12;
 pub const TERM: u8 = 15;
 /// Stop, not to be caught.
 pub const STOP: u8 = 19;
+/// A child has ended.
+pub const CHLD: u8 = 17;
+/// The terminal has another size.
+pub const WINCH: u8 = 28;
 /// Continue.
 pub const CONT: u8 = 18;
 /// Power failure.

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use crate::sys::wait;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
-use super::absence_is_fine;
+use super::{absence_is_fine, numbered};
 use crate::abi::Errno;
 use crate::abi::bpf::Instruction;
 use crate::sys::file::{self, CWD, Open};
@@ -102,6 +102,15 @@ pub(super) fn check_memory(path: &CStr, most: u64) -> Result<()> {
 pub fn read_cgroup<'b>(path: &CStr, control: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Read)?;
     Ok(file::read_all(control.as_fd(), buffer)?)
+}
+
+/// The control group of a process, from the root of all groups: /proc/PID/cgroup.
+pub fn group_of(pid: Pid, buffer: &mut [u8]) -> Result<&[u8]> {
+    let mut path = [0; 32];
+    let text = file::read_file(numbered(&mut path, "/proc/", pid.unsigned_abs(), b"/cgroup")?, buffer)?;
+    // Of version 2 there is one hierarchy, and its number is 0.
+    let line = fields(text, b'\n').find_map(|line| line.strip_prefix(b"0::"));
+    line.ok_or(Errno::NODEV)
 }
 
 /// Calls `each` with every process of a group and of those below it.

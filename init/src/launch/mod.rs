@@ -143,6 +143,9 @@ fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut
     if result.is_err() {
         // It waits for a word that will not come. If it is gone already, so much the better.
         let _ = process::kill(pid, crate::abi::signal::KILL);
+        if !request.sibling {
+            let _ = process::reap(pid, true);
+        }
     }
     result.map(|()| pid)
 }

@@ -3,26 +3,41 @@
 use core::cell::RefCell;
 use core::ffi::CStr;
 
+use super::attend::Attended;
 use super::options::Name;
-use super::process;
+use super::process::{self, Beginning};
 use super::state::{self, Place};
-use super::{Caller, FAILED};
+use super::{Caller, FAILED, delete};
 use crate::config::spec::Kept;
 use crate::error::{Context, Error, Result};
 use crate::launch::bundle::{Adjust, Source, as_it_is};
-use crate::launch::{self, Request, Streams};
 use crate::limits;
 use crate::plan::facts::Section;
 use crate::plan::state::string;
 use crate::sys::file::{self, CWD};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::Pid;
-use crate::sys::{AsFd, identity, machine, map, region};
+use crate::sys::{AsFd, identity, machine, map};
 use crate::text::{Line, Value};
 
 /// `pidone create`.
 pub(super) fn create(caller: &Caller) -> Result<u8> {
-    Ok(if make(caller, true)?.is_some() { 0 } else { FAILED })
+    let made = make(caller, &Attended::open(caller, false)?, true)?;
+    Ok(if made.is_some() { 0 } else { FAILED })
+}
+
+/// `pidone run`: all of a container's life, or with `--detach` its beginning.
+pub(super) fn run(caller: &Caller) -> Result<u8> {
+    let attended = Attended::open(caller, true)?;
+    let stays = attended.stays();
+    let Some(pid) = make(caller, &attended, false)? else { return Ok(caller.code.get()) };
+    let code = attended.attend(caller, pid);
+    if stays && !caller.options.has(Name::Keep) {
+        let place = caller.place()?;
+        place.lock()?;
+        delete::remove(caller, &place, &place.load()?.0)?;
+    }
+    Ok(code)
 }
 
 /// Where a container is described from the moment it is created: in its own directory.
@@ -32,12 +47,12 @@ pub(super) fn source<'s>(place: &'s Place, bundle: &'s CStr) -> Source<'s> {
 
 /// Makes a container's process, which waits for `start`, or if `waits` is false does not. `None` if that failed, was
 /// reported and taken back.
-pub(super) fn make(caller: &Caller, waits: bool) -> Result<Option<Pid>> {
+fn make(caller: &Caller, attended: &Attended, waits: bool) -> Result<Option<Pid>> {
     const DOING: &CStr = c"find the bundle";
     let mut buffer = PathBuffer::empty();
     let bundle = file::absolute(&mut buffer, caller.options.get(Name::Bundle).unwrap_or(c".")).doing(DOING)?;
     let place = Place::reserve(caller.root, caller.id()?)?;
-    let made = copy(caller, &place, bundle).and_then(|()| launch(caller, &place, bundle, waits));
+    let made = copy(caller, &place, bundle).and_then(|()| launch(caller, attended, &place, bundle, waits));
     if !matches!(made, Ok(Some(_))) {
         place.remove()?;
     }
@@ -65,10 +80,9 @@ fn copy(caller: &Caller, place: &Place, bundle: &CStr) -> Result<()> {
 /// Room for the state beside annotations: paths, mostly.
 const STATE_BYTES: usize = 64 * 1024;
 
-fn launch(caller: &Caller, place: &Place, bundle: &CStr, waits: bool) -> Result<Option<Pid>> {
+fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, waits: bool) -> Result<Option<Pid>> {
     let gate = if waits { Some(state::gate(place.directory.as_fd())?) } else { None };
-    let console = process::console_socket(caller)?;
-    let manner = process::manner(caller, console.is_some())?;
+    let manner = process::manner(caller, attended)?;
     let state = map::zeroed(limits::CONFIG_BYTES_MAX + STATE_BYTES).doing(c"write the state")?;
     let state = RefCell::new(Line::new(state));
     // What is known of it before there is a process. All but annotations is short.
@@ -103,14 +117,13 @@ fn launch(caller: &Caller, place: &Place, bundle: &CStr, waits: bool) -> Result<
         // Before anything is done: whoever takes it back must know the bundle.
         place.save(&[state.bytes(), b"}"])
     };
-    let source = Source { adjust, ..source(place, bundle) };
-    let request = Request {
-        sibling: false,
-        streams: &|| Ok(Streams::default()),
+    let beginning = Beginning {
+        place,
+        bundle,
         gate: gate.as_ref().map(AsFd::as_fd),
         target: None,
-        console: console.as_ref().map(AsFd::as_fd),
-        announce: &|| place.unlock(),
+        attended,
+        adjust,
         ready: &|pid, plan| {
             let started = state::started(pid).map_or(0, |(_, time)| time);
             let mut state = state.borrow_mut();
@@ -123,8 +136,6 @@ fn launch(caller: &Caller, place: &Place, bundle: &CStr, waits: bool) -> Result<
             place.save(&[state.bytes(), b"}"])?;
             process::write_pid(caller, pid)
         },
-        fail: &|failure, error| caller.report.failure(failure, error),
     };
-    let regions = region::take().ok_or(Error::wrong(c"create", c"no memory"))?;
-    Ok(launch::launch(&source, &request, regions))
+    Ok(beginning.launch(caller))
 }

@@ -7,7 +7,7 @@ use super::state::{self, Place};
 use crate::abi::signal;
 use crate::config::spec::Kept;
 use crate::error::{Context, Error, Result};
-use crate::sys::{AsFd, region, wait};
+use crate::sys::{AsFd, wait};
 use crate::text::Value;
 use crate::{launch, limits, log};
 
@@ -25,7 +25,7 @@ pub(super) fn delete(caller: &Caller) -> Result<u8> {
         }
         end(&kept)?;
     }
-    remove(&place, &kept)?;
+    remove(caller, &place, &kept)?;
     Ok(0)
 }
 
@@ -41,9 +41,10 @@ fn end(kept: &Kept) -> Result<()> {
 }
 
 /// Takes back what the container left. Whatever fails is said, and does not keep its id.
-pub(super) fn remove(place: &Place, kept: &Kept) -> Result<()> {
+pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) -> Result<()> {
     // Without the bundle nothing was done yet.
-    if let (Some(bundle), Some(regions)) = (kept.bundle, region::take()) {
+    if let Some(bundle) = kept.bundle {
+        let regions = &mut caller.regions.borrow_mut();
         launch::clean(&source(place, bundle), regions, &|failure, _| {
             log::warning("container {}: clean up: {}", &[Value::Name(place.id), Value::Print(failure)]);
         });

@@ -4,8 +4,10 @@
 //! Reading order: [`options`] (what was given), this file (which command it is), [`state`] (a container's directory),
 //! [`create`], then whichever command.
 
+mod attend;
 mod create;
 mod delete;
+mod exec;
 mod kill;
 pub mod options;
 mod process;
@@ -13,13 +15,16 @@ mod report;
 mod start;
 mod state;
 
+use core::cell::{Cell, RefCell};
 use core::ffi::CStr;
 
+use crate::abi::Errno;
 use crate::arena::Arena;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::sys::path::PathBuffer;
+use crate::sys::region::{self, Regions};
 use crate::sys::{file, identity, map};
-use crate::text::{Value, position};
+use crate::text::{Print, Value, position};
 
 use options::{Name, Options, Words};
 use report::Report;
@@ -47,6 +52,9 @@ struct Caller {
     report: Report,
     /// Where states are kept.
     root: &'static CStr,
+    regions: RefCell<&'static mut Regions>,
+    /// The exit code if there is no process.
+    code: Cell<u8>,
 }
 
 /// Runs a command; its exit code. `None` if the words name no command of this kind.
@@ -57,6 +65,8 @@ pub fn main(words: Words, environment: Words) -> Option<u8> {
     let command: fn(&Caller) -> Result<u8> = match position(options::COMMANDS, name)? {
         0 => create::create,
         1 => start::start,
+        2 => create::run,
+        3 => exec::exec,
         4 => state::print,
         5 => kill::kill,
         6 => delete::delete,
@@ -67,7 +77,8 @@ pub fn main(words: Words, environment: Words) -> Option<u8> {
         report.say(&[Value::Name(problem.0), Value::Text(": "), Value::Text(problem.1)]);
         return Some(FAILED);
     }
-    let mut caller = Caller { options, environment, report, root: c"" };
+    let regions = RefCell::new(region::take()?);
+    let mut caller = Caller { options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
     let result = caller.find_root().and_then(|()| command(&caller));
     Some(result.unwrap_or_else(|error| {
         caller.report.failure(&error, &error);
@@ -89,6 +100,17 @@ impl Caller {
         let root = root.map_err(|errno| Error::kernel(c"find the directory of states", errno))?;
         self.root = self.kept(root);
         Ok(())
+    }
+
+    /// Reports a failure. Whoever waits for a process learns from the exit code what kind of failure it was, as from a
+    /// shell: 127, no such program; 126, it cannot be executed; 125, all else.
+    fn fail(&self, failure: &dyn Print, error: &Error) {
+        self.report.failure(failure, error);
+        self.code.set(match error.cause() {
+            Cause::Step { errno: Errno::NOENT, .. } if error.is_of_program() => 127,
+            _ if error.is_of_program() => 126,
+            _ => 125,
+        });
     }
 
     /// A copy that lives as long as the process.

@@ -3,17 +3,52 @@
 use core::ffi::CStr;
 
 use super::Caller;
+use super::attend::Attended;
+use super::create::source;
 use super::options::Name;
+use super::state::Place;
 use crate::arena::Arena;
 use crate::config::spec::{Mount, Spec};
 use crate::error::{Context, Error, Result};
+use crate::launch::bundle::{Adjust, Source};
+use crate::launch::{self, Request, Streams};
 use crate::plan::facts::{Facts, Manner};
+use crate::plan::step::Plan;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::{PathBuffer, decimal};
 use crate::sys::process::Pid;
 use crate::sys::socket::{self, Kind};
-use crate::sys::{AsFd, OwnedFd};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 use crate::text::{cut_last, number};
+
+/// What a launch needs that `create`, `run` and `exec` have in common.
+pub(super) struct Beginning<'b> {
+    pub(super) place: &'b Place,
+    pub(super) bundle: &'b CStr,
+    pub(super) gate: Option<BorrowedFd<'b>>,
+    pub(super) target: Option<BorrowedFd<'b>>,
+    pub(super) attended: &'b Attended,
+    pub(super) adjust: &'b Adjust<'b>,
+    pub(super) ready: &'b dyn Fn(Pid, &Plan) -> Result<()>,
+}
+
+impl Beginning<'_> {
+    /// Launches the process. What fails has been reported and taken back.
+    pub(super) fn launch(&self, caller: &Caller) -> Option<Pid> {
+        let source = Source { adjust: self.adjust, ..source(self.place, self.bundle) };
+        let request = Request {
+            sibling: false,
+            streams: &|| Ok(Streams::default()),
+            gate: self.gate,
+            target: self.target,
+            console: self.attended.console(),
+            announce: &|| self.place.unlock(),
+            ready: self.ready,
+            fail: &|failure, error| caller.fail(failure, error),
+        };
+        launch::launch(&source, &request, &mut caller.regions.borrow_mut())
+    }
+}
 
 /// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
 const CGROUP2: u64 = 0x6367_7270;
@@ -32,7 +67,7 @@ pub(super) fn console_socket(caller: &Caller) -> Result<Option<OwnedFd>> {
 }
 
 /// What the options say of how a process is made.
-pub(super) fn manner(caller: &Caller, has_console: bool) -> Result<Manner<'static>> {
+pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'static>> {
     let no_groups = match caller.options.get(Name::CgroupManager).map(CStr::to_bytes) {
         None | Some(b"cgroupfs") => file::file_system_of(c"/sys/fs/cgroup") != Ok(CGROUP2),
         Some(b"disabled") => true,
@@ -40,7 +75,7 @@ pub(super) fn manner(caller: &Caller, has_console: bool) -> Result<Manner<'stati
     };
     let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(c"");
     let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
-    Ok(Manner { console: has_console, descriptors, keyring, moves_root, no_groups, joins: None })
+    Ok(Manner { console: attended.console().is_some(), descriptors, keyring, moves_root, no_groups, joins: None })
 }
 
 /// How many descriptors are handed on: those of `--preserve-fds`, and those of systemd's socket activation. Each must be

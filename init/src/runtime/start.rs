@@ -8,7 +8,7 @@ use super::{Caller, FAILED};
 use crate::config::spec::Kept;
 use crate::error::{Context, Error, Result};
 use crate::launch;
-use crate::sys::{AsFd, file, region};
+use crate::sys::{AsFd, file};
 use crate::text::Print;
 
 const DOING: &CStr = c"start";
@@ -36,7 +36,7 @@ pub(super) fn start(caller: &Caller) -> Result<u8> {
 /// Runs the hooks that wait for the program. When one fails, the container ends and is deleted.
 fn poststart(caller: &Caller, place: &Place, kept: &Kept) -> Result<u8> {
     let source = source(place, kept.bundle.unwrap_or_default());
-    let regions = region::take().ok_or(Error::wrong(DOING, c"no memory"))?;
+    let regions = &mut caller.regions.borrow_mut();
     let fail = |failure: &dyn Print, error: &Error| caller.report.failure(failure, error);
     if launch::poststart(&source, kept.pid(), regions, &fail) {
         return Ok(0);

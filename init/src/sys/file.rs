@@ -485,6 +485,12 @@ pub fn for_each_entry(directory: BorrowedFd, each: &mut dyn FnMut(&CStr, FileTyp
     }
 }
 
+/// Standard input.
+pub fn standard_input() -> BorrowedFd<'static> {
+    // SAFETY: as for standard output.
+    unsafe { BorrowedFd::always(0) }
+}
+
 /// Standard output.
 pub fn standard_output() -> BorrowedFd<'static> {
     // SAFETY: nothing here closes the standard descriptors: PID 1 opens them at start and programs are given them. A

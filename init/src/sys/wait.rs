@@ -28,16 +28,32 @@ pub fn readable<'a>(descriptors: impl Iterator<Item = BorrowedFd<'a>>, timeout_u
     for (slot, descriptor) in polled.iter_mut().zip(descriptors) {
         slot.fd = descriptor.number() as i32;
     }
-    let timeout = timeout_us.map(|time| [time / 1_000_000, time % 1_000_000 * 1000]);
-    let pointer = timeout.as_ref().map_or(0, |timeout| timeout.as_ptr() as usize);
-    let call = [polled.as_mut_ptr() as usize, DESCRIPTORS_MAX, pointer, 0, 0];
-    // SAFETY: as many `struct pollfd` as said; a `struct timespec`, two 64-bit words, or none; no signal mask.
-    unsafe { raw::value(__NR_ppoll, call) }.map(drop)
+    poll(&mut polled, timeout_us)
 }
 
 /// Waits for a hundredth of a second.
 pub fn pause() {
     let _ = readable(core::iter::empty(), Some(10_000));
+}
+
+/// Waits until one of the descriptors can be read or is at its end, or `timeout_us` have passed: one bit each.
+pub fn ready(descriptors: [Option<BorrowedFd>; 3], timeout_us: Option<u64>) -> Result<u8> {
+    let mut polled = descriptors.map(|descriptor| pollfd {
+        // The kernel passes over negative descriptors.
+        fd: descriptor.map_or(-1, |descriptor| descriptor.number() as i32),
+        events: POLLIN as i16,
+        revents: 0,
+    });
+    poll(&mut polled, timeout_us)?;
+    Ok(polled.iter().rev().fold(0, |bits, polled| bits << 1 | u8::from(polled.revents != 0)))
+}
+
+fn poll(polled: &mut [pollfd], timeout_us: Option<u64>) -> Result<()> {
+    let timeout = timeout_us.map(|time| [time / 1_000_000, time % 1_000_000 * 1000]);
+    let pointer = timeout.as_ref().map_or(0, |timeout| timeout.as_ptr() as usize);
+    let call = [polled.as_mut_ptr() as usize, polled.len(), pointer, 0, 0];
+    // SAFETY: as many `struct pollfd` as said; a `struct timespec`, two 64-bit words, or none; no signal mask.
+    unsafe { raw::value(__NR_ppoll, call) }.map(drop)
 }
 
 /// Waits until something exceptional can be said of a descriptor, or the seconds have passed: whether it can.

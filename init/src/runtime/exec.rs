@@ -1,0 +1,129 @@
+//! `pidone exec`: a further process in a running container. What it may do is its own; its namespaces, control group and
+//! filter are the container's.
+//!
+//! The container must get nothing of ours into its hands while this process still has the machine's descriptors and
+//! rights: it can neither be traced nor looked into from before it joins (`launch::child`), all its descriptors are closed
+//! by the exec, and the file that it runs cannot be written to (`protect`).
+
+use core::cell::Cell;
+use core::ffi::CStr;
+
+use super::attend::Attended;
+use super::options::Name;
+use super::process::Beginning;
+use super::state::{self, Status};
+use super::{Caller, process};
+use crate::abi::capability;
+use crate::arena::Arena;
+use crate::config::spec::{Hooks, Process, Spec};
+use crate::error::{Context, Error, Result};
+use crate::sys::file::CWD;
+use crate::sys::path::PathBuffer;
+use crate::sys::{AsFd, map};
+use crate::text::{cut, fields, number};
+use crate::{apply, config, limits};
+
+/// `pidone exec`.
+pub(super) fn exec(caller: &Caller) -> Result<u8> {
+    let place = caller.place()?;
+    let (kept, status) = place.load()?;
+    let may_be_paused = caller.options.has(Name::IgnorePaused);
+    match status {
+        Status::Created | Status::Running => {}
+        Status::Paused if may_be_paused => {}
+        Status::Paused => return Err(Error::wrong(c"exec", c"container is paused")),
+        _ => return Err(Error::wrong(c"exec", c"container not running")),
+    }
+    let target = state::process(&kept)?;
+    let attended = Attended::open(caller, true)?;
+    let manner = process::manner(caller, &attended)?;
+    let mut group = PathBuffer::empty();
+    let group = if manner.no_groups { c"" } else { group_of(caller, kept.pid(), &mut group)? };
+    let beginning = Beginning {
+        place: &place,
+        bundle: kept.bundle.unwrap_or_default(),
+        gate: None,
+        target: Some(target.as_fd()),
+        attended: &attended,
+        adjust: &|spec, facts, arena| {
+            change_process(caller, spec, arena)?;
+            process::adjust(caller, place.id, &manner, spec, facts, arena);
+            facts.manner.joins = Some(arena.string(&[group.to_bytes()]));
+            Ok(())
+        },
+        ready: &|pid, _| process::write_pid(caller, pid),
+    };
+    Ok(match beginning.launch(caller) {
+        Some(pid) => attended.attend(caller, pid),
+        None => caller.code.get(),
+    })
+}
+
+/// The control group of the container's first process, which need not be where it was made, or one below it.
+fn group_of<'b>(caller: &Caller, pid: i32, buffer: &'b mut PathBuffer) -> Result<&'b CStr> {
+    const DOING: &CStr = c"find the control group";
+    let mut text = [0; limits::PATH_BYTES_MAX];
+    let first = apply::group_of(pid, &mut text).doing(DOING)?;
+    let below = caller.options.get(Name::Cgroup).unwrap_or_default().to_bytes();
+    if fields(below, b'/').any(|part| part == b"..") {
+        return Err(Error::wrong(DOING, c"must not contain `..`"));
+    }
+    buffer.join(&[first, b"/", below]).doing(DOING)
+}
+
+/// Puts the process that is asked for in the place of the container's own.
+fn change_process<'x>(caller: &Caller, spec: &mut Spec<'x>, arena: &mut Arena<'x>) -> Result<()> {
+    let options = &caller.options;
+    spec.hooks = Hooks::default();
+    let Some(process) = &mut spec.process else { return Ok(()) };
+    if let Some(file) = options.get(Name::Process) {
+        *process = Process::default();
+        let text = map::read(CWD, file).doing(c"read the process")?;
+        config::read_process(text, arena, process)?;
+    } else {
+        process.args = options.rest;
+        process.terminal = false;
+    }
+    process.terminal |= options.has(Name::Tty);
+    process.no_new_privileges |= options.has(Name::NoNewPrivs);
+    process.cwd = options.get(Name::Cwd).or(process.cwd);
+    process.apparmor_profile = options.get(Name::Apparmor).or(process.apparmor_profile);
+    process.selinux_label = options.get(Name::ProcessLabel).or(process.selinux_label);
+    let mut environment = arena.list();
+    for pair in process.env {
+        arena.push(&mut environment, *pair);
+    }
+    options.each(Name::Environment, &mut |pair| arena.push(&mut environment, pair));
+    process.env = arena.finish(environment);
+    // What is no number is seen at the end.
+    let is_wrong = Cell::new(false);
+    let id = |text: &[u8]| match number(text, 10) {
+        Some(id) if id < u64::from(u32::MAX) => id as u32,
+        _ => {
+            is_wrong.set(true);
+            0
+        }
+    };
+    if let Some(user) = options.get(Name::User).map(CStr::to_bytes) {
+        let (uid, gid) = cut(user, b':').unwrap_or((user, b"0"));
+        (process.user.uid, process.user.gid) = (id(uid), id(gid));
+    }
+    let mut groups = arena.list();
+    for group in process.user.additional_gids {
+        arena.push(&mut groups, *group);
+    }
+    options.each(Name::AdditionalGids, &mut |group| arena.push(&mut groups, id(group.to_bytes())));
+    process.user.additional_gids = arena.finish(groups);
+    options.each(Name::Capability, &mut |name| {
+        let bit = capability::number(name.to_bytes()).map_or(0, |number| 1_u64 << (number & 63));
+        is_wrong.set(is_wrong.get() || bit == 0);
+        let sets = process.capabilities.get_or_insert_default();
+        sets.bounding |= bit;
+        sets.effective |= bit;
+        sets.permitted |= bit;
+    });
+    if is_wrong.get() {
+        return Err(Error::wrong(c"exec", c"--user and --additional-gids take numbers, --cap names such as CAP_KILL"));
+    }
+    Ok(())
+}
