@@ -264,8 +264,8 @@ impl Request for ChangeAddress {
         let peer = self.address.peer.as_ref().unwrap_or(address);
         self.action.start(writer, NEW);
         // `struct ifaddrmsg`. Its flags have eight bits; where they do not suffice, the attribute counts instead.
-        let [low, high @ ..] = flags.to_le_bytes();
-        writer.put(&[Family::of(address).number(), *prefix_length, low, *scope]);
+        let short = u8::try_from(*flags);
+        writer.put(&[Family::of(address).number(), *prefix_length, short.unwrap_or(0), *scope]);
         writer.put(&index.to_ne_bytes());
         writer.ip(LOCAL, address);
         match &self.address.broadcast {
@@ -273,10 +273,6 @@ impl Request for ChangeAddress {
             Some(broadcast) if address.is_ipv4() => writer.attribute(BROADCAST, &broadcast.octets()),
             Some(_) => writer.fail(WriteError::MixedFamilies),
         }
-        if peer.is_ipv4() != address.is_ipv4() {
-            writer.fail(WriteError::MixedFamilies);
-        }
-        writer.ip(ADDRESS, peer);
         if let Some(label) = &self.address.label {
             writer.attribute(LABEL, label.terminated());
         }
@@ -284,9 +280,13 @@ impl Request for ChangeAddress {
         if let Some(protocol) = self.address.protocol {
             writer.byte(PROTOCOL, protocol);
         }
-        if high != [0; 3] {
+        if short.is_err() {
             writer.number(FLAGS, *flags);
         }
+        if peer.is_ipv4() != address.is_ipv4() {
+            writer.fail(WriteError::MixedFamilies);
+        }
+        writer.ip(ADDRESS, peer);
         if let Some(Lifetimes { preferred, valid }) = self.address.lifetimes {
             // `struct ifa_cacheinfo`: behind these two, when it was made and changed, which only the kernel knows.
             let information = writer.open(CACHE_INFORMATION);
@@ -334,8 +334,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::capture::{check, told};
-    use crate::wire::encode;
+    use crate::capture::{block, bytes, check, commands, for_every_damage, told};
+    use crate::wire::{Messages, encode};
 
     const V4: Address = Address::new(3, IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)), 24);
     const V6: Address = Address::new(3, IpAddr::V6(core::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1)), 64);
@@ -372,10 +372,10 @@ mod tests {
         check(
             &ChangeAddress { action: Action::Delete, address: Address { flags, scope: SCOPE_LINK, ..V4 } },
             "30000000 1500 0500 01000000 00000000 | RTM_DELADDR, REQUEST ACK
-             02 18 02 fd 03000000                 | struct ifaddrmsg: AF_INET, 24 bits, flags, link, index 3
+             02 18 00 fd 03000000                 | struct ifaddrmsg: AF_INET, 24 bits, link, index 3
              0800 0200 0a010203                   | IFA_LOCAL 10.1.2.3
-             0800 0100 0a010203                   | IFA_ADDRESS 10.1.2.3
-             0800 0800 02020000                   | IFA_FLAGS",
+             0800 0800 02020000                   | IFA_FLAGS
+             0800 0100 0a010203                   | IFA_ADDRESS 10.1.2.3",
         );
     }
 
@@ -384,6 +384,95 @@ mod tests {
         let address = Address { broadcast: Some(Ipv4Addr::BROADCAST), ..V6 };
         let request = ChangeAddress { action: Action::Replace, address };
         assert_eq!(encode(&request, 1, &mut [0; 256]), Err(WriteError::MixedFamilies));
+    }
+
+    /// What `ip` sends, and what the kernel then tells.
+    const WRITTEN: &str = include_str!("../captures/addresses-written.txt");
+    const TOLD: &str = include_str!("../captures/addresses-told.txt");
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// The addresses in the captures, and the flags that the kernel adds.
+    fn captured() -> [(&'static str, Address, u32); 5] {
+        let new = |address, bits| Address::new(3, ip(address), bits);
+        [
+            (
+                "ip address add 10.1.5.3/24 broadcast 10.1.5.255 label base:1 metric 7 dev base",
+                Address {
+                    broadcast: Some(Ipv4Addr::new(10, 1, 5, 255)),
+                    label: Some(Label::try_from("base:1").unwrap()),
+                    metric: Some(7),
+                    ..new("10.1.5.3", 24)
+                },
+                PERMANENT,
+            ),
+            (
+                "ip address add 10.2.0.1 peer 10.2.0.2/32 scope link dev base",
+                Address { peer: Some(ip("10.2.0.2")), scope: SCOPE_LINK, ..new("10.2.0.1", 32) },
+                PERMANENT,
+            ),
+            (
+                "ip address add 10.3.0.1/24 valid_lft 200000 preferred_lft 100000 dev base",
+                Address { lifetimes: Some(Lifetimes { preferred: 100_000, valid: 200_000 }), ..new("10.3.0.1", 24) },
+                0,
+            ),
+            (
+                "ip address add fd02::1/64 nodad noprefixroute home dev base",
+                Address { flags: NO_DUPLICATE_DETECTION | NO_PREFIX_ROUTE | HOME, ..new("fd02::1", 64) },
+                PERMANENT,
+            ),
+            (
+                "ip address add fd03::1 peer fd03::2/128 nodad valid_lft forever preferred_lft 0 dev base",
+                Address {
+                    peer: Some(ip("fd03::2")),
+                    flags: NO_DUPLICATE_DETECTION,
+                    lifetimes: Some(Lifetimes { preferred: 0, valid: FOREVER }),
+                    ..new("fd03::1", 128)
+                },
+                PERMANENT | DEPRECATED,
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_attribute_is_written_as_ip_writes_it_and_told_by_the_kernel() {
+        let forever = Lifetimes { preferred: FOREVER, valid: FOREVER };
+        for (command, address, flags) in captured() {
+            check(&ChangeAddress { action: Action::Add, address }, block(WRITTEN, command));
+            let capture = bytes(block(TOLD, command));
+            let read = Address::read(&Messages::new(&capture).next().unwrap().unwrap()).unwrap().unwrap();
+            let label = address.label.or(Label::try_from("base").ok().filter(|_| address.address.is_ipv4()));
+            let flags = address.flags | flags;
+            assert_eq!(read, Address { label, flags, lifetimes: address.lifetimes.or(Some(forever)), ..address });
+        }
+    }
+
+    #[test]
+    fn an_address_is_replaced_deleted_and_asked_for_as_by_ip() {
+        let address = Address::new(3, ip("10.1.4.3"), 24);
+        let delete = ChangeAddress { action: Action::Delete, address };
+        check(&delete, block(WRITTEN, "ip address del 10.1.4.3/24 dev base"));
+        let address = Address { broadcast: Some(Ipv4Addr::new(10, 1, 4, 255)), ..address };
+        let replace = ChangeAddress { action: Action::Replace, address };
+        check(&replace, block(WRITTEN, "ip address replace 10.1.4.3/24 broadcast 10.1.4.255 dev base"));
+        check(
+            &GetAddresses { family: Some(Family::V6), index: Some(3) },
+            "18000000 1600 0503 01000000 00000000 | RTM_GETADDR, REQUEST ACK DUMP
+             0a 00 00 00 03000000                 | struct ifaddrmsg: AF_INET6, index 3",
+        );
+    }
+
+    #[test]
+    fn no_damage_to_a_captured_address_panics() {
+        for (_, capture) in commands(WRITTEN).chain(commands(TOLD)) {
+            for_every_damage(&bytes(capture), |damaged| {
+                for message in Messages::new(damaged).flatten() {
+                    let _ = Address::read(&message);
+                }
+            });
+        }
     }
 
     proptest! {

@@ -17,6 +17,18 @@ pub(crate) fn bytes(text: &str) -> Vec<u8> {
     digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
+/// The pieces of a file with several captures: what was done, which is the line before the first with a bar, and the rest.
+pub(crate) fn commands(file: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pieces = file.split("\n\n").filter(|piece| piece.contains('|'));
+    pieces.map(|piece| piece.trim_start().split_once('\n').unwrap())
+}
+
+/// The piece of a file with several captures that tells of this.
+#[track_caller]
+pub(crate) fn block<'a>(file: &'a str, command: &str) -> &'a str {
+    commands(file).find(|(other, _)| *other == command).unwrap_or_else(|| panic!("no {command}")).1
+}
+
 /// Calls `read` with every prefix of `bytes`, and with every change of a single byte.
 pub(crate) fn for_every_damage(bytes: &[u8], mut read: impl FnMut(&[u8])) {
     for length in 0..=bytes.len() {

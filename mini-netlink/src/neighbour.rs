@@ -147,12 +147,12 @@ impl Request for ChangeNeighbour {
         let Neighbour { index, address, mac, state, flags, protocol, probes: _ } = &self.neighbour;
         self.action.start(writer, NEW);
         write_fixed(writer, Family::of(address).number(), *index, *state, *flags);
+        if let Some(protocol) = protocol {
+            writer.byte(PROTOCOL, *protocol);
+        }
         writer.ip(DESTINATION, address);
         if let Some(mac) = mac {
             writer.attribute(MAC, mac);
-        }
-        if let Some(protocol) = protocol {
-            writer.byte(PROTOCOL, *protocol);
         }
     }
 }
@@ -198,7 +198,73 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::capture::told;
+    use crate::capture::{block, bytes, check, commands, for_every_damage, told};
+    use crate::wire::Messages;
+
+    /// What `ip` sends, and what the kernel then tells.
+    const WRITTEN: &str = include_str!("../captures/neighbours-written.txt");
+    const TOLD: &str = include_str!("../captures/neighbours-told.txt");
+
+    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x42];
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn neighbours_are_written_as_ip_writes_them_and_told_by_the_kernel() {
+        let router =
+            Neighbour { state: NO_ARP, flags: ROUTER, protocol: Some(4), ..Neighbour::new(3, ip("fd01::66"), MAC) };
+        let captured = [
+            (
+                "ip neigh add 10.1.2.66 lladdr 02:00:00:00:00:42 dev base",
+                Action::Add,
+                Neighbour::new(3, ip("10.1.2.66"), MAC),
+            ),
+            (
+                "ip neigh replace fd01::66 lladdr 02:00:00:00:00:42 nud noarp router protocol static dev base",
+                Action::Replace,
+                router,
+            ),
+            ("ip neigh add proxy 10.1.2.67 dev base", Action::Add, Neighbour::proxy(3, ip("10.1.2.67"))),
+        ];
+        for (command, action, neighbour) in captured {
+            check(&ChangeNeighbour { action, neighbour }, block(WRITTEN, command));
+            let capture = bytes(block(TOLD, command));
+            let read = Neighbour::read(&Messages::new(&capture).next().unwrap().unwrap()).unwrap().unwrap();
+            // A proxy has no state and is never asked.
+            let proxies = neighbour.flags & PROXY != 0;
+            let (state, probes) = if proxies { (0, None) } else { (neighbour.state, Some(0)) };
+            assert_eq!(read, Neighbour { state, probes, ..neighbour });
+            assert!(GetNeighbours { index: Some(3), proxies, ..GetNeighbours::ALL }.matches(&read));
+            assert!(!GetNeighbours { proxies: !proxies, ..GetNeighbours::ALL }.matches(&read));
+        }
+        let delete = Neighbour { mac: None, ..Neighbour::new(3, ip("10.1.2.66"), MAC) };
+        let delete = ChangeNeighbour { action: Action::Delete, neighbour: delete };
+        check(&delete, block(WRITTEN, "ip neigh del 10.1.2.66 dev base"));
+    }
+
+    #[test]
+    fn neighbours_are_asked_for() {
+        check(
+            &GetNeighbours { family: Some(Family::V4), index: Some(3), master: Some(7), proxies: true },
+            "2c000000 1e00 0503 01000000 00000000 | RTM_GETNEIGH, REQUEST ACK DUMP
+             02000000 00000000 0000 08 00         | struct ndmsg: AF_INET, NTF_PROXY
+             0800 0800 03000000                   | NDA_IFINDEX 3
+             0800 0900 07000000                   | NDA_MASTER 7",
+        );
+    }
+
+    #[test]
+    fn no_damage_to_a_captured_neighbour_panics() {
+        for (_, capture) in commands(WRITTEN).chain(commands(TOLD)) {
+            for_every_damage(&bytes(capture), |damaged| {
+                for message in Messages::new(damaged).flatten() {
+                    let _ = Neighbour::read(&message);
+                }
+            });
+        }
+    }
 
     proptest! {
         #[test]

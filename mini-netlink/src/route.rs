@@ -109,8 +109,6 @@ numbers! {
 data! {
     /// What is assumed of the way. Fields have the names that ip-route(8) gives them. `RTAX_`
     Metrics {
-        /// A bit (1 shifted by the metric's number) for each that must stay as it is. `RTAX_LOCK`
-        lock: u32 = Number[1];
         /// The largest packet, in bytes. `RTAX_MTU`
         mtu: u32 = Number[2];
         /// The most that TCP announces, in bytes. `RTAX_WINDOW`
@@ -143,6 +141,8 @@ data! {
         congctl: crate::name::Name<16> = Text[16];
         /// 1: TCP Fast Open without a cookie. `RTAX_FASTOPEN_NO_COOKIE`
         fastopen_no_cookie: u32 = Number[17];
+        /// A bit (1 shifted by the metric's number) for each that must stay as it is. `RTAX_LOCK`
+        lock: u32 = Number[1];
     }
 }
 
@@ -565,11 +565,13 @@ impl Request for GetRoutes {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::capture::{check, told};
-    use crate::wire::encode;
+    use crate::capture::{block, bytes, check, commands, for_every_damage, told};
+    use crate::wire::{Messages, encode};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -673,6 +675,188 @@ mod tests {
             output in any::<u32>(), weight_minus_one in any::<u8>(), flags in any::<u8>(),
         ) -> NextHop {
             NextHop { gateway, output, weight_minus_one, flags }
+        }
+    }
+
+    /// What `ip` sends, and what the kernel then tells.
+    const WRITTEN: &str = include_str!("../captures/routes-written.txt");
+    const TOLD: &str = include_str!("../captures/routes-told.txt");
+
+    const HOPS: [NextHop; 2] = [
+        NextHop { weight_minus_one: 2, ..NextHop::by(IpAddr::V4(Ipv4Addr::new(10, 1, 2, 1))) },
+        NextHop { output: 3, flags: ON_LINK as u8, ..NextHop::by(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9))) },
+    ];
+    const HOPS_V6: [NextHop; 2] = [
+        NextHop {
+            output: 3,
+            weight_minus_one: 1,
+            ..NextHop::by(IpAddr::V6(Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, 5)))
+        },
+        NextHop { output: 3, ..NextHop::by(IpAddr::V6(Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, 6))) },
+    ];
+
+    /// The routes in the captures that are added, and whether there is one that the kernel told.
+    fn captured() -> Vec<(&'static str, bool, Route<'static>)> {
+        let to = |address, bits| Route::to(ip(address), bits);
+        let by = |address| Some(ip(address));
+        let metrics = Metrics {
+            mtu: Some(1400),
+            advmss: Some(1300),
+            initcwnd: Some(20),
+            initrwnd: Some(30),
+            congctl: Some("reno".try_into().unwrap()),
+            lock: Some(1 << 2),
+            ..Metrics::NONE
+        };
+        std::vec![
+            ("ip route add default via 10.1.2.1", true, Route { gateway: by("10.1.2.1"), ..Route::DEFAULT_V4 }),
+            (
+                "ip route add 10.8.0.0/16 src 10.1.2.3 metric 7 dev base proto static",
+                true,
+                Route {
+                    source: by("10.1.2.3"),
+                    metric: Some(7),
+                    output: Some(3),
+                    protocol: Some(PROTOCOL_STATIC),
+                    ..to("10.8.0.0", 16)
+                },
+            ),
+            (
+                "ip route add 10.9.0.0/16 via 192.0.2.1 table 1000 dev base onlink",
+                true,
+                Route { gateway: by("192.0.2.1"), table: 1000, output: Some(3), on_link: true, ..to("10.9.0.0", 16) },
+            ),
+            (
+                "ip route add 10.10.0.0/16 via inet6 fd01::9 dev base",
+                true,
+                Route { gateway: by("fd01::9"), output: Some(3), ..to("10.10.0.0", 16) },
+            ),
+            (
+                "ip route add 10.11.0.0/16 via 10.1.2.1 mtu lock 1400 advmss 1300 initcwnd 20 initrwnd 30 congctl reno",
+                true,
+                Route { gateway: by("10.1.2.1"), metrics, ..to("10.11.0.0", 16) },
+            ),
+            (
+                "ip route add 10.12.0.0/16 nexthop via 10.1.2.1 weight 3 nexthop via 192.0.2.9 dev base onlink",
+                true,
+                Route { next_hops: NextHops::new(&HOPS), ..to("10.12.0.0", 16) },
+            ),
+            ("ip route add blackhole 10.13.0.0/16", true, Route::nowhere(RouteKind::Blackhole, ip("10.13.0.0"), 16),),
+            (
+                "ip route add throw 10.16.0.0/16 table 100",
+                false,
+                Route { table: 100, ..Route::nowhere(RouteKind::Throw, ip("10.16.0.0"), 16) },
+            ),
+            (
+                "ip route add local 10.17.0.0/16 dev base",
+                false,
+                Route { table: TABLE_LOCAL, output: Some(3), ..Route::nowhere(RouteKind::Local, ip("10.17.0.0"), 16) },
+            ),
+            ("ip -6 route add 2000::/3 via fd01::2", false, Route { gateway: by("fd01::2"), ..to("2000::", 3) }),
+            (
+                "ip -6 route add fd15::/64 dev base metric 7 pref high expires 5000",
+                true,
+                Route {
+                    metric: Some(7),
+                    output: Some(3),
+                    preference: Some(1),
+                    expires: Some(5000),
+                    ..to("fd15::", 64)
+                },
+            ),
+            (
+                "ip -6 route add fd16::/64 from fd17::/48 dev base",
+                false,
+                Route { from: Some((ip("fd17::"), 48)), output: Some(3), ..to("fd16::", 64) },
+            ),
+            (
+                "ip -6 route add fd12::/64 nexthop via fd01::5 dev base weight 2 nexthop via fd01::6 dev base",
+                true,
+                Route { next_hops: NextHops::new(&HOPS_V6), ..to("fd12::", 64) },
+            ),
+            (
+                "ip -6 route add unreachable fd14::/64 metric 9",
+                true,
+                Route { metric: Some(9), ..Route::nowhere(RouteKind::Unreachable, ip("fd14::"), 64) },
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_attribute_is_written_as_ip_writes_it() {
+        for (command, _, route) in captured() {
+            check(&ChangeRoute { action: Action::Add, route }, block(WRITTEN, command));
+        }
+        let append = Route { gateway: Some(ip("10.1.2.1")), metric: Some(5), ..Route::to(ip("10.12.0.0"), 16) };
+        let replace = Route { gateway: Some(ip("10.1.2.2")), ..Route::DEFAULT_V4 };
+        let others = [
+            ("ip route append 10.12.0.0/16 via 10.1.2.1 metric 5", Action::Append, append),
+            ("ip route replace default via 10.1.2.2", Action::Replace, replace),
+            ("ip route del 10.11.0.0/16", Action::Delete, Route::to(ip("10.11.0.0"), 16)),
+            (
+                "ip route del blackhole 10.13.0.0/16",
+                Action::Delete,
+                Route::nowhere(RouteKind::Blackhole, ip("10.13.0.0"), 16),
+            ),
+        ];
+        for (command, action, route) in others {
+            check(&ChangeRoute { action, route }, block(WRITTEN, command));
+        }
+    }
+
+    #[test]
+    fn every_attribute_is_told_by_the_kernel() {
+        for (command, _, route) in captured().into_iter().filter(|(_, told, _)| *told) {
+            let capture = bytes(block(TOLD, command));
+            let read = Route::read(&Messages::new(&capture).next().unwrap().unwrap()).unwrap().unwrap();
+            // What the kernel found: the link, the usual metric of IPv6, and the time that had passed.
+            let hops: Vec<_> = route.next_hops.iter().map(|hop| NextHop { output: 3, ..hop }).collect();
+            let expected = Route {
+                scope: Some(route.usual_scope()),
+                protocol: route.protocol.or(Some(PROTOCOL_BOOT)),
+                kind: route.kind.or(Some(RouteKind::Unicast)),
+                output: route.output.or(read.output),
+                metric: route.metric.or(read.metric),
+                preference: route.preference.or(read.preference),
+                expires: route.expires.map(|seconds| seconds - 1),
+                next_hops: NextHops::new(&hops),
+                ..route
+            };
+            assert_eq!(read, expected, "{command}");
+            assert_eq!(read.metrics, read.metrics.with(&route.metrics));
+            assert!(GetRoutes::ALL.matches(&read));
+            assert!(GetRoutes { table: Some(route.table), protocol: read.protocol, ..GetRoutes::ALL }.matches(&read));
+            assert!(!GetRoutes { table: Some(7), ..GetRoutes::ALL }.matches(&read));
+            let nowhere = matches!(route.kind, Some(RouteKind::Blackhole | RouteKind::Unreachable));
+            assert_eq!(GetRoutes { output: Some(3), ..GetRoutes::ALL }.matches(&read), !nowhere);
+        }
+    }
+
+    #[test]
+    fn routes_are_asked_for() {
+        check(
+            &GetRoutes {
+                family: Some(Family::V4),
+                table: Some(1000),
+                output: Some(3),
+                protocol: Some(PROTOCOL_STATIC),
+                kind: Some(RouteKind::Blackhole),
+            },
+            "2c000000 1a00 0503 01000000 00000000 | RTM_GETROUTE, REQUEST ACK DUMP
+             02 00 00 00 00 04 00 06 00000000     | struct rtmsg: AF_INET, static, blackhole
+             0800 0f00 e8030000                   | RTA_TABLE 1000
+             0800 0400 03000000                   | RTA_OIF 3",
+        );
+    }
+
+    #[test]
+    fn no_damage_to_a_captured_route_panics() {
+        for (_, capture) in commands(WRITTEN).chain(commands(TOLD)) {
+            for_every_damage(&bytes(capture), |damaged| {
+                for message in Messages::new(damaged).flatten() {
+                    let _ = Route::read(&message).map(|route| route.map(|route| route.next_hops.iter().count()));
+                }
+            });
         }
     }
 

@@ -318,10 +318,107 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::capture::told;
+    use crate::capture::{block, bytes, check, commands, for_every_damage, told};
+    use crate::wire::Messages;
 
     fn any_name() -> impl Strategy<Value = Option<LinkName>> {
         proptest::option::of("[a-z]{1,15}".prop_map(|name| LinkName::try_from(name.as_str()).unwrap()))
+    }
+
+    /// What `ip` sends, and what the kernel then tells.
+    const WRITTEN: &str = include_str!("../captures/rules-written.txt");
+    const TOLD: &str = include_str!("../captures/rules-told.txt");
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn name(text: &str) -> Option<LinkName> {
+        LinkName::try_from(text).ok()
+    }
+
+    #[test]
+    fn rules_are_written_as_ip_writes_them_and_told_by_the_kernel() {
+        let v4 = |priority, table| Rule { priority: Some(priority), ..Rule::lookup(Family::V4, table) };
+        let captured = [
+            (
+                "ip rule add not from 10.1.0.0/16 to 10.2.0.0/16 priority 50 table 1000",
+                Rule {
+                    from: Some((ip("10.1.0.0"), 16)),
+                    to: Some((ip("10.2.0.0"), 16)),
+                    inverted: true,
+                    ..v4(50, 1000)
+                },
+            ),
+            (
+                "ip rule add priority 51 fwmark 0x10/0xf0 table 100 iif base oif lo",
+                Rule { mark: Some(0x10), mask: Some(0xf0), input: name("base"), output: name("lo"), ..v4(51, 100) },
+            ),
+            (
+                "ip rule add priority 52 table main suppress_prefixlength 0 suppress_ifgroup 5",
+                Rule { suppress_prefix_length: Some(0), suppress_group: Some(5), ..v4(52, 254) },
+            ),
+            (
+                "ip rule add priority 53 uidrange 100-200 ipproto tcp sport 1000-2000 dport 80 table 100",
+                Rule {
+                    users: Some((100, 200)),
+                    ip_protocol: Some(6),
+                    source_ports: Some((1000, 2000)),
+                    destination_ports: Some((80, 80)),
+                    ..v4(53, 100)
+                },
+            ),
+            (
+                "ip -6 rule add from fd09::/64 priority 54 blackhole",
+                Rule {
+                    from: Some((ip("fd09::"), 64)),
+                    priority: Some(54),
+                    ..Rule::acting(Family::V6, RuleAction::Blackhole)
+                },
+            ),
+            (
+                "ip rule add priority 49 goto 50",
+                Rule { priority: Some(49), go_to: Some(50), ..Rule::acting(Family::V4, RuleAction::GoTo) },
+            ),
+            (
+                "ip -6 rule add priority 56 l3mdev",
+                Rule { priority: Some(56), masters_table: true, ..Rule::lookup(Family::V6, 0) },
+            ),
+        ];
+        for (command, rule) in captured {
+            check(&AddRule { rule }, block(WRITTEN, command));
+            let capture = bytes(block(TOLD, command));
+            let read = Rule::read(&Messages::new(&capture).next().unwrap().unwrap());
+            assert_eq!(read, Ok(Some(Rule { protocol: Some(0), ..rule })), "{command}");
+        }
+        let prohibit =
+            Rule { priority: Some(55), type_of_service: 8, ..Rule::acting(Family::V4, RuleAction::Prohibit) };
+        check(&AddRule { rule: prohibit }, block(WRITTEN, "ip rule add tos 0x8 priority 55 prohibit"));
+        let any = Rule { priority: Some(50), ..Rule::acting(Family::V4, RuleAction::Other(0)) };
+        check(&DeleteRule { rule: any }, block(WRITTEN, "ip rule del priority 50"));
+    }
+
+    #[test]
+    fn rules_are_asked_for_and_families_are_not_mixed() {
+        check(
+            &GetRules { family: Some(Family::V6) },
+            "1c000000 2200 0503 01000000 00000000 | RTM_GETRULE, REQUEST ACK DUMP
+             0a 00 00 00 00 00 00 00 00000000     | struct fib_rule_hdr: AF_INET6",
+        );
+        let rule = Rule { to: Some((ip("10.0.0.0"), 8)), ..Rule::lookup(Family::V6, 7) };
+        let mixed = crate::wire::encode(&AddRule { rule }, 1, &mut [0; 256]);
+        assert_eq!(mixed, Err(crate::wire::WriteError::MixedFamilies));
+    }
+
+    #[test]
+    fn no_damage_to_a_captured_rule_panics() {
+        for (_, capture) in commands(WRITTEN).chain(commands(TOLD)) {
+            for_every_damage(&bytes(capture), |damaged| {
+                for message in Messages::new(damaged).flatten() {
+                    let _ = Rule::read(&message);
+                }
+            });
+        }
     }
 
     proptest! {

@@ -116,14 +116,14 @@ codec!(
     |attribute| attribute.bytes().map(|[a, b, c, d]| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
 );
 
-/// A short text.
+/// A short text, without a zero byte at its end.
 pub(crate) struct Text;
 
 impl Codec for Text {
     type Value = Name<16>;
 
     fn write(writer: &mut Writer<'_>, kinds: &[u16], value: &Name<16>) {
-        writer.attribute(kind(kinds), value.terminated());
+        writer.attribute(kind(kinds), value.as_bytes());
     }
 
     fn read(attribute: &Attribute<'_>) -> Result<Name<16>, Malformed> {
@@ -289,6 +289,12 @@ macro_rules! data {
                     }
                 }
                 Ok(read)
+            }
+
+            /// The same, but with all that is set in `other`.
+            #[cfg(test)]
+            pub(crate) fn with(&self, other: &Self) -> Self {
+                Self { $($field: other.$field.or(self.$field),)* }
             }
 
             #[cfg(test)]

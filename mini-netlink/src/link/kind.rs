@@ -177,10 +177,10 @@ data! {
     Vlan {
         /// The number, 0 to 4094. The kernel refuses a new link without one. `IFLA_VLAN_ID`
         id: u16 = Short[1];
-        /// `VLAN_FLAG_` bits: 1 reorder header, 2 GVRP, 4 loose binding, 8 MVRP, 16 bridge binding. `IFLA_VLAN_FLAGS`
-        flags: Flags = Flags[2];
         /// Which tag. `IFLA_VLAN_PROTOCOL`
         protocol: VlanProtocol = VlanProtocol[5];
+        /// `VLAN_FLAG_` bits: 1 reorder header, 2 GVRP, 4 loose binding, 8 MVRP, 16 bridge binding. `IFLA_VLAN_FLAGS`
+        flags: Flags = Flags[2];
     }
 }
 
@@ -210,14 +210,14 @@ numbers! {
 data! {
     /// A link with its own hardware address on the parent link; also `macvtap`, which a program reads like a file.
     Macvlan {
-        /// How the links on one parent reach each other. `IFLA_MACVLAN_MODE`
-        mode: MacvlanMode = MacvlanMode[1];
-        /// `MACVLAN_FLAG_` bits: 1 no promiscuous parent, 2 no destinations. `IFLA_MACVLAN_FLAGS`
-        flags: u16 = Short[2];
         /// How many broadcasts wait for the links of the parent. `IFLA_MACVLAN_BC_QUEUE_LEN`
         bcqueuelen: u32 = Number[7];
         /// From how many receivers on a broadcast waits its turn; negative: never. Since Linux 6.5. `IFLA_MACVLAN_BC_CUTOFF`
         bclim: i32 = Signed[9];
+        /// How the links on one parent reach each other. `IFLA_MACVLAN_MODE`
+        mode: MacvlanMode = MacvlanMode[1];
+        /// `MACVLAN_FLAG_` bits: 1 no promiscuous parent, 2 no destinations. `IFLA_MACVLAN_FLAGS`
+        flags: u16 = Short[2];
     }
 }
 
@@ -247,20 +247,14 @@ data! {
 data! {
     /// Ethernet in UDP. `vxlan`; RFC 7348
     Vxlan {
-        /// The network's number, at most 2^24 - 1. The kernel wants it unless `external` is set. `IFLA_VXLAN_ID`
-        id: u32 = Number[1];
-        /// The other end, or the multicast group of all ends. `IFLA_VXLAN_GROUP`, `IFLA_VXLAN_GROUP6`
-        remote: IpAddr = Ip[2, 16];
         /// The index of the link to send by. `IFLA_VXLAN_LINK`
         link: u32 = Number[3];
-        /// The address to send from. `IFLA_VXLAN_LOCAL`, `IFLA_VXLAN_LOCAL6`
-        local: IpAddr = Ip[4, 17];
         /// Hops of the outer packet; 0: as the kernel likes. `IFLA_VXLAN_TTL`
         ttl: u8 = Byte[5];
         /// Type of service of the outer packet; 1: that of the inner one. `IFLA_VXLAN_TOS`
         tos: u8 = Byte[6];
-        /// Whether it learns behind which end a hardware address is. `IFLA_VXLAN_LEARNING`
-        learning: bool = Switch[7];
+        /// The flow label of the outer packet over IPv6, 20 bits. `IFLA_VXLAN_LABEL`
+        label: u32 = BigNumber[26];
         /// When a learnt address is forgotten, in seconds. `IFLA_VXLAN_AGEING`
         ageing: u32 = Number[8];
         /// How many addresses are learnt; 0: no limit. `IFLA_VXLAN_LIMIT`
@@ -275,8 +269,6 @@ data! {
         l2miss: bool = Switch[13];
         /// The same for IP addresses. `IFLA_VXLAN_L3MISS`
         l3miss: bool = Switch[14];
-        /// The UDP port to send to and to listen at. The standard's is 4789, the kernel's default 8472. `IFLA_VXLAN_PORT`
-        port: u16 = BigShort[15];
         /// Whether the outer packet over IPv4 has a checksum. `IFLA_VXLAN_UDP_CSUM`
         udp_csum: bool = Switch[18];
         /// Whether the outer packet over IPv6 may lack one. `IFLA_VXLAN_UDP_ZERO_CSUM6_TX`
@@ -289,16 +281,24 @@ data! {
         remcsum_rx: bool = Switch[22];
         /// Whether packets carry a group policy. `Some(false)` is as good as nothing. `IFLA_VXLAN_GBP`
         gbp: bool = Present[23];
-        /// Whether routes and filters say where each packet goes (`external`). `IFLA_VXLAN_COLLECT_METADATA`
-        external: bool = Switch[25];
-        /// The flow label of the outer packet over IPv6, 20 bits. `IFLA_VXLAN_LABEL`
-        label: u32 = BigNumber[26];
         /// Whether packets name the protocol they carry. `Some(false)` is as good as nothing. `IFLA_VXLAN_GPE`
         gpe: bool = Present[27];
         /// "Do not fragment" in the outer packet: 0 never, 1 always, 2 as in the inner one. `IFLA_VXLAN_DF`
         df: u8 = Byte[29];
+        /// Whether routes and filters say where each packet goes (`external`). `IFLA_VXLAN_COLLECT_METADATA`
+        external: bool = Switch[25];
         /// Whether it takes only the numbers that `bridge vni` lists. `IFLA_VXLAN_VNIFILTER`
         vnifilter: bool = Switch[30];
+        /// The network's number, at most 2^24 - 1. The kernel wants it unless `external` is set. `IFLA_VXLAN_ID`
+        id: u32 = Number[1];
+        /// The address to send from. `IFLA_VXLAN_LOCAL`, `IFLA_VXLAN_LOCAL6`
+        local: IpAddr = Ip[4, 17];
+        /// The other end, or the multicast group of all ends. `IFLA_VXLAN_GROUP`, `IFLA_VXLAN_GROUP6`
+        remote: IpAddr = Ip[2, 16];
+        /// Whether it learns behind which end a hardware address is. `IFLA_VXLAN_LEARNING`
+        learning: bool = Switch[7];
+        /// The UDP port to send to and to listen at. The standard's is 4789, the kernel's default 8472. `IFLA_VXLAN_PORT`
+        port: u16 = BigShort[15];
     }
 }
 
@@ -425,6 +425,8 @@ data! {
         ad_lacp_active: bool = Switch[29];
         /// How many missing answers to ARP make a link down. `IFLA_BOND_MISSED_MAX`
         arp_missed_max: u8 = Byte[30];
+        /// Whether a link only sends after the partner agreed on it. Since Linux 6.9. `IFLA_BOND_COUPLED_CONTROL`
+        coupled_control: bool = Switch[32];
     }
 }
 
@@ -600,20 +602,221 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
+    use core::net::Ipv4Addr;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::link::{Link, LinkName, LinkSettings, NewLink};
-    use crate::wire::{Messages, encode};
+    use crate::capture::{block, bytes, check, commands, for_every_damage, told};
+    use crate::link::{Link, LinkName, LinkSettings, NewLink, Peer, Veth};
+    use crate::wire::Messages;
+
+    /// What `ip` sends, and what the kernel then tells.
+    const WRITTEN: &str = include_str!("../../captures/links-written.txt");
+    const TOLD: &str = include_str!("../../captures/kinds-told.txt");
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn name(text: &str) -> LinkName {
+        LinkName::try_from(text).unwrap()
+    }
+
+    /// The names of links in the captures, whether they are made on link 3, and what kind they are.
+    fn kinds() -> Vec<(&'static str, bool, Kind)> {
+        let bridge = Bridge {
+            forward_delay: Some(400),
+            hello_time: Some(300),
+            max_age: Some(700),
+            ageing_time: Some(12_000),
+            stp_state: Some(true),
+            priority: Some(100),
+            vlan_filtering: Some(true),
+            vlan_protocol: Some(VlanProtocol::Service),
+            group_fwd_mask: Some(8),
+            mcast_snooping: Some(false),
+            mcast_hash_max: Some(1024),
+            mcast_query_intvl: Some(5000),
+            nf_call_iptables: Some(true),
+            vlan_default_pvid: Some(9),
+            vlan_stats_enabled: Some(true),
+            mcast_igmp_version: Some(3),
+            ..Bridge::NONE
+        };
+        let vlan = Vlan { protocol: Some(VlanProtocol::Service), flags: Some(Flags::set(2)), ..Vlan::new(7) };
+        let macvlan = Macvlan { mode: Some(MacvlanMode::Bridge), bcqueuelen: Some(50), ..Macvlan::NONE };
+        let macvtap = Macvlan { mode: Some(MacvlanMode::Private), ..Macvlan::NONE };
+        let ipvlan = Ipvlan { mode: Some(IpvlanMode::L3S), flags: Some(2) };
+        let vxlan = Vxlan {
+            remote: Some(ip("192.0.2.7")),
+            local: Some(ip("192.0.2.1")),
+            link: Some(3),
+            ttl: Some(9),
+            tos: Some(1),
+            learning: Some(false),
+            ageing: Some(60),
+            limit: Some(100),
+            port_range: Some((40_000, 41_000)),
+            proxy: Some(true),
+            l2miss: Some(true),
+            port: Some(4789),
+            udp_csum: Some(true),
+            gbp: Some(true),
+            df: Some(1),
+            ..Vxlan::new(7)
+        };
+        let vxlan6 = Vxlan {
+            remote: Some(ip("fd00::7")),
+            local: Some(ip("fd00::1")),
+            label: Some(0x12345),
+            udp_zero_csum6_tx: Some(true),
+            learning: Some(true),
+            port: Some(4789),
+            ..Vxlan::new(8)
+        };
+        let bond = Bond {
+            mode: Some(BondMode::Lacp),
+            miimon: Some(100),
+            updelay: Some(200),
+            downdelay: Some(300),
+            xmit_hash_policy: Some(BondHash::Layer34),
+            min_links: Some(2),
+            ad_lacp_rate: Some(true),
+            ad_select: Some(1),
+            ad_actor_sys_prio: Some(77),
+            ad_user_port_key: Some(3),
+            ad_actor_system: Some([2, 0, 0, 0, 0, 9]),
+            ..Bond::NONE
+        };
+        let watching = Bond {
+            mode: Some(BondMode::ActiveBackup),
+            arp_interval: Some(500),
+            arp_ip_target: Targets::new(&[Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)]),
+            arp_validate: Some(3),
+            fail_over_mac: Some(1),
+            resend_igmp: Some(2),
+            num_peer_notif: Some(3),
+            ..Bond::NONE
+        };
+        std::vec![
+            ("dummy7", false, Kind::Dummy),
+            ("br7", false, Kind::Bridge(bridge)),
+            ("vlan7", true, Kind::Vlan(vlan)),
+            ("macvlan7", true, Kind::Macvlan(macvlan)),
+            ("macvtap7", true, Kind::Macvtap(macvtap)),
+            ("ipvlan7", true, Kind::Ipvlan(ipvlan)),
+            ("vxlan7", false, Kind::Vxlan(vxlan)),
+            ("vxlan8", false, Kind::Vxlan(vxlan6)),
+            ("vrf7", false, Kind::Vrf(Vrf::new(1007))),
+            ("bond7", false, Kind::Bond(bond)),
+            ("bond8", false, Kind::Bond(watching)),
+        ]
+    }
+
+    /// The same kind as a structure of its own, where there is one.
+    fn alone(kind: &Kind) -> Box<dyn LinkKind> {
+        match *kind {
+            Kind::Bridge(data) => Box::new(data),
+            Kind::Vlan(data) => Box::new(data),
+            Kind::Macvlan(data) => Box::new(data),
+            Kind::Ipvlan(data) => Box::new(data),
+            Kind::Vxlan(data) => Box::new(data),
+            Kind::Vrf(data) => Box::new(data),
+            Kind::Bond(data) => Box::new(data),
+            Kind::Dummy => Box::new("dummy"),
+            other => Box::new(other),
+        }
+    }
+
+    #[test]
+    fn every_kind_is_written_as_ip_writes_it_and_reads_back() {
+        for (link, on_base, kind) in kinds() {
+            let capture = commands(WRITTEN).find(|(command, _)| command.contains(&std::format!(" {link} "))).unwrap().1;
+            let settings = LinkSettings { parent: on_base.then_some(3), ..LinkSettings::named(name(link)) };
+            for kind in [&kind as &dyn LinkKind, &*alone(&kind)] {
+                check(&NewLink { kind, index: None, settings }, capture);
+            }
+            let read = told(&NewLink { kind: &kind, index: None, settings }, Link::read);
+            assert_eq!(read.unwrap().unwrap().kind, Some(kind));
+        }
+    }
+
+    #[test]
+    fn what_is_set_of_a_kind_the_kernel_tells() {
+        let read = |link: &str| {
+            let capture = bytes(block(TOLD, link));
+            let link = Link::read(&Messages::new(&capture).next().unwrap().unwrap());
+            link.unwrap().unwrap().kind.unwrap()
+        };
+        for (link, _, kind) in kinds().into_iter().skip(1) {
+            // Written over what the kernel told, what was set changes nothing.
+            let capture = read(link);
+            let whole = match (capture, kind) {
+                (Kind::Bridge(told), Kind::Bridge(set)) => Kind::Bridge(told.with(&set)),
+                // The kernel tells all ones as the mask, and its own default.
+                (Kind::Vlan(told), Kind::Vlan(set)) => {
+                    assert_eq!(told.flags, Some(Flags { value: 3, mask: u32::MAX }));
+                    Kind::Vlan(told.with(&Vlan { flags: told.flags, ..set }))
+                }
+                (Kind::Macvlan(told), Kind::Macvlan(set)) => Kind::Macvlan(told.with(&set)),
+                (Kind::Macvtap(told), Kind::Macvtap(set)) => Kind::Macvtap(told.with(&set)),
+                (Kind::Ipvlan(told), Kind::Ipvlan(set)) => Kind::Ipvlan(told.with(&set)),
+                // In that guest the port was the kernel's default.
+                (Kind::Vxlan(told), Kind::Vxlan(set)) => Kind::Vxlan(told.with(&Vxlan { port: told.port, ..set })),
+                (Kind::Vrf(told), Kind::Vrf(set)) => Kind::Vrf(told.with(&set)),
+                (Kind::Bond(told), Kind::Bond(set)) => Kind::Bond(told.with(&set)),
+                other => panic!("{link}: {other:?}"),
+            };
+            assert_eq!(whole, capture, "{link}");
+        }
+        assert_eq!(read("wg7"), Kind::Wireguard);
+        assert_eq!(read("gre7"), Kind::Other(KindName::try_from("gretap").unwrap()));
+        let Kind::Tun(tun) = read("tap7") else { panic!() };
+        let set =
+            Tun { owner: Some(4711), tun_type: Some(2), persist: Some(true), multi_queue: Some(true), ..Tun::NONE };
+        assert_eq!(tun.with(&set), tun);
+    }
+
+    #[test]
+    fn all_settings_of_a_peer_are_written_as_ip_writes_them() {
+        let peer = Peer {
+            mac: Some([2, 0, 0, 0, 0, 2]),
+            mtu: Some(1300),
+            queue_length: Some(77),
+            group: Some(5),
+            ..Peer::named(name("right"))
+        };
+        let capture = commands(WRITTEN).find(|(command, _)| command.contains(" left ")).unwrap().1;
+        check(&NewLink { kind: &Veth { peer }, index: None, settings: LinkSettings::named(name("left")) }, capture);
+    }
+
+    #[test]
+    fn no_damage_to_a_captured_kind_panics() {
+        for (_, capture) in commands(WRITTEN).chain(commands(TOLD)) {
+            for_every_damage(&bytes(capture), |damaged| {
+                for message in Messages::new(damaged).flatten() {
+                    let _ = Link::read(&message);
+                    let _ = crate::link::AlternativeNames::read(&message).map(Iterator::count);
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn there_are_at_most_sixteen_targets() {
+        let address = Ipv4Addr::LOCALHOST;
+        assert_eq!(Targets::new(&[address; 16]).map(|targets| targets.iter().count()), Some(16));
+        assert_eq!(Targets::new(&[address; 17]), None);
+    }
 
     proptest! {
         #[test]
         fn whatever_is_written_of_a_kind_reads_back(kind in Kind::any()) {
-            let settings = LinkSettings::named(LinkName::try_from("x").unwrap());
-            let mut buffer = [0; 1024];
-            let length = encode(&NewLink { kind: &kind, index: Some(9), settings }, 1, &mut buffer).unwrap();
-            let message = Messages::new(&buffer[..length]).next().unwrap().unwrap();
-            let link = Link::read(&message).unwrap().unwrap();
+            let request = NewLink { kind: &kind, index: Some(9), settings: LinkSettings::named(name("x")) };
+            let link = told(&request, Link::read).unwrap().unwrap();
             prop_assert_eq!(link.kind, Some(kind));
             prop_assert_eq!(link.index, 9);
         }

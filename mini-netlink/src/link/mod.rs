@@ -198,17 +198,17 @@ impl<'a> LinkSettings<'a> {
         switch(self.all_multicast, ALL_MULTICAST);
         switch(self.arp.map(|arp| !arp), NO_ARP);
         write_fixed(writer, index, flags, change);
-        if let Some(name) = &self.name {
-            writer.attribute(NAME, name.terminated());
-        }
+        writer.optional_number(PARENT, self.parent);
         if let Some(mac) = &self.mac {
             writer.attribute(MAC, mac);
         }
         writer.optional_number(MTU, self.mtu);
         writer.optional_number(QUEUE_LENGTH, self.queue_length);
         writer.optional_number(GROUP, self.group);
-        writer.optional_number(PARENT, self.parent);
         writer.optional_number(MASTER, self.master);
+        if let Some(name) = &self.name {
+            writer.attribute(NAME, name.terminated());
+        }
         match self.namespace {
             None => {}
             Some(Namespace::Pid(pid)) => writer.number(NAMESPACE_PID, pid),
@@ -560,7 +560,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::capture::{bytes, check, for_every_damage};
+    use crate::capture::{block, bytes, check, for_every_damage};
     use crate::wire::Messages;
 
     fn name(text: &str) -> LinkName {
@@ -609,8 +609,8 @@ mod tests {
                   2c00 0100                        |     VETH_INFO_PEER
                   00000000 00000000                |       struct ifinfomsg
                   00000000 00000000                |
-                    0700 0300 763100 00            |       IFLA_IFNAME v1
                     0800 0400 78050000             |       IFLA_MTU 1400
+                    0700 0300 763100 00            |       IFLA_IFNAME v1
                     0800 1c00 NUMBER               |       IFLA_NET_NS_FD"
                 .replace("NUMBER", &number),
         );
@@ -636,13 +636,13 @@ mod tests {
             &SetLink { index: 3, settings },
             "64000000 1300 0500 01000000 00000000 | RTM_SETLINK, REQUEST ACK
              00000000 03000000 81010000 81030000  | struct ifinfomsg: index 3, UP PROMISC NOARP set, ALLMULTI clear
-             0700 0300 783000 00                  | IFLA_IFNAME x0
+             0800 0500 09000000                   | IFLA_LINK 9
              0a00 0100 020000000001 0000          | IFLA_ADDRESS 02:00:00:00:00:01
              0800 0400 78050000                   | IFLA_MTU 1400
              0800 0d00 32000000                   | IFLA_TXQLEN 50
              0800 1b00 07000000                   | IFLA_GROUP 7
-             0800 0500 09000000                   | IFLA_LINK 9
              0800 0a00 02000000                   | IFLA_MASTER 2
+             0700 0300 783000 00                  | IFLA_IFNAME x0
              0800 1300 01000000                   | IFLA_NET_NS_PID 1",
         );
     }
@@ -681,6 +681,51 @@ mod tests {
             "28000000 1200 0503 01000000 00000000 | RTM_GETLINK, REQUEST ACK DUMP
              00000000 00000000 00000000 00000000  | struct ifinfomsg
              0800 1d00 08000000                   | IFLA_EXT_MASK RTEXT_FILTER_SKIP_STATS",
+        );
+    }
+
+    #[test]
+    fn alternative_names_are_written_as_ip_writes_them_and_read() {
+        let text = "a-name-that-is-longer-than-fifteen-bytes";
+        let name = AlternativeName::try_from(text).unwrap();
+        let written = include_str!("../../captures/links-written.txt");
+        for (verb, add) in [("add", true), ("del", false)] {
+            let command = std::format!("ip link property {verb} dev base altname {text}");
+            check(&ChangeAlternativeName { index: 3, name, add }, block(written, &command));
+        }
+        let names = |payload: &[u8]| -> std::vec::Vec<std::vec::Vec<u8>> {
+            let message = Message { kind: NEW, flags: 0, sequence: 1, port: 0, payload };
+            AlternativeNames::read(&message).unwrap().map(<[u8]>::to_vec).collect()
+        };
+        let capture = bytes(block(written, &std::format!("ip link property add dev base altname {text}")));
+        assert_eq!(names(&capture[16..]), [text.as_bytes()]);
+        assert!(names(&capture[16..32]).is_empty());
+        check(
+            &GetLink::Alternative(&AlternativeName::try_from("other").unwrap()),
+            "34000000 1200 0500 01000000 00000000 | RTM_GETLINK, REQUEST ACK
+             00000000 00000000 00000000 00000000  | struct ifinfomsg
+             0a00 3500 6f7468657200 0000          | IFLA_ALT_IFNAME other
+             0800 1d00 08000000                   | IFLA_EXT_MASK RTEXT_FILTER_SKIP_STATS",
+        );
+        check(
+            &GetLink::OfMaster(7),
+            "30000000 1200 0503 01000000 00000000 | RTM_GETLINK, REQUEST ACK DUMP
+             00000000 00000000 00000000 00000000  | struct ifinfomsg
+             0800 0a00 07000000                   | IFLA_MASTER 7
+             0800 1d00 08000000                   | IFLA_EXT_MASK RTEXT_FILTER_SKIP_STATS",
+        );
+    }
+
+    #[test]
+    fn settings_of_a_kind_are_changed() {
+        check(
+            &ChangeKind { index: 3, kind: &kind::Bridge { ageing_time: Some(5000), ..kind::Bridge::NONE } },
+            "3c000000 1000 0500 01000000 00000000 | RTM_NEWLINK, REQUEST ACK
+             00000000 03000000 00000000 00000000  | struct ifinfomsg: index 3
+             1c00 1200                            | IFLA_LINKINFO
+               0a00 0100 627269646765 0000        |   IFLA_INFO_KIND bridge
+               0c00 0200                          |   IFLA_INFO_DATA
+                 0800 0400 88130000               |     IFLA_BR_AGEING_TIME 5000",
         );
     }
 
