@@ -7,6 +7,7 @@ mod netlink;
 mod network;
 mod processes;
 mod surroundings;
+mod wireguard;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -82,6 +83,7 @@ fn run(command: &[String], report: &mut Report) {
         ["list", path] => surroundings::list(path, report),
         ["links"] => network::links(report),
         ["netlink"] => netlink::run(report),
+        ["wireguard"] => wireguard::run(report),
         ["tcp-serve", port] => network::tcp_serve(port, report),
         ["tcp-get", address] => network::tcp_get(address, report),
         ["ping", host] => network::ping(host, report),
