@@ -15,11 +15,11 @@ use crate::sys::path::copied;
 use crate::text::fields;
 
 impl Applier<'_, '_> {
-    pub(super) fn make_directory(&self, at: &Place, mode: u32) -> Result<()> {
+    pub(super) fn make_directory(&mut self, at: &Place, mode: u32) -> Result<()> {
         self.open_directory(at, mode).map(drop)
     }
 
-    pub(super) fn make_device(&self, node: &DeviceNode) -> Result<()> {
+    pub(super) fn make_device(&mut self, node: &DeviceNode) -> Result<()> {
         let kind = match node.kind {
             DeviceKind::Character => FileType::CHARACTER_DEVICE,
             DeviceKind::Block => FileType::BLOCK_DEVICE,
@@ -39,7 +39,7 @@ impl Applier<'_, '_> {
         })
     }
 
-    pub(super) fn make_symlink(&self, at: &Place, to: &CStr) -> Result<()> {
+    pub(super) fn make_symlink(&mut self, at: &Place, to: &CStr) -> Result<()> {
         self.in_parent(at, &mut |parent, name| file::existing_is_fine(file::make_link(to, parent.as_fd(), name)))
     }
 

@@ -75,7 +75,7 @@ mod tests {
         let annotations = &[Pair { name: c"long", value: &long }];
         let state = State { version: c"1.3.0", id: c"web", status: "running", pid: None, bundle: c"/b", annotations };
         let mut applier = Applier::new(&mut arena);
-        applier.set_process(77);
+        applier.set_process(Some(77));
         applier.run_hook(&hook, &state)
     }
 

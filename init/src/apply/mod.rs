@@ -18,8 +18,8 @@ use core::ffi::CStr;
 use crate::sys::{BorrowedFd, OwnedFd, machine, namespace, process};
 
 use crate::abi::Errno;
-use crate::arena::Arena;
-use crate::plan::step::{Absent, Step};
+use crate::arena::{Arena, List};
+use crate::plan::step::{Absent, InterfaceStep, Origin, Step};
 use crate::sys::Result;
 use crate::sys::path::join;
 use crate::sys::process::Pid;
@@ -34,6 +34,8 @@ pub struct Applier<'x, 'a> {
     root: Option<OwnedFd>,
     /// The container's process, for steps that concern it from outside.
     process: Option<Pid>,
+    /// What takes back that directories and files were made on the machine, if somebody wants to know.
+    made: Option<&'x mut List<Step<'a>>>,
     /// Copies of mounts that were made on the machine.
     mapped: Option<&'x mut Mapped>,
     /// The first process of the container that is joined.
@@ -54,6 +56,7 @@ impl<'x, 'a> Applier<'x, 'a> {
         Applier {
             root: None,
             process: None,
+            made: None,
             mapped: None,
             target: None,
             console_socket: None,
@@ -63,14 +66,19 @@ impl<'x, 'a> Applier<'x, 'a> {
         }
     }
 
+    /// Collects what takes back that directories and files were made on the machine.
+    pub fn note_made(&mut self, made: &'x mut List<Step<'a>>) {
+        self.made = Some(made);
+    }
+
     /// Hands over what was made for the steps before this process was.
     pub fn set_mapped(&mut self, mapped: &'x mut Mapped) {
         self.mapped = Some(mapped);
     }
 
-    /// Names the container's process, as this process's pid namespace sees it.
-    pub fn set_process(&mut self, pid: Pid) {
-        self.process = Some(pid);
+    /// Names the container's process, if there is one, as this process's pid namespace sees it.
+    pub fn set_process(&mut self, process: Option<Pid>) {
+        self.process = process;
     }
 
     /// Names the first process of the container that is joined, and where the other end of a terminal is sent to.
@@ -126,8 +134,12 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::FilterDevices { path, program } => cgroup::filter_devices(path, program),
             Step::RemoveCgroup { path } => cgroup::remove(path),
             Step::MapIds { uids, gids } => namespaces::map_ids(self.process()?, uids, gids),
+            Step::Interface(InterfaceStep { name, origin: Origin::Device { from } }) => {
+                network::bring(self.process()?, from, name, self.arena)
+            }
             Step::Interface(interface) => network::give(self.process()?, interface, self.words.as_deref_mut()),
             Step::DeleteLink { name } => network::delete(name),
+            Step::ReturnInterface { name, to } => network::take_back(self.process()?, name, to, self.arena),
             Step::LoopbackUp => network::loopback_up(),
             Step::BindNamespace { kind, path } => self.bind_namespace(*kind, path),
             Step::JoinNamespace { kind, path } => namespaces::join(*kind, path),

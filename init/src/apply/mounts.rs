@@ -15,7 +15,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::{Result, mount as calls};
 
 impl Applier<'_, '_> {
-    pub(super) fn mount(&self, mount: &NewMount) -> Result<()> {
+    pub(super) fn mount(&mut self, mount: &NewMount) -> Result<()> {
         if mount.existing == Existing::Keep && file::is_mount_point(mount.target.path) {
             return Ok(());
         }
@@ -191,7 +191,7 @@ pub(super) fn unmount(path: &CStr) -> Result<()> {
 }
 
 /// Makes a file of the machine, with its parents, to bind something on, and attaches `tree` to it.
-pub(super) fn attach_on_file(applier: &Applier, tree: BorrowedFd, path: &CStr) -> Result<()> {
+pub(super) fn attach_on_file(applier: &mut Applier, tree: BorrowedFd, path: &CStr) -> Result<()> {
     let target = applier.open_target(&Place { base: Base::Machine, path }, FileType::REGULAR_FILE)?;
     calls::attach(tree, target.as_fd())
 }

@@ -15,7 +15,7 @@ use crate::sys::{Result, mount, namespace};
 use crate::text::Line;
 
 impl Applier<'_, '_> {
-    pub(super) fn bind_namespace(&self, kind: Namespace, path: &CStr) -> Result<()> {
+    pub(super) fn bind_namespace(&mut self, kind: Namespace, path: &CStr) -> Result<()> {
         let mut buffer = [0; 64];
         let mut suffix = [0; 16];
         let suffix = path::join(&mut suffix, &[b"/ns/", kind.proc_name().to_bytes()])?;

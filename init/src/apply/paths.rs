@@ -8,7 +8,7 @@ use crate::sys::{AsFd, OwnedFd};
 use super::Applier;
 use crate::abi::Errno;
 use crate::limits::PATH_BYTES_MAX;
-use crate::plan::step::{Base, Place};
+use crate::plan::step::{Base, Place, Step};
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::path::copied;
@@ -31,7 +31,7 @@ impl Applier<'_, '_> {
     }
 
     /// Opens a directory as a place, made with its parents when missing.
-    pub(super) fn open_directory(&self, at: &Place, mode: u32) -> Result<OwnedFd> {
+    pub(super) fn open_directory(&mut self, at: &Place, mode: u32) -> Result<OwnedFd> {
         match self.open(at, Open::Place) {
             Err(Errno::NOENT) => self.make(at, mode, FileType::DIRECTORY),
             found => found,
@@ -39,7 +39,7 @@ impl Applier<'_, '_> {
     }
 
     /// Opens a mount target as a place, made when missing: a directory, or an empty file for anything else.
-    pub(super) fn open_target(&self, at: &Place, kind: FileType) -> Result<OwnedFd> {
+    pub(super) fn open_target(&mut self, at: &Place, kind: FileType) -> Result<OwnedFd> {
         let kind = if kind == FileType::DIRECTORY { kind } else { FileType::REGULAR_FILE };
         match self.open(at, Open::Place) {
             Err(Errno::NOENT) => self.make(at, PARENT_MODE, kind),
@@ -48,7 +48,7 @@ impl Applier<'_, '_> {
     }
 
     /// Opens the directory that holds the last component of a place, made when missing, and hands both to `act`.
-    pub(super) fn in_parent(&self, at: &Place, act: &mut dyn FnMut(&OwnedFd, &CStr) -> Result<()>) -> Result<()> {
+    pub(super) fn in_parent(&mut self, at: &Place, act: &mut dyn FnMut(&OwnedFd, &CStr) -> Result<()>) -> Result<()> {
         let mut buffer = [0; PATH_BYTES_MAX];
         let (parent, name) = split_last(at.path, &mut buffer)?;
         let parent = self.open_directory(&Place { base: at.base, path: parent }, PARENT_MODE)?;
@@ -57,7 +57,7 @@ impl Applier<'_, '_> {
 
     /// Makes what is missing of a path, component by component. Every component that exists is walked through as the
     /// base demands; a dangling link is not followed but an error (EEXIST): what it points to is not ours to make.
-    fn make(&self, at: &Place, mode: u32, kind: FileType) -> Result<OwnedFd> {
+    fn make(&mut self, at: &Place, mode: u32, kind: FileType) -> Result<OwnedFd> {
         let mut buffer = [0; PATH_BYTES_MAX];
         let path = at.path.to_bytes();
         copied(&mut buffer, path)?;
@@ -77,10 +77,20 @@ impl Applier<'_, '_> {
         Ok(parent)
     }
 
+    /// Notes what takes back that something was made on the machine, for a launch that may fail.
+    fn keep_made(&mut self, path: &CStr, kind: FileType) {
+        if let Some(made) = &mut self.made {
+            let path = self.arena.string(&[path.to_bytes()]);
+            let is_directory = kind == FileType::DIRECTORY;
+            let step = if is_directory { Step::RemoveDirectory { path } } else { Step::RemoveFile { path } };
+            self.arena.push(made, step);
+        }
+    }
+
     /// Opens `buffer[..end]`, or makes its last component (from `start`) in `parent` when missing. `last` has the wanted
     /// permissions and kind of the path's own last component.
     fn make_component(
-        &self,
+        &mut self,
         base: Base,
         parent: &OwnedFd,
         buffer: &mut [u8],
@@ -94,7 +104,14 @@ impl Applier<'_, '_> {
         }
         let prefix = terminated(buffer, 0)?;
         let opened = match self.open(&Place { base, path: prefix }, Open::Place) {
-            Err(Errno::NOENT) => make_in(parent, terminated(buffer, start)?, last),
+            Err(Errno::NOENT) => {
+                let made = make_in(parent, terminated(buffer, start)?, last);
+                if base == Base::Machine && made.is_ok() {
+                    let kind = last.map_or(FileType::DIRECTORY, |(_, kind)| kind);
+                    self.keep_made(terminated(buffer, 0)?, kind);
+                }
+                made
+            }
             found => found,
         };
         if let Some(byte) = buffer.get_mut(end) {

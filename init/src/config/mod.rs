@@ -821,7 +821,6 @@ mod tests {
             (process, "process.", "commandLine", &[r#""""#], &[r#""cmd""#]),
             (user, "process.user.", "username", &[r#""""#], &[r#""root""#]),
             (linux_member, "linux.", "seccomp", &["{}"], &[r#"{"defaultAction":"SCMP_ACT_ERRNO"}"#, r#"{"flags":[]}"#]),
-            (linux_member, "linux.", "netDevices", &["{}"], &[r#"{"eth0":{}}"#]),
             (
                 |member| linux(&format!(r#"{{"personality":{{"domain":"LINUX",{member}}}}}"#)),
                 "linux.personality.",

@@ -9,8 +9,8 @@ use super::read::{Collection, Elements, Object, Read, Record, Slot};
 use super::spec::{
     Affinity, BlockIo, Capabilities, ConsoleSize, Cpu, Device, DeviceLimit, DeviceRule, Hook, Hooks, HugepageLimit,
     IdMapping, IntelRdt, Interface, IoPriority, Kept, Linux, Memory, MemoryPolicy, MemoryPolicyFlags, Mount,
-    NamespaceEntry, Personality, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Scheduler, SchedulerFlags, Spec,
-    TimeOffset, TimeOffsets, User,
+    NamespaceEntry, NetDevice, Personality, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Scheduler,
+    SchedulerFlags, Spec, TimeOffset, TimeOffsets, User,
 };
 use crate::abi::namespace::Namespace;
 use crate::abi::scheduling;
@@ -322,6 +322,7 @@ object! {
         optional "namespaces" => List(namespaces),
         optional "uidMappings" => List(uid_mappings),
         optional "gidMappings" => List(gid_mappings),
+        optional "netDevices" => named(net_devices),
         optional "sysctl" => Pairs(sysctl),
         optional "devices" => List(devices),
         optional "maskedPaths" => List(masked_paths),
@@ -336,7 +337,6 @@ object! {
         optional "intelRdt" => optional_object(intel_rdt),
         refused unless empty:
             "seccomp"
-            "netDevices"
             ;
     }
 }
@@ -424,6 +424,13 @@ object! {
     }
 }
 record!(DeviceLimit, DeviceLimit { major: 0, minor: 0, weight: None, rate: None });
+
+object! {
+    NetDevice<'a> {
+        optional "name" => Text(name),
+    }
+}
+record!(NetDevice<'a>, NetDevice { name: None });
 
 object! {
     RdmaLimit {

@@ -253,6 +253,8 @@ pub struct Linux<'a> {
     pub uid_mappings: &'a [IdMapping],
     /// `gidMappings`.
     pub gid_mappings: &'a [IdMapping],
+    /// `netDevices`, by the name on the machine.
+    pub net_devices: Named<'a, NetDevice<'a>>,
     /// `sysctl`: dotted names and values.
     pub sysctl: &'a [Pair<'a>],
     /// `devices` to be made in the container's /dev.
@@ -332,6 +334,13 @@ pub struct IntelRdt<'a> {
     pub schemata: &'a [&'a CStr],
     /// `enableMonitoring`.
     pub monitoring: bool,
+}
+
+/// One of `linux.netDevices`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NetDevice<'a> {
+    /// `name`: inside the container; absent for the same.
+    pub name: Option<&'a CStr>,
 }
 
 /// One of `linux.namespaces`.

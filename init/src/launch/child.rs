@@ -148,6 +148,8 @@ pub(super) fn become_container<'a>(
         }
         if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
             let _ = channel.send(FAILED, index as u16, errno.number());
+            // Until the launcher has taken back what would end with this process's namespaces.
+            channel.receive();
             break;
         }
     }

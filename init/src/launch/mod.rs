@@ -16,13 +16,13 @@ use core::ffi::CStr;
 
 use crate::abi::Errno;
 use crate::apply::{self, Applier, Mapped};
-use crate::arena::Arena;
+use crate::arena::{Arena, List};
 use crate::error::{Context, Error, Result};
 use crate::launch::bundle::Source;
 use crate::launch::child::{Answer, Channel};
 use crate::limits;
 use crate::log;
-use crate::plan::step::{Plan, Step};
+use crate::plan::step::{Plan, Step, Undo};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::region::Regions;
 use crate::sys::{self, AsFd, BorrowedFd};
@@ -64,9 +64,11 @@ pub fn launch(source: &Source, request: &Request, regions: &mut Regions) -> Opti
 }
 
 /// How far a launch came.
-struct Progress {
+struct Progress<'a> {
     /// How many of the launcher's steps succeeded: those that may have to be taken back.
     steps: u16,
+    /// What takes back that directories and files were made.
+    made: List<Step<'a>>,
     /// What the kernel said beside the error number of the one that did not.
     words: apply::Words,
 }
@@ -75,19 +77,23 @@ fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Ar
     for note in plan.notes {
         log::info("container {}: {}", &[Value::Name(name), Value::Text(note)]);
     }
-    let mut done = Progress { steps: 0, words: apply::Words::EMPTY };
-    let error = match run(plan, request, arena, &mut done) {
+    let mut done = Progress::none(arena);
+    let error = match run(name, plan, request, arena, &mut done) {
         Ok(pid) => return Some(pid),
         Err(error) => error,
     };
     (request.fail)(&report::Failure { plan, error: &error, words: done.words.as_bytes() }, &error);
     // The control group first, with the process in it: what it has open or mounted is then free to go.
     let (group, rest) = plan.clean.split_at_checked(1).unwrap_or_default();
-    take_back(name, arena, group);
-    for undo in plan.undo.iter().filter(|undo| undo.of < done.steps) {
-        take_back(name, arena, &[undo.step]);
+    take_back(name, arena, None, group);
+    for undo in done.undone(plan).filter(|undo| !needs_process(undo)) {
+        take_back(name, arena, None, &[undo.step]);
     }
-    take_back(name, arena, rest);
+    take_back(name, arena, None, rest);
+    for step in arena.finish(done.made).iter().rev() {
+        // What was made in a mount has gone with it; what holds something by now is somebody else's too.
+        let _ = Applier::new(arena).apply(step);
+    }
     None
 }
 
@@ -100,29 +106,48 @@ pub fn poststart(source: &Source, pid: Pid, regions: &mut Regions, fail: &dyn Fn
         regions,
         &mut |plan, arena| {
             let first = plan.before.len() + plan.inside.len() + plan.after.len();
-            let mut done = Progress { steps: 0, words: apply::Words::EMPTY };
+            let mut done = Progress::none(arena);
             let Err(error) = perform(plan.poststart, first, None, Some(pid), arena, &mut done) else {
                 succeeded = true;
                 return;
             };
             fail(&report::Failure { plan, error: &error, words: done.words.as_bytes() }, &error);
             let _ = process::kill(pid, crate::abi::signal::KILL);
-            take_back(source.name, arena, plan.clean);
+            take_back(source.name, arena, None, plan.clean);
         },
         fail,
     );
     succeeded
 }
 
+impl<'a> Progress<'a> {
+    /// Nothing done yet.
+    fn none(arena: &mut Arena<'a>) -> Progress<'a> {
+        Progress { steps: 0, made: arena.list(), words: apply::Words::EMPTY }
+    }
+
+    /// What takes back the steps that were done.
+    fn undone<'p>(&self, plan: &'p Plan<'a>) -> impl Iterator<Item = &'p Undo<'a>> + use<'p, 'a> {
+        let done = self.steps;
+        plan.undo.iter().filter(move |undo| undo.of < done)
+    }
+}
+
+/// Whether it takes something from the container's process, and so must happen while there is one.
+fn needs_process(undo: &Undo) -> bool {
+    matches!(undo.step, Step::ReturnInterface { .. })
+}
+
 /// Takes back what a container that has ended left on the machine. The bundle is read and planned anew: the plan of an
 /// unchanged bundle is the same, and nobody has to keep it while the container runs.
 pub fn clean(source: &Source, regions: &mut Regions, fail: &dyn Fn(&dyn Print, &Error)) {
-    bundle::with_plan(source, regions, &mut |plan, arena| take_back(source.name, arena, plan.clean), fail);
+    bundle::with_plan(source, regions, &mut |plan, arena| take_back(source.name, arena, None, plan.clean), fail);
 }
 
 /// Performs all of the steps, whatever fails on the way.
-fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, steps: &[Step<'a>]) {
+fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, process: Option<Pid>, steps: &[Step<'a>]) {
     let mut applier = Applier::new(arena);
+    applier.set_process(process);
     for step in steps {
         if let Err(errno) = applier.apply(step) {
             let step = Value::Part(step, limits::LOG_PART_BYTES);
@@ -132,7 +157,13 @@ fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, steps: &[Step<'a>]) {
 }
 
 /// Carries out a plan: outside, clone, inside up to the exec, outside again, exec.
-fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut Progress) -> Result<Pid> {
+fn run<'a>(
+    name: &CStr,
+    plan: &Plan<'a>,
+    request: &Request,
+    arena: &mut Arena<'a>,
+    done: &mut Progress<'a>,
+) -> Result<Pid> {
     perform(plan.before, 0, request.target, None, arena, done)?;
     let mut mapped = Mapped::none();
     mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
@@ -141,6 +172,9 @@ fn run<'a>(plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>, done: &mut
         make_process(plan, request, &mut mapped, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
     let result = conduct(plan, request, pid, &channel, arena, done);
     if result.is_err() {
+        for undo in done.undone(plan).filter(|undo| needs_process(undo)) {
+            take_back(name, arena, Some(pid), &[undo.step]);
+        }
         // It waits for a word that will not come. If it is gone already, so much the better.
         let _ = process::kill(pid, crate::abi::signal::KILL);
         if !request.sibling {
@@ -182,7 +216,7 @@ fn conduct<'a>(
     pid: Pid,
     channel: &Channel,
     arena: &mut Arena<'a>,
-    done: &mut Progress,
+    done: &mut Progress<'a>,
 ) -> Result<()> {
     let first = plan.before.len() + plan.inside.len();
     let mapping = plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count();
@@ -234,15 +268,14 @@ fn perform<'a>(
     target: Option<BorrowedFd>,
     process: Option<Pid>,
     arena: &mut Arena<'a>,
-    done: &mut Progress,
+    done: &mut Progress<'a>,
 ) -> Result<()> {
-    let Progress { steps: done, words } = done;
+    let Progress { steps: done, made, words } = done;
     let mut applier = Applier::new(arena);
     applier.set_words(words);
     applier.set_ends(target, None);
-    if let Some(pid) = process {
-        applier.set_process(pid);
-    }
+    applier.note_made(made);
+    applier.set_process(process);
     for (index, step) in steps.iter().enumerate() {
         applier.apply(step).map_err(|errno| Error::step(first + index, errno))?;
         *done = done.saturating_add(1);

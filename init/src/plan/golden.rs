@@ -488,6 +488,15 @@ fn what_cannot_work_is_refused_by_name() {
             ),
             "linux.mountLabel: must not contain a quotation mark",
         ),
+        (linux(r#""netDevices": {"eth0": {}}"#), "linux.netDevices: the container has no network namespace of its own"),
+        (
+            config(
+                "",
+                r#""namespaces": [{"type": "network"}], "netDevices": {"eth0": {}, "eth1": {"name": "a/b"}}"#,
+                "",
+            ),
+            "linux.netDevices[1]: name: must be 1 to 15 bytes without slash, colon, percent sign and space",
+        ),
         (
             linux(r#""resources": {"rdma": {"a": {"hcaHandles": 1}, "b": {}}}"#),
             "linux.resources.rdma[1]: needs hcaHandles or hcaObjects",

@@ -165,6 +165,7 @@ fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 fn after<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     namespaces::map_ids(request, to);
     scheduling::outside(request.process, to);
+    network::devices(request, to);
     network::interfaces(request, to);
     namespaces::bind(request, to);
     hooks::at(request, Moment::Prestart, to);

@@ -12,6 +12,26 @@ const LIST: &CStr = c"runtime.json: interfaces";
 /// netdevice(7): IFNAMSIZ, without the final NUL.
 const NAME_BYTES_MAX: usize = 15;
 
+/// config.json's `netDevices`.
+pub(super) fn devices<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    let field = c"linux.netDevices";
+    let devices = &request.spec.linux.net_devices;
+    if !devices.names.is_empty() && !request.namespaces.is_own(Namespace::Network) {
+        return to.refuse(field, c"the container has no network namespace of its own");
+    }
+    for (number, (from, device)) in devices.iter().enumerate() {
+        let name = device.name.unwrap_or(from);
+        // The kernel puts a number in the place of a final %d.
+        let plain = name.to_bytes().strip_suffix(b"%d").unwrap_or(name.to_bytes());
+        if !is_name(from.to_bytes()) || !is_name(plain) || name.count_bytes() > NAME_BYTES_MAX {
+            to.refuse_entry(field, number, NAME);
+        }
+        to.push(Step::Interface(InterfaceStep { name, origin: Origin::Device { from } }));
+    }
+}
+
+const NAME: &CStr = c"name: must be 1 to 15 bytes without slash, colon, percent sign and space";
+
 /// One step an interface, in order.
 pub(super) fn interfaces<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let interfaces = request.runtime.interfaces;
@@ -23,11 +43,7 @@ pub(super) fn interfaces<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) 
         let origin = origin(interface);
         match (interface.name, origin) {
             (None, _) => to.refuse_entry(LIST, number, c"name: required"),
-            (Some(name), _) if !is_name(name) => to.refuse_entry(
-                LIST,
-                number,
-                c"name: must be 1 to 15 bytes without slash, colon, percent sign and space",
-            ),
+            (Some(name), _) if !is_name(name.to_bytes()) => to.refuse_entry(LIST, number, NAME),
             _ if interfaces.iter().take(number).any(is_repeated) => {
                 to.refuse_entry(LIST, number, c"name: another interface has it already");
             }
@@ -42,7 +58,7 @@ fn origin<'a>(interface: &Interface<'a>) -> core::result::Result<Origin<'a>, &'s
     let peer = interface.peer.filter(|peer| !peer.is_empty());
     let is_veth = kind.map_or(peer.is_some(), |kind| kind == c"veth");
     match (kind, peer) {
-        (_, Some(peer)) if is_veth && is_name(peer) => Ok(Origin::Veth { peer }),
+        (_, Some(peer)) if is_veth && is_name(peer.to_bytes()) => Ok(Origin::Veth { peer }),
         (_, Some(_)) if is_veth => Err(c"peer: must be 1 to 15 bytes without slash, colon, percent sign and space"),
         (_, Some(_)) => Err(c"peer: only a veth has one"),
         (_, None) if is_veth => Err(c"peer: required for a veth"),
@@ -53,8 +69,7 @@ fn origin<'a>(interface: &Interface<'a>) -> core::result::Result<Origin<'a>, &'s
 }
 
 /// What the kernel takes for a name; a percent sign would make it a pattern.
-fn is_name(name: &CStr) -> bool {
-    let name = name.to_bytes();
+fn is_name(name: &[u8]) -> bool {
     let is_wrong = |byte: &u8| matches!(byte, b'/' | b':' | b'%') || byte.is_ascii_whitespace() || *byte == 0x0b;
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name != b"." && name != b".." && !name.iter().any(is_wrong)
 }
@@ -66,10 +81,10 @@ mod tests {
     #[test]
     fn names_are_those_of_the_kernel() {
         for name in [c"eth0", c"a", c"123456789012345", c"br-x.7@y"] {
-            assert!(is_name(name), "{name:?}");
+            assert!(is_name(name.to_bytes()), "{name:?}");
         }
         for name in [c"", c".", c"..", c"1234567890123456", c"a/b", c"a b", c"a:b", c"eth%d", c"a\tb", c"a\x0bb"] {
-            assert!(!is_name(name), "{name:?}");
+            assert!(!is_name(name.to_bytes()), "{name:?}");
         }
     }
 
@@ -78,7 +93,7 @@ mod tests {
         let origin_of = |add, peer, create_in_root| {
             let found = origin(&Interface { name: Some(c"eth0"), add, peer, create_in_root });
             match found {
-                Ok(Origin::Existing) => "existing",
+                Ok(Origin::Existing | Origin::Device { .. }) => "existing",
                 Ok(Origin::Veth { .. }) => "veth",
                 Ok(Origin::MadeOutside { .. }) => "outside",
                 Ok(Origin::MadeInside { .. }) => "inside",

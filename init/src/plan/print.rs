@@ -96,6 +96,10 @@ impl Print for Step<'_> {
                 line.format("give control group {} to user {}", &[Name(path), Number((*uid).into())]);
                 return;
             }
+            Step::ReturnInterface { name, to } => {
+                line.format("take interface {} back as {}", &[Name(name), Name(to)]);
+                return;
+            }
             Step::CheckMemory { path, most } => {
                 line.format("check that control group {} uses at most {} bytes", &[Name(path), Number(*most)]);
                 return;
@@ -327,6 +331,9 @@ impl Print for InterfaceStep<'_> {
     fn print(&self, line: &mut Line) {
         let (template, value) = match self.origin {
             Origin::Existing => ("give interface {}: moved from the machine", c""),
+            Origin::Device { from } => {
+                ("give interface {}: moved from the machine, where it is {}, with its addresses", from)
+            }
             Origin::Veth { peer } => ("give interface {}: new veth, its peer outside is {}", peer),
             Origin::MadeOutside { kind } => ("give interface {}: new {} made outside and moved", kind),
             Origin::MadeInside { kind } => ("give interface {}: new {}", kind),

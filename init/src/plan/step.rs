@@ -170,6 +170,11 @@ pub struct InterfaceStep<'a> {
 pub enum Origin<'a> {
     /// It exists on the machine and is moved.
     Existing,
+    /// It exists on the machine under this name. It is moved with its addresses and set up.
+    Device {
+        /// Its name on the machine.
+        from: &'a CStr,
+    },
     /// One end of a veth pair; the other, of this name, stays on the machine.
     Veth {
         /// Name of the end that stays.
@@ -357,6 +362,13 @@ pub enum Step<'a> {
     },
     /// Gives the container an interface.
     Interface(InterfaceStep<'a>),
+    /// Takes an interface back from the container's process, with its addresses.
+    ReturnInterface {
+        /// Its name in the container.
+        name: &'a CStr,
+        /// Its name on the machine.
+        to: &'a CStr,
+    },
     /// Deletes a link of the machine, and with one end of a veth pair the other. Absence is fine.
     DeleteLink {
         /// Its name.

@@ -64,6 +64,12 @@ pub(super) fn undo<'a>(
             Step::Interface(InterfaceStep { origin: Origin::Veth { peer }, .. }) => {
                 arena.push(&mut list, Undo { of, step: Step::DeleteLink { name: peer } });
             }
+            Step::Interface(InterfaceStep { name, origin: Origin::Existing }) => {
+                arena.push(&mut list, Undo { of, step: Step::ReturnInterface { name, to: name } });
+            }
+            Step::Interface(InterfaceStep { name, origin: Origin::Device { from } }) => {
+                arena.push(&mut list, Undo { of, step: Step::ReturnInterface { name, to: from } });
+            }
             Step::BindNamespace { path, .. } => {
                 arena.push(&mut list, Undo { of, step: Step::Unmount { path } });
                 arena.push(&mut list, Undo { of, step: Step::RemoveFile { path } });
