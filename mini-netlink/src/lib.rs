@@ -1,7 +1,8 @@
 //! Links, addresses and routes by netlink, without a heap.
 //!
 //! - **Bytes are apart from calls.** A request is a typed value that writes itself into a buffer ([`wire`], [`link`],
-//!   [`address`], [`route`]), an answer is bytes that are judged ([`reply`]): all pure. Only [`socket`] calls the kernel.
+//!   [`address`], [`route`], [`neighbour`], [`rule`]), an answer is bytes that are judged ([`reply`]): all pure. Only
+//!   [`socket`] calls the kernel.
 //! - **Memory is the caller's.** The socket borrows one buffer; nothing here allocates or owns a static.
 //! - **Nothing is cut short in silence, and nothing waits.** A writer says that the buffer is full, a reader stops at the
 //!   first length that cannot be right, every loop has a bound, and no receive blocks.

@@ -1,7 +1,8 @@
-//! Lists of typed things, from [`Socket::dump`]: it asks again when the kernel says that what it told is void.
+//! Lists of typed things, from [`Socket::dump`]. After [`Listed::Again`] all that was told before is void.
 
 use crate::address::{Address, GetAddresses};
 use crate::error::Error;
+use crate::link::{GetLink, Link};
 use crate::neighbour::{GetNeighbours, Neighbour};
 use crate::route::{GetRoutes, Route};
 use crate::rule::{GetRules, Rule};
@@ -25,6 +26,12 @@ macro_rules! list {
 }
 
 impl Socket<'_> {
+    /// Tells `each` of every link. [`Listed::Again`]: see [`Socket::dump`].
+    pub fn links(&mut self, each: &mut dyn FnMut(Listed<Link>)) -> Result<(), Error> {
+        let request = &GetLink::All;
+        list!(self, request, each, Link::read)
+    }
+
     /// Tells `each` of the addresses. [`Listed::Again`]: see [`Socket::dump`].
     pub fn addresses(&mut self, request: &GetAddresses, each: &mut dyn FnMut(Listed<Address>)) -> Result<(), Error> {
         list!(self, request, each, |message| Address::read(message)

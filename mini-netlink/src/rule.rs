@@ -305,6 +305,11 @@ pub struct GetRules {
     pub family: Option<Family>,
 }
 
+impl GetRules {
+    /// Every one.
+    pub const ALL: Self = Self { family: None };
+}
+
 impl Request for GetRules {
     fn write(&self, writer: &mut Writer<'_>) {
         writer.start(GET, DUMP);

@@ -18,8 +18,10 @@ use crate::generic::{Family, GetFamily};
 use crate::link::{
     DeleteLink, GetLink, Link, LinkKind, LinkName, LinkSettings, Namespace, NewLink, Peer, SetLink, Veth,
 };
+use crate::neighbour::{ChangeNeighbour, Neighbour};
 use crate::reply::Reply;
 use crate::route::{ChangeRoute, Route};
+use crate::rule::{AddRule, DeleteRule, Rule};
 use crate::wire::{ACKNOWLEDGE, INTERRUPTED, Message, Messages, Request, encode};
 use crate::wireguard::{self, GetDevice, Part, Reader, SetDevice};
 
@@ -122,21 +124,6 @@ impl<'b> Socket<'b> {
         found.ok_or(Error::Lost)
     }
 
-    /// Tells `each` of every link. [`Listed::Again`]: see [`Socket::dump`].
-    pub fn links(&mut self, each: &mut dyn FnMut(Listed<Link>)) -> Result<(), Error> {
-        self.dump(&GetLink::All, &mut |listed| {
-            match listed {
-                Listed::Again => each(Listed::Again),
-                Listed::Object(message) => {
-                    if let Some(link) = Link::read(message)? {
-                        each(Listed::Object(link));
-                    }
-                }
-            }
-            Ok(())
-        })
-    }
-
     /// Asks for a list, and hands each message of it to `each`, however many datagrams it takes. `NLM_F_DUMP`
     ///
     /// If the list changes while it is told (`NLM_F_DUMP_INTR`), or the kernel has to drop a piece of it (`ENOBUFS`), it
@@ -214,8 +201,23 @@ impl<'b> Socket<'b> {
     }
 
     /// Adds, replaces or deletes a route.
-    pub fn route(&mut self, action: Action, route: &Route) -> Result<(), Error> {
+    pub fn route(&mut self, action: Action, route: &Route<'_>) -> Result<(), Error> {
         self.request(&ChangeRoute { action, route: *route })
+    }
+
+    /// Adds, replaces or deletes a neighbour.
+    pub fn neighbour(&mut self, action: Action, neighbour: &Neighbour) -> Result<(), Error> {
+        self.request(&ChangeNeighbour { action, neighbour: *neighbour })
+    }
+
+    /// Adds a rule.
+    pub fn add_rule(&mut self, rule: &Rule) -> Result<(), Error> {
+        self.request(&AddRule { rule: *rule })
+    }
+
+    /// Deletes a rule.
+    pub fn delete_rule(&mut self, rule: &Rule) -> Result<(), Error> {
+        self.request(&DeleteRule { rule: *rule })
     }
 
     /// The number of a family of generic netlink. One that there is none of is refused with `ENOENT`.
@@ -287,7 +289,8 @@ impl<'b> Socket<'b> {
         Batch { socket: self, bytes: 0, requests: 0, latest: 0 }
     }
 
-    fn get_link(&mut self, request: &GetLink<'_>) -> Result<Link, Error> {
+    /// The one link that this asks for: by a long alternative name, for example. [`Error::Lost`] if it asks for a list.
+    pub fn get_link(&mut self, request: &GetLink<'_>) -> Result<Link, Error> {
         let mut found = None;
         self.ask(request, &mut |message| {
             found = Link::read(message)?;

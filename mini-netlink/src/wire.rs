@@ -16,6 +16,34 @@
 //! +-------+-------+----- - - -+ - - - -+
 //! ```
 //!
+//! Whoever misses a request writes one more; all others of this crate are made the same way:
+//!
+//! ```
+//! use mini_netlink::wire::{Attributes, Messages, Request, Writer, encode};
+//!
+//! /// Gives a link a description for people. `RTM_SETLINK` with `IFLA_IFALIAS`
+//! struct Describe<'a> {
+//!     index: u32,
+//!     description: &'a [u8],
+//! }
+//!
+//! impl Request for Describe<'_> {
+//!     fn write(&self, writer: &mut Writer<'_>) {
+//!         writer.start(19, 0);
+//!         writer.put(&[0; 4]); // The fixed part, `struct ifinfomsg`.
+//!         writer.put(&self.index.to_ne_bytes());
+//!         writer.put(&[0; 8]);
+//!         writer.attribute(20, self.description);
+//!     }
+//! }
+//!
+//! let mut buffer = [0; 64];
+//! let length = encode(&Describe { index: 3, description: b"uplink" }, 1, &mut buffer).expect("it fits");
+//! let message = Messages::new(&buffer[..length]).next().expect("there is one").expect("it is whole");
+//! let attribute = Attributes::after(message.payload, 16).unwrap().next().unwrap().unwrap();
+//! assert_eq!((attribute.kind, attribute.text()), (20, &b"uplink"[..]));
+//! ```
+//!
 //! A [`Writer`] into too small a buffer says [`WriteError::Full`]; [`Messages`] and [`Attributes`] stop at the first
 //! length that cannot be right. Source: `include/uapi/linux/netlink.h`, netlink(7).
 

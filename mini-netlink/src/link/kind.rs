@@ -208,7 +208,9 @@ numbers! {
 }
 
 data! {
-    /// A link with its own hardware address on the parent link; also `macvtap`, which a program reads like a file.
+    /// A link with its own hardware address on the parent link. `macvlan`
+    ///
+    /// A `macvtap`, which a program reads like a file, is [`Kind::Macvtap`] with the same settings.
     Macvlan {
         /// How many broadcasts wait for the links of the parent. `IFLA_MACVLAN_BC_QUEUE_LEN`
         bcqueuelen: u32 = Number[7];
@@ -234,7 +236,9 @@ numbers! {
 }
 
 data! {
-    /// A link with the parent link's hardware address and its own IP addresses; also `ipvtap`.
+    /// A link with the parent link's hardware address and its own IP addresses. `ipvlan`
+    ///
+    /// An `ipvtap`, which a program reads like a file, is [`Kind::Ipvtap`] with the same settings.
     Ipvlan {
         /// At which layer links are told apart. `IFLA_IPVLAN_MODE`
         mode: IpvlanMode = IpvlanMode[1];

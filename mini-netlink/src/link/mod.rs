@@ -1,6 +1,26 @@
 //! Network interfaces: requests to make, change, find and delete them, and what the kernel tells of one. Pure.
 //!
-//! [`LinkSettings`] serve for a new link and for the change of one that exists. Source: `include/uapi/linux/if_link.h`, rtnetlink(7).
+//! [`LinkSettings`] serve for a new link and for the change of one that exists; what only some kinds of links have is in
+//! [`kind`].
+//!
+//! ```
+//! use mini_netlink::link::{LOOPBACK, UP};
+//! use mini_netlink::wire::{Messages, encode};
+//! use mini_netlink::{Link, LinkName, LinkSettings, SetLink};
+//!
+//! let settings = LinkSettings { up: Some(true), mtu: Some(9000), ..LinkSettings::named(LinkName::try_from("here")?) };
+//! let mut buffer = [0; 256];
+//! let length = encode(&SetLink { index: LOOPBACK, settings }, 1, &mut buffer).expect("it fits");
+//!
+//! // The kernel tells of a link in the same form, in a message of another kind.
+//! let mut message = Messages::new(&buffer[..length]).next().expect("there is one").expect("it is whole");
+//! message.kind = 16; // RTM_NEWLINK
+//! let link = Link::read(&message).expect("no wrong length").expect("it is about a link");
+//! assert_eq!((link.index, link.name.as_bytes(), link.mtu, link.flags), (LOOPBACK, &b"here"[..], 9000, UP));
+//! # Ok::<(), mini_netlink::BadName>(())
+//! ```
+//!
+//! Source: `include/uapi/linux/if_link.h`, rtnetlink(7), ip-link(8).
 
 pub mod kind;
 mod statistics;
