@@ -73,6 +73,10 @@ pub const CMDLINE_BYTES_MAX: usize = 4096;
 pub const CMDLINE_PROBLEMS_MAX: usize = 8;
 /// A grace time of a day is meant as "wait".
 pub const GRACE_SECONDS_MAX: u32 = 86_400;
+/// How long the root's device may take to appear unless `rootwait` says otherwise: drivers look for disks at their leisure.
+pub const ROOT_WAIT_US: u64 = 2_000_000;
+/// Entries of a partition table that are looked at; the kernel itself makes at most 256 devices of a disk.
+pub const PARTITIONS_MAX: u64 = 256;
 /// Words of a command: the kernel panics at more than this (CONFIG_INIT_ENV_ARG_LIMIT).
 pub const COMMAND_WORDS_MAX: usize = 32;
 /// Where QEMU puts an isa-debug-exit unless told otherwise.

@@ -78,6 +78,11 @@ impl<'a> Line<'a> {
         if self.overflowed() { None } else { until_nul(self.buffer) }
     }
 
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
     /// Whether something did not fit.
     pub fn overflowed(&self) -> bool {
         self.used > self.buffer.len()

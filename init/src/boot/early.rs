@@ -20,6 +20,17 @@ pub const PROC: &[u8] = b"\
 mount proc proc /proc nosuid,nodev,noexec,relatime
 ";
 
+/// What it takes to find another root.
+pub const DEVICES: &[u8] = b"\
+?directory /sys 0755
+?directory /dev 0755
+directory /.root 0755
+directory /.lower 0755
+directory /.upper 0755
+mount devtmpfs dev /dev nosuid,noexec,relatime
+mount sysfs sysfs /sys nosuid,nodev,noexec
+";
+
 /// The rest, in order. A `?` before one: many kernels and images do without, and nothing is said when it fails.
 ///
 /// - First mount points, while the root can still be written.

@@ -1,5 +1,6 @@
 //! From the kernel's hand-over to the supervising loop.
 
+pub mod block;
 pub mod clock;
 pub mod console;
 pub mod early;
@@ -20,6 +21,7 @@ pub mod work;
 use crate::apply::Applier;
 use crate::arena::Arena;
 use crate::config::cmdline::{self, Exit, Failure, Idle, LogLevel, Options};
+use crate::plan::step::Step;
 use crate::supervise::{self, Policy, Power};
 use crate::sys::{file, identity, signal, time};
 use crate::text::Value;
@@ -30,13 +32,24 @@ use work::Machine;
 pub fn main() -> ! {
     let started_us = time::monotonic_us();
     signal::block_all();
-    if let Err(errno) = root::make_pivotable() {
-        log::error("bind the initramfs on itself: {}", &[Value::Kernel(errno)]);
-    }
-    set_up(early::PROC);
+    set_up(early::PROC, false);
     let mut buffer = [0; limits::CMDLINE_BYTES_MAX];
     let options = read_options(&mut buffer);
-    set_up(early::STEPS);
+    let (mut writable, mut old) = (false, None);
+    if root::is_initramfs() {
+        if let Some(name) = options.value(b"root") {
+            set_up(early::DEVICES, false);
+            old = Some(root::switch(&options, name));
+            set_up(early::PROC, false);
+            writable = options.root_is_writable() || options.value(b"pidone.overlay").is_some();
+        } else if let Err(errno) = root::make_pivotable() {
+            log::error("bind the initramfs on itself: {}", &[Value::Kernel(errno)]);
+        }
+    }
+    set_up(early::STEPS, writable);
+    if let Some(old) = &old {
+        root::leave(old);
+    }
     if let Err(errno) = console::open_standard_descriptors() {
         log::warning("open a console: {}", &[Value::Kernel(errno)]);
     }
@@ -44,11 +57,14 @@ pub fn main() -> ! {
     supervise::run(&Machine { options: &options }, policy(&options), started_us)
 }
 
-/// Applies steps of the base system. Nothing here is fatal.
-fn set_up(list: &[u8]) {
+/// Applies steps of the base system. Nothing here is fatal. With `writable` nothing is made read-only.
+fn set_up(list: &[u8], writable: bool) {
     // /tmp and the like are for everybody.
     identity::set_umask(0);
     early::for_each(list, &mut |step, said| {
+        if writable && matches!(step, Step::SetAttributes { attributes, .. } if attributes.set != 0) {
+            return;
+        }
         // For a moment only: what `step` borrows from the line is not kept.
         let mut arena = Arena::new(&mut []);
         match Applier::new(&mut arena).apply(step) {

@@ -34,6 +34,10 @@ On the kernel command line:
   pidone.stdio=IN,OUT,ERR                           its streams: devices, names of virtio-serial ports (/dev/console)
   pidone.exit=auto|console|pvpanic|isa-debug-exit[:PORT]|port:NAME|vsock:PORT
                                                     how the host learns the exit code (auto)
+  root= rootfstype= rootflags= rootwait rootdelay= ro rw
+                                                    from an initramfs: the root to move to (/dev/..., UUID=, LABEL=,
+                                                    PARTUUID=, PARTLABEL=, or the name of what a monitor shares)
+  pidone.overlay=tmpfs|DEVICE                       where what is written to that root goes
   pidone.log=error|warn|info|debug                  least important messages shown (info)
   pidone.timing                                     print a timeline of the boot
 

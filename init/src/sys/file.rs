@@ -5,11 +5,11 @@ use core::ffi::CStr;
 use crate::abi::Errno;
 use linux_raw_sys::general::{
     __NR_faccessat, __NR_fchmodat, __NR_fchownat, __NR_fcntl, __NR_flock, __NR_getcwd, __NR_getdents64, __NR_lseek,
-    __NR_mkdirat, __NR_mknodat, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_read, __NR_readlinkat, __NR_renameat,
-    __NR_statfs, __NR_statx, __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR,
-    AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY,
-    O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, RESOLVE_IN_ROOT,
-    RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, X_OK, open_how, stat, statfs, statx,
+    __NR_mkdirat, __NR_mknodat, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_pread64, __NR_read, __NR_readlinkat,
+    __NR_renameat, __NR_statfs, __NR_statx, __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH, AT_FDCWD,
+    AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC, O_CREAT,
+    O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
+    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, X_OK, open_how, stat, statfs, statx,
 };
 
 use super::path::PathBuffer;
@@ -139,6 +139,13 @@ pub fn read(file: BorrowedFd, buffer: &mut [u8]) -> Result<u32> {
     let call = [file.argument(), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0];
     // SAFETY: the kernel writes at most `buffer.len()` bytes into the buffer.
     unsafe { raw::value(__NR_read, call) }
+}
+
+/// Reads what there is at a place, up to the buffer's length: pread(2).
+pub fn read_at(file: BorrowedFd, at: u64, buffer: &mut [u8]) -> Result<u32> {
+    let call = [file.argument(), buffer.as_mut_ptr() as usize, buffer.len(), at as usize, 0];
+    // SAFETY: the kernel writes at most `buffer.len()` bytes into the buffer.
+    unsafe { raw::value(__NR_pread64, call) }
 }
 
 /// Writes a text in one write(2), as procfs and sysfs want it.

@@ -20,6 +20,7 @@ use self::loader::Loader;
 use self::tree::Tree;
 use super::folder;
 use super::lines::{lines, words};
+use super::root::PROGRAM;
 use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file::{self, CWD};
@@ -61,9 +62,10 @@ pub fn load_list<'a>(mut names: impl Iterator<Item = &'a [u8]>) {
 }
 
 /// Tells the kernel to run this program when it misses a module: `PROGRAM -q -- ALIAS`. To be called before the image's
-/// sysctl files are obeyed, which may say otherwise. Without a modules folder the kernel is left as it is.
+/// sysctl files are obeyed, which may say otherwise. Without a modules folder the kernel is left as it is, unless it knows
+/// this program by a path of the old root.
 pub fn answer_kernel() {
-    if Tree::exists() {
+    if Tree::exists() || file::exists(PROGRAM) {
         report(name_program());
     }
 }
@@ -95,7 +97,11 @@ fn load_lines(loader: &mut Loader, text: &[u8]) {
 
 fn name_program() -> Result<()> {
     let mut buffer = [0; PROGRAM_BYTES];
-    let program = file::read_link(c"/proc/self/exe", &mut buffer).doing(c"find this program")?;
+    let program = if file::exists(PROGRAM) {
+        PROGRAM.to_bytes()
+    } else {
+        file::read_link(c"/proc/self/exe", &mut buffer).doing(c"find this program")?
+    };
     if program.len() == PROGRAM_BYTES {
         return Err(Error::limit(c"find this program", c"bytes in its path", PROGRAM_BYTES, PROGRAM_BYTES - 1));
     }
