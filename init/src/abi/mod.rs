@@ -7,6 +7,8 @@ pub mod mount;
 pub mod namespace;
 pub mod rlimit;
 pub mod scheduling;
+pub mod seccomp;
 pub mod signal;
+pub mod syscall;
 
 pub use errno::Errno;

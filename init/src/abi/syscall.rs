@@ -1,0 +1,342 @@
+//! Names and numbers of system calls, for the architectures whose calls a process of this machine can make.
+//!
+//! The source is a text, `syscall/x86_64.tbl`, which the compiler turns into what is kept: names in the order of bytes,
+//! each without the beginning that it shares with the one before, and numbers of nine bits.
+
+/// Whose numbers they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Abi {
+    /// The machine's own.
+    X86_64,
+    /// 32-bit programs: i386.
+    X86,
+    /// Programs with 32-bit pointers on the machine's own registers.
+    X32,
+}
+
+/// Set in the number of every call of x32: `__X32_SYSCALL_BIT`.
+pub const X32_BIT: u32 = 0x4000_0000;
+
+/// More than any number, [`X32_BIT`] not counted. x32's own calls begin at 512.
+pub const NUMBERS: usize = 576;
+
+/// A system call by its place in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name(u16);
+
+/// A call of i386 that stands for many: what it does is in its first argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Multiplexed {
+    /// Number of socketcall(2) or ipc(2).
+    pub number: u16,
+    /// Its first argument.
+    pub call: u32,
+}
+
+impl Name {
+    /// A name that no system call has.
+    pub const UNKNOWN: Name = Name(u16::MAX >> 1);
+
+    /// The system call of that name.
+    pub fn named(name: &[u8]) -> Name {
+        Name::find(name).unwrap_or(Name::UNKNOWN)
+    }
+
+    fn find(name: &[u8]) -> Option<Name> {
+        let letter = FIRST.get(usize::from(name.first()?.checked_sub(FIRST_LETTER)?))?;
+        let mut index = letter.0;
+        // Bytes that the entry before has in common with the name. An entry that shares more with it than those differs
+        // where it differs, and one that shares fewer is behind where the name would be.
+        let mut common = 0;
+        let mut rest = PACKED.get(usize::from(letter.1)..)?.iter();
+        let mut shared = usize::from(*rest.next()? & !START);
+        loop {
+            let mut matches = shared == common;
+            let mut length = shared;
+            let next = loop {
+                let byte = *rest.next()?;
+                if byte & START != 0 {
+                    break usize::from(byte & !START);
+                }
+                matches &= name.get(length) == Some(&byte);
+                length += 1;
+                common += usize::from(matches);
+            };
+            if matches && length == name.len() {
+                return Some(Name(index));
+            }
+            if next < common.min(1) {
+                return None;
+            }
+            common = common.min(next);
+            shared = next;
+            index += 1;
+        }
+    }
+
+    /// Its number, if it has one.
+    #[inline(never)]
+    pub fn number(self, abi: Abi) -> Option<u16> {
+        let index = usize::from(self.0) * 2 + usize::from(abi == Abi::X86);
+        let high = *HIGH.get(index / 8)? >> (index % 8) & 1;
+        let number = u16::from(high) << 8 | u16::from(*LOW.get(index)?);
+        if number == NONE {
+            return None;
+        }
+        if abi == Abi::X32
+            && let Some(own) = X32_OWN.iter().position(|other| *other == number)
+        {
+            return Some(X32_FIRST + own as u16);
+        }
+        Some(number)
+    }
+
+    /// What i386 has it as besides, or instead of, a call of its own.
+    pub fn multiplexed(self) -> Option<Multiplexed> {
+        let call = MULTIPLEXED.iter().position(|other| *other == self.0)?;
+        Some(match call.checked_sub(SOCKETCALLS) {
+            None => Multiplexed { number: SOCKETCALL, call: call as u32 },
+            Some(call) => Multiplexed { number: IPC, call: call as u32 },
+        })
+    }
+}
+
+const SOURCE: &[u8] = include_bytes!("syscall/x86_64.tbl");
+
+/// No number.
+const NONE: u16 = 0x1ff;
+/// The bit of a byte that begins an entry; its other bits are how many bytes the entry shares with the one before.
+const START: u8 = 0x80;
+/// Names begin with it, or with a letter behind it.
+const FIRST_LETTER: u8 = b'_';
+const LETTERS: usize = (b'z' - FIRST_LETTER) as usize + 1;
+/// The first of x32's own numbers.
+const X32_FIRST: u16 = 512;
+const X32_COUNT: usize = 36;
+const SOCKETCALL: u16 = 102;
+const IPC: u16 = 117;
+/// More than any call of socketcall(2), and of ipc(2).
+const SOCKETCALLS: usize = 21;
+const IPCS: usize = 25;
+
+const TABLE: Table = Table::read();
+static PACKED: [u8; TABLE.bytes + 1] = first(&TABLE.packed);
+static LOW: [u8; TABLE.names * 2] = first(&TABLE.low);
+static HIGH: [u8; TABLE.names / 4 + 1] = first(&TABLE.high);
+static FIRST: [(u16, u16); LETTERS] = TABLE.first;
+static X32_OWN: [u16; X32_COUNT] = TABLE.x32;
+static MULTIPLEXED: [u16; SOCKETCALLS + IPCS] = TABLE.multiplexed;
+
+const fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut result = [0; N];
+    let mut at = 0;
+    while at < N {
+        result[at] = bytes[at];
+        at += 1;
+    }
+    result
+}
+
+/// The source as it is kept, made by the compiler, with room behind.
+struct Table {
+    names: usize,
+    bytes: usize,
+    packed: [u8; 4096],
+    low: [u8; 1024],
+    high: [u8; 128],
+    /// For each letter, the place of the first name that begins with it: in the table, and in `packed`.
+    first: [(u16, u16); LETTERS],
+    /// The numbers on x86_64 of those that x32 has others for, in their order there.
+    x32: [u16; X32_COUNT],
+    /// socketcall(2)'s calls, and ipc(2)'s behind them.
+    multiplexed: [u16; SOCKETCALLS + IPCS],
+}
+
+impl Table {
+    const fn read() -> Table {
+        let mut table = Table {
+            names: 0,
+            bytes: 0,
+            packed: [START; 4096],
+            low: [0; 1024],
+            high: [0; 128],
+            first: [(0, u16::MAX); LETTERS],
+            x32: [0; X32_COUNT],
+            multiplexed: [u16::MAX; SOCKETCALLS + IPCS],
+        };
+        let (mut at, mut before, mut before_length) = (0, 0, 0);
+        while at < SOURCE.len() {
+            let end = end_of(at, b'\n');
+            if SOURCE[at] != b'#' {
+                let length = end_of(at, b' ') - at;
+                table.name(at, length, before, before_length);
+                (before, before_length) = (at, length);
+                table.numbers(at + length + 1, end);
+                table.names += 1;
+            }
+            at = end + 1;
+        }
+        table
+    }
+
+    const fn name(&mut self, at: usize, length: usize, before: usize, before_length: usize) {
+        let mut shared = 0;
+        while shared < length && shared < before_length && SOURCE[at + shared] == SOURCE[before + shared] {
+            shared += 1;
+        }
+        assert!(shared == before_length || SOURCE[at + shared] > SOURCE[before + shared], "the table is not in order");
+        let first = &mut self.first[(SOURCE[at] - FIRST_LETTER) as usize];
+        if first.1 == u16::MAX {
+            *first = (self.names as u16, self.bytes as u16);
+        }
+        self.packed[self.bytes] = START | shared as u8;
+        self.bytes += 1;
+        while shared < length {
+            self.packed[self.bytes] = SOURCE[at + shared];
+            self.bytes += 1;
+            shared += 1;
+        }
+    }
+
+    /// What stands behind a name.
+    const fn numbers(&mut self, start: usize, end: usize) {
+        let x86_64 = number(start);
+        let mut at = end_of(start, b' ') + 1;
+        self.number(0, x86_64);
+        self.number(1, number(at));
+        at += word_length(at);
+        while at < end {
+            let word = SOURCE[at + 1];
+            let value_at = end_of(at + 1, b' ') + 1;
+            let value = number(value_at) as usize;
+            match word {
+                b'x' => self.x32[value - X32_FIRST as usize] = x86_64,
+                b's' => self.multiplexed[value] = self.names as u16,
+                _ => self.multiplexed[SOCKETCALLS + value] = self.names as u16,
+            }
+            at = value_at + word_length(value_at);
+        }
+    }
+
+    const fn number(&mut self, column: usize, number: u16) {
+        assert!(number <= NONE);
+        let index = self.names * 2 + column;
+        self.low[index] = number as u8;
+        self.high[index / 8] |= ((number >> 8) as u8) << (index % 8);
+    }
+}
+
+/// Where a byte is next.
+const fn end_of(mut at: usize, byte: u8) -> usize {
+    while SOURCE[at] != byte {
+        at += 1;
+    }
+    at
+}
+
+/// The length of a word.
+const fn word_length(at: usize) -> usize {
+    let mut length = 0;
+    while SOURCE[at + length] > b' ' {
+        length += 1;
+    }
+    length
+}
+
+/// The number that a word is.
+const fn number(mut at: usize) -> u16 {
+    if SOURCE[at] == b'-' {
+        return NONE;
+    }
+    let mut number = 0;
+    while SOURCE[at] > b' ' {
+        number = number * 10 + (SOURCE[at] - b'0') as u16;
+        at += 1;
+    }
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_name_of_the_table_is_found_and_has_its_numbers() {
+        let mut x32 = 0;
+        let mut multiplexed = 0;
+        for line in std::str::from_utf8(SOURCE).unwrap().lines().filter(|line| !line.starts_with('#')) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let name = Name::named(words[0].as_bytes());
+            assert_ne!(name, Name::UNKNOWN, "{line}");
+            let number = |text: &str| text.parse::<u16>().ok();
+            assert_eq!(name.number(Abi::X86_64), number(words[1]), "{line}");
+            assert_eq!(name.number(Abi::X86), number(words[2]), "{line}");
+            let extra = |word: &str| words.iter().position(|other| *other == word).and_then(|at| number(words[at + 1]));
+            assert_eq!(name.number(Abi::X32), extra("x32").or(number(words[1])), "{line}");
+            x32 += usize::from(extra("x32").is_some());
+            let socket = extra("socketcall").map(|call| Multiplexed { number: 102, call: call.into() });
+            let ipc = extra("ipc").map(|call| Multiplexed { number: 117, call: call.into() });
+            assert_eq!(name.multiplexed(), socket.or(ipc), "{line}");
+            multiplexed += usize::from(socket.or(ipc).is_some());
+        }
+        assert_eq!((x32, multiplexed, TABLE.names), (X32_COUNT, 32, 474));
+        assert_eq!(Name::UNKNOWN.number(Abi::X86_64), None);
+        assert_eq!(Name::UNKNOWN.multiplexed(), None);
+    }
+
+    #[test]
+    fn numbers_are_the_kernels() {
+        use linux_raw_sys::general::*;
+        for (name, number) in [
+            ("read", __NR_read),
+            ("execve", __NR_execve),
+            ("clone3", __NR_clone3),
+            ("seccomp", __NR_seccomp),
+            ("sched_setattr", __NR_sched_setattr),
+            ("open_tree_attr", __NR_open_tree_attr),
+            ("file_setattr", __NR_file_setattr),
+        ] {
+            assert_eq!(Name::named(name.as_bytes()).number(Abi::X86_64), Some(number as u16), "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_each_given_once() {
+        for abi in [Abi::X86_64, Abi::X86, Abi::X32] {
+            let mut seen = BTreeSet::new();
+            for index in 0..TABLE.names {
+                if let Some(number) = Name(index as u16).number(abi) {
+                    assert!(seen.insert(number), "{abi:?} {number}");
+                    assert!(usize::from(number) < NUMBERS);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_names_are_unknown() {
+        let known: BTreeSet<&str> = std::str::from_utf8(SOURCE)
+            .unwrap()
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.split(' ').next().unwrap())
+            .collect();
+        for name in
+            ["", "a", "z", "zz", "Read", "read ", "_", "~", "x", "set", "setuid3", "setuid322", "openat3", "rea"]
+        {
+            assert_eq!(Name::named(name.as_bytes()), Name::UNKNOWN, "{name}");
+        }
+        // Every name cut short, made longer, or with one letter changed.
+        for name in &known {
+            for at in 0..name.len() {
+                for other in
+                    [&name[..at], &format!("{name}{}", &name[at..]), &format!("{}x{}", &name[..at], &name[at + 1..])]
+                {
+                    assert_eq!(Name::named(other.as_bytes()) != Name::UNKNOWN, known.contains(other), "{other}");
+                }
+            }
+        }
+    }
+}
