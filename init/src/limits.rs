@@ -22,6 +22,9 @@ pub const LIST_NUMBERS_MAX: usize = 8192;
 /// crosses the launcher's pipe as a `u16`.
 pub const STEPS_MAX: usize = 16384;
 
+/// Instructions of a filter of system calls: `BPF_MAXINSNS`. Docker's profile takes about 300.
+pub const FILTER_INSTRUCTIONS_MAX: usize = 4096;
+
 /// Containers in one image, over all sections. Images have a few dozen; a thousand at once is a promise.
 pub const CONTAINERS_MAX: usize = 1024;
 /// A container's name is its directory's name. Longer than 64 bytes would not be a name that a person types.

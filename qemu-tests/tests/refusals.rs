@@ -339,12 +339,6 @@ fn unsupported() -> Vec<Refusal> {
         ),
         with("terminal", "/process/terminal", json!(true), "process.terminal: not supported yet"),
         with(
-            "seccomp",
-            "/linux/seccomp",
-            json!({ "defaultAction": "SCMP_ACT_ERRNO" }),
-            "linux.seccomp: not supported yet",
-        ),
-        with(
             "mount-label",
             "/linux/mountLabel",
             json!("x"),

@@ -23,7 +23,7 @@ impl Applier<'_, '_> {
             let target = self.open_target(bound, FileType::REGULAR_FILE)?;
             mount::attach(mount::clone_tree_at(slave.as_fd(), c"", false)?.as_fd(), target.as_fd())?;
         }
-        socket::send_descriptor(self.console_socket.ok_or(Errno::NXIO)?, master.as_fd())?;
+        socket::send_descriptor(self.console_socket.ok_or(Errno::NXIO)?, master.as_fd(), b"\0")?;
         self.console = Some(slave);
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::plan::step::Program;
 use crate::sys::file::{self, CWD, FileType};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{self, Vector};
-use crate::sys::{BorrowedFd, Result, identity, namespace, signal};
+use crate::sys::{BorrowedFd, Result, identity, signal};
 use crate::text::{cut, fields};
 
 /// Capabilities are numbered below 64: they are kept as bits of a 64-bit set in capget(2).
@@ -54,17 +54,13 @@ pub(super) fn set_capabilities(sets: &Capabilities) -> Result<()> {
     Ok(())
 }
 
-/// Becomes the program: execvpe(3), with every other descriptor closed by it and signals as a program expects them.
+/// Becomes the program: execvpe(3).
 pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno {
     let (arguments, environment) = match vectors(program, arena) {
         Ok(vectors) => vectors,
         Err(errno) => return errno,
     };
     let Some(name) = program.arguments.first() else { return Errno::INVAL };
-    if let Err(errno) = namespace::close_on_exec_from(3 + program.descriptors) {
-        return errno;
-    }
-    signal::reset();
     if cut(name.to_bytes(), b'/').is_some() {
         return process::execute(name, &arguments, &environment);
     }

@@ -15,11 +15,12 @@ mod scheduling;
 
 use core::ffi::CStr;
 
-use crate::sys::{BorrowedFd, OwnedFd, machine, namespace, process};
+use crate::sys::board::Board;
+use crate::sys::{BorrowedFd, OwnedFd, machine, namespace, process, seccomp};
 
 use crate::abi::Errno;
 use crate::arena::{Arena, List};
-use crate::plan::step::{Absent, InterfaceStep, Origin, Step};
+use crate::plan::step::{Absent, Filter, InterfaceStep, Origin, Step};
 use crate::sys::Result;
 use crate::sys::path::join;
 use crate::sys::process::Pid;
@@ -44,6 +45,8 @@ pub struct Applier<'x, 'a> {
     console_socket: Option<BorrowedFd<'x>>,
     /// The container's terminal.
     console: Option<OwnedFd>,
+    /// Where the process whose calls are filtered offers the listener's descriptor.
+    board: Option<&'static Board>,
     /// For the pointers that execve(2) wants.
     arena: &'x mut Arena<'a>,
     /// For what the kernel says beside a step's error number, if somebody wants to know.
@@ -61,6 +64,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             target: None,
             console_socket: None,
             console: None,
+            board: None,
             arena,
             words: None,
         }
@@ -105,6 +109,11 @@ impl<'x, 'a> Applier<'x, 'a> {
     /// Names the place for what the kernel says beside the error number of a step.
     pub fn set_words(&mut self, words: &'x mut Words) {
         self.words = Some(words);
+    }
+
+    /// Names the board on which a filter's listener is offered.
+    pub fn set_board(&mut self, board: &'static Board) {
+        self.board = Some(board);
     }
 
     /// Performs one step.
@@ -168,7 +177,16 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::ChangeDirectory { path } => files::change_directory(path),
             Step::AwaitHooks => Ok(()),
             Step::RunHook { hook, state, .. } => self.run_hook(hook, state),
+            Step::FilterSystemCalls(filter) => self.filter_system_calls(filter),
             Step::Execute(program) => Err(identity::execute(program, self.arena)),
+        }
+    }
+
+    fn filter_system_calls(&self, filter: &Filter) -> Result<()> {
+        let descriptor = seccomp::install(filter.program, filter.flags)?;
+        match (self.board, filter.listener) {
+            (Some(board), Some(_)) => board.offer(descriptor),
+            _ => Ok(()),
         }
     }
 

@@ -483,10 +483,7 @@ mod tests {
         })
         .unwrap();
         // An escape does not hide a field that is refused, nor one given twice.
-        assert_eq!(
-            problem(&linux(r#"{"\u0073eccomp":{"defaultAction":"SCMP_ACT_KILL"}}"#)),
-            "linux.seccomp: not supported yet"
-        );
+        assert_eq!(problem(&top(r#""\u0073olaris":{"milestone":"x"}"#)), "solaris: not supported yet");
         assert_eq!(problem(&top(r#""hostname":"a","\u0068ostname":"b""#)), "hostname: given twice");
     }
 
@@ -820,7 +817,6 @@ mod tests {
             (top, "", "freebsd", &["{}"], &[r#"{"jail":{}}"#]),
             (process, "process.", "commandLine", &[r#""""#], &[r#""cmd""#]),
             (user, "process.user.", "username", &[r#""""#], &[r#""root""#]),
-            (linux_member, "linux.", "seccomp", &["{}"], &[r#"{"defaultAction":"SCMP_ACT_ERRNO"}"#, r#"{"flags":[]}"#]),
             (
                 |member| linux(&format!(r#"{{"personality":{{"domain":"LINUX",{member}}}}}"#)),
                 "linux.personality.",
@@ -1002,6 +998,79 @@ mod tests {
         assert!(line.starts_with("keep the configuration in memory: too many bytes: "), "{line}");
         let mounts = vec![r#"{"destination":"/a","options":["ro","nosuid"]}"#; 5000].join(",");
         assert_eq!(config(top(&format!("\"mounts\":[{mounts}]")).as_bytes(), |spec, _| spec.mounts.len()), Ok(5000));
+    }
+
+    fn seccomp(members: &str) -> String {
+        linux(&format!(r#"{{"seccomp":{{{members}}}}}"#))
+    }
+
+    #[test]
+    fn a_filter_of_system_calls_is_read_completely() {
+        use crate::abi::syscall::{Abi, Name};
+        let text = seccomp(
+            r#""defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38,"listenerPath":"/run/a","listenerMetadata":"m",
+            "architectures":["SCMP_ARCH_X86","SCMP_ARCH_X32","SCMP_ARCH_SHEB"],"comment":"",
+            "flags":["SECCOMP_FILTER_FLAG_LOG","SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],"syscalls":[
+            {"names":["read","no_such_call"],"action":"SCMP_ACT_NOTIFY","includes":{},"args":null},
+            {"names":["clone"],"action":"SCMP_ACT_TRACE","errnoRet":65535,"args":[
+                {"index":5,"value":18446744073709551615,"op":"SCMP_CMP_MASKED_EQ","valueTwo":9223372036854775808}]}]"#,
+        );
+        config(text.as_bytes(), |spec, _| {
+            let seccomp = spec.linux.seccomp.unwrap();
+            assert_eq!((seccomp.default_action, seccomp.default_errno), (4, Some(38)));
+            assert_eq!((seccomp.architectures.0, seccomp.flags.0), (1 << 1 | 1 << 2 | 1 << 22, 2 | 1 << 3));
+            assert_eq!((seccomp.listener_path, seccomp.listener_metadata), (Some(c"/run/a"), Some(c"m")));
+            let [read, clone] = seccomp.syscalls else { panic!() };
+            assert_eq!(read.names, [Name::named(b"read"), Name::UNKNOWN]);
+            assert_eq!((read.action, read.errno, read.arguments), (5, None, &[][..]));
+            assert_eq!(clone.names[0].number(Abi::X86_64), Some(56));
+            assert_eq!((clone.action, clone.errno), (6, Some(65535)));
+            let argument = clone.arguments[0];
+            assert_eq!((argument.index, argument.operator), (5, 6));
+            assert_eq!((argument.value, argument.value_two), (u64::MAX, 1 << 63));
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn unknown_names_in_a_filter_are_refused_by_their_place() {
+        use crate::abi::seccomp;
+        let rule = |members: &str| {
+            seccomp(&format!(
+                r#""defaultAction":"SCMP_ACT_LOG","syscalls":[{{"names":["a"],"action":"SCMP_ACT_LOG"}},{{{members}}}]"#
+            ))
+        };
+        let args = |args: &str| rule(&format!(r#""names":["a"],"action":"SCMP_ACT_LOG","args":[{{{args}}}]"#));
+        let named = |names: &str| rule(&format!(r#""names":{names},"action":"SCMP_ACT_LOG""#));
+        let action = seccomp::ACTIONS.to_str().unwrap();
+        let operator = seccomp::OPERATORS.to_str().unwrap();
+        let architecture = seccomp::ARCHITECTURES.to_str().unwrap();
+        let flag = seccomp::FLAGS.to_str().unwrap();
+        let errno = r#""names":["a"],"action":"SCMP_ACT_ERRNO","errnoRet":65536"#;
+        let value = |value: &str| args(&format!(r#""index":0,"value":{value},"op":"SCMP_CMP_EQ""#));
+        for (text, place, expected) in [
+            (seccomp(r#""defaultAction":"ERRNO""#), "defaultAction", action),
+            (seccomp(r#""defaultAction":"SCMP_ACT_""#), "defaultAction", action),
+            (rule(r#""names":["a"],"action":"SCMP_ACT_DENY""#), "syscalls[1].action", action),
+            (rule(r#""names":["a"],"action":"""#), "syscalls[1].action", action),
+            (rule(r#""names":["a"]"#), "syscalls[1]", "missing action"),
+            (linux(r#"{"seccomp":{}}"#), "", "missing defaultAction"),
+            (named("[]"), "syscalls[1]", "missing names"),
+            (named(r#"["a",1]"#), "syscalls[1].names[1]", "expected the name of a system call"),
+            (rule(errno), "syscalls[1].errnoRet", "expected an integer from 0 to 65535"),
+            (args(r#""index":0,"value":1,"op":"SCMP_CMP_LIKE""#), "syscalls[1].args[0].op", operator),
+            (args(r#""index":0,"value":1"#), "syscalls[1].args[0]", "missing op"),
+            (args(r#""index":0,"op":"SCMP_CMP_EQ""#), "syscalls[1].args[0]", "missing value"),
+            (args(r#""value":0,"op":"SCMP_CMP_EQ""#), "syscalls[1].args[0]", "missing index"),
+            (value("18446744073709551616"), "syscalls[1].args[0].value", "expected an integer from 0"),
+            (value("-1"), "syscalls[1].args[0].value", "expected an integer from 0"),
+            (seccomp(r#""architectures":["SCMP_ARCH_X86","SCMP_ARCH_Z80"]"#), "architectures[1]", architecture),
+            (seccomp(r#""flags":["SECCOMP_FILTER_FLAG_NEW_LISTENER"]"#), "flags[0]", flag),
+            (seccomp(r#""flags":["SECCOMP_FILTER_FLAG_"]"#), "flags[0]", flag),
+        ] {
+            let dot = if place.is_empty() { "" } else { "." };
+            assert_eq!(problem(&text), format!("linux.seccomp{dot}{place}: {expected}"), "{text}");
+        }
     }
 
     #[test]

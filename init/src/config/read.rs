@@ -16,6 +16,7 @@ use super::Warnings;
 use super::scan::{self, decode};
 use super::spec::{Named, Pair};
 use crate::abi::namespace::Namespace;
+use crate::abi::syscall::Name;
 use crate::abi::{capability, rlimit, scheduling};
 use crate::arena::Arena;
 use crate::error::{Error, Result};
@@ -111,6 +112,8 @@ pub(super) enum Slot<'r, 'a> {
     Namespace(&'r mut Namespace),
     /// One of a list's names: [`scheduling`].
     OneOf(&'r mut u8, &'static CStr),
+    /// The name of a system call. One that is unknown is kept as such: it may be another kernel's, or another machine's.
+    SystemCall(&'r mut Name),
     /// The type of a device node.
     DeviceKind(&'r mut u8),
     /// The type of devices that a rule is for.
@@ -165,6 +168,7 @@ impl<'r, 'a> Slot<'r, 'a> {
             Slot::Rlimit(_) => (Shape::Text, c"expected the name of a resource limit, such as RLIMIT_NOFILE"),
             Slot::Namespace(_) => (Shape::Text, c"expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
             Slot::OneOf(_, list) => (Shape::Text, list),
+            Slot::SystemCall(_) => (Shape::Text, c"expected the name of a system call"),
             Slot::DeviceKind(_) => (Shape::Text, c"expected one of b, c, u, p"),
             Slot::RuleKind(_) => (Shape::Text, c"expected one of a, b, c"),
             Slot::Access(_) => (Shape::Text, c"expected a string of the letters r, w, m"),
@@ -447,6 +451,7 @@ impl<'a> Reading<'_, 'a> {
                 self.once(*to as u8, |reading| &mut reading.namespaces)?;
             }
             Slot::OneOf(to, list) => *to = scheduling::named(list, bytes).ok_or_else(|| self.stop_here())?,
+            Slot::SystemCall(to) => *to = Name::named(bytes),
             Slot::DeviceKind(to) => *to = one(b"bcup").ok_or_else(|| self.stop_here())?,
             Slot::RuleKind(_) if bytes.is_empty() => {}
             Slot::RuleKind(to) => *to = Some(one(b"abc").ok_or_else(|| self.stop_here())?),
@@ -764,6 +769,14 @@ impl<'a> Collection<'a> for u64 {
             elements.next(Slot::Capability(self))?;
         }
         Ok(true)
+    }
+}
+
+impl<'a> Record<'a> for Name {
+    const BLANK: Name = Name::UNKNOWN;
+
+    fn slot(&mut self) -> Slot<'_, 'a> {
+        Slot::SystemCall(self)
     }
 }
 

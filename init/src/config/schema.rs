@@ -7,13 +7,13 @@ use core::ffi::CStr;
 
 use super::read::{Collection, Elements, Object, Read, Record, Slot};
 use super::spec::{
-    Affinity, BlockIo, Capabilities, ConsoleSize, Cpu, Device, DeviceLimit, DeviceRule, Hook, Hooks, HugepageLimit,
-    IdMapping, IntelRdt, Interface, IoPriority, Kept, Linux, Memory, MemoryPolicy, MemoryPolicyFlags, Mount,
-    NamespaceEntry, NetDevice, Personality, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Scheduler,
-    SchedulerFlags, Spec, TimeOffset, TimeOffsets, User,
+    Affinity, Architectures, BlockIo, Capabilities, Comparison, ConsoleSize, Cpu, Device, DeviceLimit, DeviceRule,
+    FilterFlags, Hook, Hooks, HugepageLimit, IdMapping, IntelRdt, Interface, IoPriority, Kept, Linux, Memory,
+    MemoryPolicy, MemoryPolicyFlags, Mount, NamespaceEntry, NetDevice, Personality, Process, RdmaLimit, Resources,
+    Rlimit, Root, Runtime, Scheduler, SchedulerFlags, Seccomp, Spec, SyscallRule, TimeOffset, TimeOffsets, User,
 };
 use crate::abi::namespace::Namespace;
-use crate::abi::scheduling;
+use crate::abi::{scheduling, seccomp};
 
 /// One object: its required and optional fields, each with the [`Slot`] it goes to; the fields refused unless empty, and
 /// unless zero; those that only control groups of version 1 can have; `closed` if any other field is refused too.
@@ -244,21 +244,23 @@ object! {
 
 /// A name of a list of `abi::scheduling`, to its number.
 macro_rules! one_of {
-    ($($slot:ident $list:ident,)*) => {
+    ($($slot:ident $list:path,)*) => {
         impl<'r, 'a> Slot<'r, 'a> {
             $(
                 fn $slot(number: &'r mut u8) -> Slot<'r, 'a> {
-                    Slot::OneOf(number, scheduling::$list)
+                    Slot::OneOf(number, $list)
                 }
             )*
         }
     };
 }
 one_of! {
-    policy POLICIES,
-    io_class IO_CLASSES,
-    personality PERSONALITIES,
-    memory_policy MEMORY_POLICIES,
+    policy scheduling::POLICIES,
+    io_class scheduling::IO_CLASSES,
+    personality scheduling::PERSONALITIES,
+    memory_policy scheduling::MEMORY_POLICIES,
+    action seccomp::ACTIONS,
+    operator seccomp::OPERATORS,
 }
 
 impl<'a> Collection<'a> for SchedulerFlags {
@@ -335,9 +337,7 @@ object! {
         optional "personality" => optional_object(personality),
         optional "memoryPolicy" => optional_object(memory_policy),
         optional "intelRdt" => optional_object(intel_rdt),
-        refused unless empty:
-            "seccomp"
-            ;
+        optional "seccomp" => optional_object(seccomp),
     }
 }
 
@@ -513,5 +513,49 @@ impl<'a> Object<'a> for [Option<&'a CStr>; 7] {
 
     fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
         self.get_mut(index).map_or(Slot::Nothing, Slot::Text)
+    }
+}
+
+object! {
+    Seccomp<'a> {
+        required "defaultAction" => action(default_action),
+        optional "defaultErrnoRet" => OptionalU16(default_errno),
+        optional "architectures" => List(architectures),
+        optional "flags" => List(flags),
+        optional "listenerPath" => Text(listener_path),
+        optional "listenerMetadata" => Text(listener_metadata),
+        optional "syscalls" => List(syscalls),
+    }
+}
+
+object! {
+    SyscallRule<'a> {
+        required "names" => List(names),
+        required "action" => action(action),
+        optional "errnoRet" => OptionalU16(errno),
+        optional "args" => List(arguments),
+    }
+}
+record!(SyscallRule<'a>, SyscallRule { names: &[], action: 0, errno: None, arguments: &[] });
+
+object! {
+    Comparison {
+        required "index" => U32(index),
+        required "value" => U64(value),
+        required "op" => operator(operator),
+        optional "valueTwo" => U64(value_two),
+    }
+}
+record!(Comparison, Comparison { index: 0, value: 0, value_two: 0, operator: 0 });
+
+impl<'a> Collection<'a> for Architectures {
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
+        collect_flags(&mut self.0, seccomp::ARCHITECTURES, elements)
+    }
+}
+
+impl<'a> Collection<'a> for FilterFlags {
+    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
+        collect_flags(&mut self.0, seccomp::FLAGS, elements)
     }
 }

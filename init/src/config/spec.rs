@@ -9,6 +9,7 @@
 use core::ffi::CStr;
 
 use crate::abi::namespace::Namespace;
+use crate::abi::syscall::Name;
 
 /// config.json: runtime-spec `config.md`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -279,6 +280,8 @@ pub struct Linux<'a> {
     pub memory_policy: Option<MemoryPolicy<'a>>,
     /// `intelRdt`.
     pub intel_rdt: Option<IntelRdt<'a>>,
+    /// `seccomp`.
+    pub seccomp: Option<Seccomp<'a>>,
 }
 
 /// `linux.timeOffsets`.
@@ -552,4 +555,57 @@ impl Kept<'_> {
     pub fn pid(&self) -> i32 {
         self.pid.unwrap_or_default() as i32
     }
+}
+
+/// `linux.seccomp`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seccomp<'a> {
+    /// `defaultAction`: its position in [`crate::abi::seccomp::ACTIONS`]. Required.
+    pub default_action: u8,
+    /// `defaultErrnoRet`.
+    pub default_errno: Option<u16>,
+    /// `architectures`, as bits, in the order of [`crate::abi::seccomp::ARCHITECTURES`].
+    pub architectures: Architectures,
+    /// `flags`, as bits, in the order of [`crate::abi::seccomp::FLAGS`].
+    pub flags: FilterFlags,
+    /// `listenerPath`.
+    pub listener_path: Option<&'a CStr>,
+    /// `listenerMetadata`.
+    pub listener_metadata: Option<&'a CStr>,
+    /// `syscalls`.
+    pub syscalls: &'a [SyscallRule<'a>],
+}
+
+/// `linux.seccomp.architectures`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Architectures(pub u32);
+
+/// `linux.seccomp.flags`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FilterFlags(pub u32);
+
+/// One of `linux.seccomp.syscalls`.
+#[derive(Clone, Copy, Debug)]
+pub struct SyscallRule<'a> {
+    /// `names`, at least one.
+    pub names: &'a [Name],
+    /// `action`, as [`Seccomp::default_action`]. Required.
+    pub action: u8,
+    /// `errnoRet`.
+    pub errno: Option<u16>,
+    /// `args`: conditions, of which all must hold.
+    pub arguments: &'a [Comparison],
+}
+
+/// One of `linux.seccomp.syscalls[].args`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// `index`: which argument, from 0.
+    pub index: u32,
+    /// `value`: what it is compared with; the mask of `SCMP_CMP_MASKED_EQ`.
+    pub value: u64,
+    /// `valueTwo`: what it is compared with after a mask.
+    pub value_two: u64,
+    /// `op`: its position in [`crate::abi::seccomp::OPERATORS`]. Required.
+    pub operator: u8,
 }

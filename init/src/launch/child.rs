@@ -21,7 +21,8 @@ use crate::abi::Errno;
 use crate::apply::{Applier, Mapped};
 use crate::arena::Arena;
 use crate::plan::step::{Plan, Step};
-use crate::sys::{Result, identity, process, terminal};
+use crate::sys::board::Board;
+use crate::sys::{Result, identity, namespace, process, signal, terminal};
 
 const GO: u8 = 1;
 const READY: u8 = 2;
@@ -31,7 +32,14 @@ const FAILED: u8 = 3;
 const MESSAGE_BYTES: usize = 5;
 
 /// One end of the channel. Messages are whole or not at all.
-pub(super) struct Channel(OwnedFd);
+pub(super) struct Channel {
+    socket: OwnedFd,
+    /// What a process can say whose filter denies it the socket. Not there for who was not forked by the launcher.
+    board: Option<&'static Board>,
+}
+
+/// How often the launcher looks for the listener of a filter. A few looks are enough: it is the first thing installed.
+const LOOK_US: u64 = 500;
 
 /// What the container's process says.
 pub(super) enum Answer {
@@ -51,20 +59,21 @@ pub(super) enum Answer {
 /// Both ends: the launcher's and the container's.
 pub(super) fn channel() -> Result<(Channel, Channel)> {
     let (ours, theirs) = wait::sockets()?;
-    Ok((Channel(ours), Channel(theirs)))
+    let board = Some(Board::new()?);
+    Ok((Channel { socket: ours, board }, Channel { socket: theirs, board }))
 }
 
 impl Channel {
     fn send(&self, kind: u8, number: u16, errno: u16) -> Result<()> {
         let [a, b] = number.to_ne_bytes();
         let [c, d] = errno.to_ne_bytes();
-        wait::send(self.0.as_fd(), &[kind, a, b, c, d])
+        wait::send(self.socket.as_fd(), &[kind, a, b, c, d])
     }
 
     fn receive(&self) -> Option<[u8; MESSAGE_BYTES]> {
         let mut message = [0; MESSAGE_BYTES];
         loop {
-            match file::read(self.0.as_fd(), &mut message) {
+            match file::read(self.socket.as_fd(), &mut message) {
                 Err(Errno::INTR) => continue,
                 Ok(length) if length as usize == MESSAGE_BYTES => return Some(message),
                 _ => return None,
@@ -85,14 +94,49 @@ impl Channel {
                 number: usize::from(u16::from_ne_bytes([a, b])),
                 errno: Errno::new(u16::from_ne_bytes([c, d]).into()),
             },
-            _ => Answer::Gone,
+            _ => match self.board.and_then(Board::failure) {
+                Some((number, errno)) => Answer::Failed { number: number.into(), errno },
+                None => Answer::Gone,
+            },
         }
+    }
+
+    /// Waits until the container's process offers its filter's listener: the descriptor, in it. None if it says
+    /// something, or is gone, instead.
+    pub(super) fn offered(&self) -> Result<Option<u32>> {
+        loop {
+            if let Some(descriptor) = self.board.and_then(Board::offered) {
+                return Ok(Some(descriptor));
+            }
+            if wait::ready([Some(self.socket.as_fd()), None, None], Some(LOOK_US))? != 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Lets the process that offered its listener go on.
+    pub(super) fn taken(&self) {
+        if let Some(board) = self.board {
+            board.taken();
+        }
+    }
+
+    /// Says that a step failed.
+    fn fail(&self, number: u16, errno: Errno) -> Result<()> {
+        if let Some(board) = self.board {
+            board.fail(number, errno);
+        }
+        self.send(FAILED, number, errno.number())
+    }
+
+    fn to_starter(socket: OwnedFd) -> Channel {
+        Channel { socket, board: None }
     }
 
     /// The first connection to the gate on which somebody says `go`.
     fn accepted(gate: BorrowedFd) -> Channel {
         loop {
-            match socket::accept(gate).map(Channel) {
+            match socket::accept(gate).map(Channel::to_starter) {
                 Ok(channel) if matches!(channel.receive(), Some([GO, ..])) => return channel,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(_) => process::exit(EXIT_NOT_LAUNCHED),
@@ -124,11 +168,16 @@ pub(super) fn become_container<'a>(
     // Before a namespace is joined whose processes might look into this one, which still has the machine's descriptors
     // (CVE-2016-9962).
     let hidden = identity::set_undumpable();
+    // Not at the exec, where a filter might deny it. All that is opened from here on is so from birth.
+    let hidden = hidden.and_then(|()| namespace::close_on_exec_from(3 + descriptors(plan)));
     // What is made for the container has the permissions that were asked for. `SetUser` sets the container's own mask.
     identity::set_umask(0);
     let mut applier = Applier::new(arena);
     applier.set_mapped(mapped);
     applier.set_ends(request.target, request.console);
+    if let Some(board) = channel.board {
+        applier.set_board(board);
+    }
     for (index, step) in plan.inside.iter().enumerate() {
         let mut ready = hidden;
         if matches!(step, Step::AwaitHooks) {
@@ -145,15 +194,26 @@ pub(super) fn become_container<'a>(
             } else {
                 ready = ready.and_then(|()| wait_ready(&channel));
             }
+            // A program expects them so. Not at the exec, where a filter might deny it.
+            signal::reset();
         }
         if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
-            let _ = channel.send(FAILED, index as u16, errno.number());
-            // Until the launcher has taken back what would end with this process's namespaces.
-            channel.receive();
+            if channel.fail(index as u16, errno).is_ok() {
+                // Until the launcher has taken back what would end with this process's namespaces.
+                channel.receive();
+            }
             break;
         }
     }
     process::exit(EXIT_NOT_LAUNCHED)
+}
+
+/// How many descriptors behind the standard ones are the program's.
+fn descriptors(plan: &Plan) -> u32 {
+    match plan.inside.last() {
+        Some(Step::Execute(program)) => program.descriptors,
+        _ => 0,
+    }
 }
 
 fn look_up(plan: &Plan, applier: &Applier) -> Result<()> {
@@ -177,7 +237,7 @@ fn wait_ready(channel: &Channel) -> Result<()> {
 /// Lets a container that waits at its gate execute its program, over a connection to it: the step inside that failed,
 /// and why, if it does not.
 pub fn start(connection: OwnedFd) -> Result<Option<(usize, Errno)>> {
-    let channel = Channel(connection);
+    let channel = Channel::to_starter(connection);
     channel.go()?;
     Ok(match channel.answer() {
         Answer::Failed { number, errno } => Some((number, errno)),

@@ -4,11 +4,12 @@
 //! clones, so that both sides hold the same plan and a failure crosses between them as a few bytes; the container's
 //! process is made as a sibling, so that its exit status goes to whoever forked the launcher.
 //!
-//! Reading order: this file, [`bundle`] (what is read), [`child`] (the container's side), [`output`] (where its output
-//! goes), [`report`] (what is said when it fails).
+//! Reading order: this file, [`bundle`] (what is read), [`child`] (the container's side), [`listener`] (who
+//! answers for its system calls), [`output`] (where its output goes), [`report`] (what is said when it fails).
 
 pub mod bundle;
 mod child;
+mod listener;
 mod output;
 mod report;
 
@@ -20,6 +21,7 @@ use crate::arena::{Arena, List};
 use crate::error::{Context, Error, Result};
 use crate::launch::bundle::Source;
 use crate::launch::child::{Answer, Channel};
+use crate::launch::listener::Connection;
 use crate::limits;
 use crate::log;
 use crate::plan::step::{Plan, Step, Undo};
@@ -167,10 +169,11 @@ fn run<'a>(
     perform(plan.before, 0, request.target, None, arena, done)?;
     let mut mapped = Mapped::none();
     mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
+    let listener = listener::connect(plan, arena).doing(c"connect to linux.seccomp.listenerPath")?;
     let mut doing = c"";
     let (pid, channel) =
         make_process(plan, request, &mut mapped, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
-    let result = conduct(plan, request, pid, &channel, arena, done);
+    let result = conduct(plan, request, pid, &channel, listener.as_ref(), arena, done);
     if result.is_err() {
         for undo in done.undone(plan).filter(|undo| needs_process(undo)) {
             take_back(name, arena, Some(pid), &[undo.step]);
@@ -215,6 +218,7 @@ fn conduct<'a>(
     request: &Request,
     pid: Pid,
     channel: &Channel,
+    listener: Option<&Connection>,
     arena: &mut Arena<'a>,
     done: &mut Progress<'a>,
 ) -> Result<()> {
@@ -223,11 +227,11 @@ fn conduct<'a>(
     let (maps, rest) = plan.after.split_at_checked(mapping).unwrap_or((&[], plan.after));
     perform(maps, first, None, Some(pid), arena, done)?;
     channel.go().doing(GO_ON)?;
-    await_ready(channel, plan)?;
+    await_ready(channel, plan, pid, listener)?;
     perform(rest, first + mapping, None, Some(pid), arena, done)?;
     if plan.inside.iter().any(|step| matches!(step, Step::AwaitHooks)) {
         channel.go().doing(GO_ON)?;
-        await_ready(channel, plan)?;
+        await_ready(channel, plan, pid, listener)?;
     }
     (request.ready)(pid, plan)?;
     channel.go().doing(c"start the container's program")?;
@@ -242,7 +246,10 @@ fn conduct<'a>(
 const GO_ON: &CStr = c"start the container's process";
 
 /// Waits until the container's process has done what it can.
-fn await_ready(channel: &Channel, plan: &Plan) -> Result<()> {
+fn await_ready(channel: &Channel, plan: &Plan, pid: Pid, listener: Option<&Connection>) -> Result<()> {
+    if let Some(listener) = listener {
+        listener.serve(channel, pid).doing(c"send the filter to linux.seccomp.listenerPath")?;
+    }
     if heard(channel, plan)? {
         return Ok(());
     }

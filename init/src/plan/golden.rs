@@ -259,6 +259,82 @@ fn privileges_go_in_the_one_order_that_works() {
     });
 }
 
+/// While there is the privilege to, or where none is needed and nothing but the exec follows.
+#[test]
+fn system_calls_are_filtered_as_late_as_can_be() {
+    let mut seen = std::cell::Cell::new((0, 0));
+    each_plan(|name, plan| {
+        let Some(filter) = position(plan.inside, |step| matches!(step, Step::FilterSystemCalls(_))) else { return };
+        let privileges = position(plan.inside, |step| matches!(step, Step::SetNoNewPrivileges));
+        let user = position(plan.inside, |step| matches!(step, Step::SetUser { .. }));
+        if privileges.is_some() {
+            assert_eq!(filter, plan.inside.len() - 2, "{name}");
+            seen.set((seen.get().0 + 1, seen.get().1));
+        } else {
+            assert_eq!(Some(filter + 1), user, "{name}");
+            seen.set((seen.get().0, seen.get().1 + 1));
+        }
+    });
+    let (late, early) = *seen.get_mut();
+    assert!(late > 0 && early > 0, "{late} {early}");
+}
+
+#[test]
+fn a_filter_that_makes_no_sense_is_refused_by_name() {
+    let linux = |seccomp: &str| config("", &format!(r#"{ISOLATED}, "seccomp": {{{seccomp}}}"#), "");
+    let allow = r#""defaultAction": "SCMP_ACT_ALLOW""#;
+    let rules =
+        |rule: &str| linux(&format!(r#"{allow}, "syscalls": [{{"names": ["a"], "action": "SCMP_ACT_LOG"}}, {rule}]"#));
+    let notify = r#"{"names": ["mount"], "action": "SCMP_ACT_NOTIFY"}"#;
+    let many: Vec<_> = (0..1100)
+        .map(|value| {
+            format!(
+                r#"{{"names": ["read"], "action": "SCMP_ACT_LOG", "args": [{{"index": 0, "value": {value}, "op": "SCMP_CMP_EQ"}}]}}"#
+            )
+        })
+        .collect();
+    for (text, expected) in [
+        (
+            linux(r#""defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/x""#),
+            "config.json: linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be the default: nobody would be there to ask",
+        ),
+        (
+            linux(r#""defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 4096"#),
+            "config.json: linux.seccomp.defaultErrnoRet: an errnoRet is at most 4095",
+        ),
+        (
+            linux(&format!(r#"{allow}, "defaultErrnoRet": 1"#)),
+            "config.json: linux.seccomp.defaultErrnoRet: an errnoRet is for SCMP_ACT_ERRNO and SCMP_ACT_TRACE only",
+        ),
+        (
+            rules(r#"{"names": ["a"], "action": "SCMP_ACT_KILL", "errnoRet": 0}"#),
+            "config.json: linux.seccomp.syscalls[1]: an errnoRet is for SCMP_ACT_ERRNO and SCMP_ACT_TRACE only",
+        ),
+        (
+            rules(r#"{"names": ["a"], "action": "SCMP_ACT_ERRNO", "errnoRet": 4096}"#),
+            "config.json: linux.seccomp.syscalls[1]: an errnoRet is at most 4095",
+        ),
+        (
+            rules(
+                r#"{"names": ["a"], "action": "SCMP_ACT_LOG", "args": [{"index": 6, "value": 0, "op": "SCMP_CMP_EQ"}]}"#,
+            ),
+            "config.json: linux.seccomp.syscalls[1]: args: index: must be from 0 to 5",
+        ),
+        (rules(notify), "config.json: linux.seccomp.listenerPath: required for SCMP_ACT_NOTIFY"),
+        (
+            linux(&format!(r#"{allow}, "listenerPath": "run/x", "syscalls": [{notify}]"#)),
+            "config.json: linux.seccomp.listenerPath: must be absolute",
+        ),
+        (
+            linux(&format!(r#"{allow}, "listenerMetadata": "x""#)),
+            "config.json: linux.seccomp.listenerMetadata: must not be set without listenerPath",
+        ),
+        (rules(&many.join(",")), "plan the container: too many instructions in linux.seccomp: 4097, at most 4096"),
+    ] {
+        assert_eq!(refusal(&text, None, &MACHINE), expected);
+    }
+}
+
 #[test]
 fn a_user_namespace_is_mapped_before_anybody_becomes_its_root() {
     each_plan(|name, plan| {

@@ -11,16 +11,7 @@ pub(super) fn at<'a>(request: &Request<'_, 'a>, moment: Moment, to: &mut Steps<'
     if hooks.is_empty() {
         return;
     }
-    let (spec, facts) = (request.spec, request.facts);
-    let state = State {
-        version: spec.oci_version.unwrap_or_default(),
-        id: facts.name,
-        status: moment.status(),
-        pid: None,
-        bundle: facts.bundle,
-        annotations: spec.annotations,
-    };
-    let Some(state) = to.arena.filled(1, state).first() else { return };
+    let Some(state) = state(request, moment.status(), to) else { return };
     for (number, hook) in hooks.iter().enumerate() {
         if hook.path.is_none_or(|path| !super::path::is_absolute(path)) {
             to.refuse_entry(moment.field(), number, c"path: must be absolute");
@@ -30,6 +21,25 @@ pub(super) fn at<'a>(request: &Request<'_, 'a>, moment: Moment, to: &mut Steps<'
         }
         to.push(Step::RunHook { moment, hook, state });
     }
+}
+
+/// The container's state, but for its process. None if the arena is full.
+pub(super) fn state<'a>(
+    request: &Request<'_, 'a>,
+    status: &'static str,
+    to: &mut Steps<'_, 'a>,
+) -> Option<&'a State<'a>> {
+    let (spec, facts) = (request.spec, request.facts);
+    let state = State {
+        version: spec.oci_version.unwrap_or_default(),
+        id: facts.name,
+        status,
+        pid: None,
+        bundle: facts.bundle,
+        annotations: spec.annotations,
+    };
+    let lent: &'a [State<'a>] = to.arena.filled(1, state);
+    lent.first()
 }
 
 fn hooks_of<'a>(hooks: &Hooks<'a>, moment: Moment) -> &'a [Hook<'a>] {

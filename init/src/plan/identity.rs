@@ -6,7 +6,7 @@ use crate::arena::Arena;
 use crate::config::spec::{Capabilities, Process};
 use crate::error::Error;
 use crate::plan::step::{Console, Moment, Place, Program, Step};
-use crate::plan::{Request, Steps, hooks, path, scheduling};
+use crate::plan::{Request, Steps, hooks, path, scheduling, seccomp};
 use crate::text::Value;
 
 /// umask(2) of a process that asks for none.
@@ -46,6 +46,8 @@ pub(super) fn labels<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 /// The last steps inside. Each takes away what an earlier one needs:
 /// - limits first, since raising one is a privilege;
 /// - the bounding set while there is the privilege to drop from it;
+/// - the filter of system calls while there is the privilege to install it; without new privileges it takes none, and the
+///   filter comes last, so that it need not allow what pidone does, or while the launcher is there for its listener;
 /// - groups and user next, with permitted capabilities kept across;
 /// - then all capabilities but the wanted ones;
 /// - the directory and the program as the user finds them.
@@ -58,6 +60,14 @@ pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_,
     }
     let capabilities = capabilities(request, to);
     to.push(Step::LimitCapabilities { bounding: capabilities.bounding });
+    let filter = seccomp::filter(request, to);
+    let listens = filter.is_some_and(|filter| filter.listener.is_some());
+    let install = |now: bool, to: &mut Steps<'_, 'a>| {
+        if let (Some(filter), true) = (filter, now) {
+            to.push(Step::FilterSystemCalls(filter));
+        }
+    };
+    install(!process.no_new_privileges, to);
     let user = process.user;
     to.push(Step::SetUser {
         uid: user.uid,
@@ -68,8 +78,10 @@ pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_,
     to.push(Step::SetCapabilities(capabilities));
     let path = directory(process, to);
     to.push(Step::ChangeDirectory { path });
+    install(process.no_new_privileges && listens, to);
     hooks::at(request, Moment::StartContainer, to);
     let program = Program { descriptors: request.facts.manner.descriptors, ..program(process, to) };
+    install(process.no_new_privileges && !listens, to);
     to.push(Step::Execute(program));
 }
 

@@ -19,6 +19,7 @@ pub mod print;
 mod rdt;
 mod rootfs;
 mod scheduling;
+mod seccomp;
 pub mod state;
 pub mod step;
 mod sysctl;
@@ -33,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::namespaces::Namespaces;
-use crate::plan::step::{Absent, Attributes, Bind, Moment, Place, Plan, Step};
+use crate::plan::step::{Absent, Attributes, Bind, Filter, Moment, Place, Plan, Step};
 use crate::text::{Line, Value};
 
 pub use cgroup::update;
@@ -77,7 +78,9 @@ pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena
     let undo = undo::undo(request, before, after, to.arena);
     to.arena.check()?;
     let notes = notes(request, to.arena);
-    let start = inside.len().saturating_sub(spec.hooks.start_container.len() + 1);
+    // A listener is handed over before.
+    let late = matches!(inside, [.., Step::FilterSystemCalls(Filter { listener: None, .. }), _]);
+    let start = inside.len().saturating_sub(spec.hooks.start_container.len() + usize::from(late) + 1);
     let (clone_flags, cgroup) = (request.namespaces.clone_flags(), request.cgroup);
     Ok(Plan { clone_flags, cgroup, before, inside, after, start, poststart, clean, undo, notes })
 }

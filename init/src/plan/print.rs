@@ -7,12 +7,12 @@
 use core::ffi::CStr;
 
 use crate::abi::namespace::Namespace;
-use crate::abi::{capability, rlimit, scheduling};
+use crate::abi::{capability, rlimit, scheduling, seccomp};
 use crate::config::spec::{Capabilities, ConsoleSize, IdMapping, Scheduler};
 use crate::plan::options::Names;
 use crate::plan::step::{
-    Absent, Attributes, Base, Bind, DeviceKind, DeviceNode, Existing, InterfaceStep, NewMount, Origin, Place, Plan,
-    Program, Step,
+    Absent, Attributes, Base, Bind, DeviceKind, DeviceNode, Existing, Filter, InterfaceStep, NewMount, Origin, Place,
+    Plan, Program, Step,
 };
 use crate::text::{Line, Print, Value, fields};
 
@@ -65,6 +65,7 @@ impl Print for Step<'_> {
             Step::Interface(interface) => return interface.print(line),
             Step::Execute(program) => return program.print(line),
             Step::SetCapabilities(sets) => return sets.print(line),
+            Step::FilterSystemCalls(filter) => return filter.print(line),
             Step::MakeDirectory { at, mode } => {
                 line.format("make directory {}", &[Print(at)]).mode(*mode);
                 return;
@@ -185,6 +186,24 @@ impl Print for Capabilities {
             } else {
                 line.capabilities(set);
             }
+        }
+    }
+}
+
+impl Print for Filter<'_> {
+    fn print(&self, line: &mut Line) {
+        line.format("filter system calls: {} instructions, default ", &[Value::Number(self.program.len() as u64)]);
+        line.raw(scheduling::name(seccomp::ACTIONS, self.default));
+        if self.default == seccomp::ERRNO || self.default == seccomp::TRACE {
+            line.format("({})", &[Value::Number(self.default_data.into())]);
+        }
+        line.byte(b',').flags(seccomp::ARCHITECTURES, self.architectures & 7);
+        let flags = seccomp::named_flags(self.flags);
+        if flags != 0 {
+            line.byte(b',').flags(seccomp::FLAGS, flags);
+        }
+        if let Some(listener) = &self.listener {
+            line.format(", listener {}", &[Value::Name(listener.path)]);
         }
     }
 }

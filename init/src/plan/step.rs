@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 
-use crate::abi::bpf::Instruction;
+use crate::abi::bpf::{Classic, Instruction};
 use crate::abi::namespace::Namespace;
 use crate::config::spec::{
     Capabilities, ConsoleSize, Hook, IdMapping, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler,
@@ -469,6 +469,8 @@ pub enum Step<'a> {
         /// File mode creation mask.
         umask: u32,
     },
+    /// Filters the process's system calls from now on, and those of its program: seccomp(2).
+    FilterSystemCalls(Filter<'a>),
     /// Sets the permitted, effective, inheritable and ambient sets.
     SetCapabilities(Capabilities),
     /// Changes to the working directory, made (0755) when missing, and checks that it is inside the root.
@@ -502,6 +504,34 @@ pub struct Console<'a> {
     pub uid: u32,
     /// Its size.
     pub size: ConsoleSize,
+}
+
+/// A filter of system calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter<'a> {
+    /// The compiled rules.
+    pub program: &'a [Classic],
+    /// `SECCOMP_FILTER_FLAG_*`.
+    pub flags: u32,
+    /// What is done about calls that no rule is for, by its position in [`crate::abi::seccomp::ACTIONS`].
+    pub default: u8,
+    /// The error number that goes with it.
+    pub default_data: u16,
+    /// The architectures that it knows, as bits, in the order of [`crate::abi::seccomp::ARCHITECTURES`].
+    pub architectures: u32,
+    /// Who is asked, if there is a rule that asks.
+    pub listener: Option<Listener<'a>>,
+}
+
+/// Who answers for a filter.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener<'a> {
+    /// Its socket, on the machine. It is sent the filter's descriptor and who asks.
+    pub path: &'a CStr,
+    /// What the configuration tells it.
+    pub metadata: Option<&'a CStr>,
+    /// The container's state.
+    pub state: &'a State<'a>,
 }
 
 /// What a container runs.

@@ -5,6 +5,7 @@
 
 pub mod arena;
 pub mod block;
+pub mod board;
 pub mod bpf;
 pub mod fd;
 pub mod file;
@@ -22,6 +23,7 @@ pub mod process;
 mod raw;
 pub mod region;
 pub mod scheduling;
+pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod terminal;

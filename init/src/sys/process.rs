@@ -5,8 +5,8 @@ use core::ffi::{CStr, c_char};
 use crate::abi::Errno;
 use linux_raw_sys::general::{
     __NR_chdir, __NR_chroot, __NR_clone, __NR_clone3, __NR_dup3, __NR_execve, __NR_exit_group, __NR_fchdir,
-    __NR_getpid, __NR_kill, __NR_pidfd_open, __NR_pidfd_send_signal, __NR_setsid, __NR_wait4, __NR_waitid,
-    CLONE_INTO_CGROUP, CLONE_PARENT, SIGCHLD, WEXITED, WNOHANG, WNOWAIT, clone_args,
+    __NR_getpid, __NR_kill, __NR_pidfd_getfd, __NR_pidfd_open, __NR_pidfd_send_signal, __NR_setsid, __NR_wait4,
+    __NR_waitid, CLONE_INTO_CGROUP, CLONE_PARENT, SIGCHLD, WEXITED, WNOHANG, WNOWAIT, clone_args,
 };
 
 use super::arena::Arena;
@@ -168,6 +168,14 @@ impl Handle {
         let fd = unsafe { raw::value(__NR_pidfd_open, [pid as usize, 0, 0, 0, 0]) }?;
         // SAFETY: the kernel just made it (close-on-exec) and nobody else knows it.
         Ok(Handle(unsafe { OwnedFd::new(fd) }))
+    }
+
+    /// A copy of a descriptor that it has: pidfd_getfd(2).
+    pub fn descriptor(&self, number: u32) -> Result<OwnedFd> {
+        // SAFETY: a borrowed descriptor and numbers.
+        let fd = unsafe { raw::value(__NR_pidfd_getfd, [self.0.as_fd().argument(), number as usize, 0, 0, 0]) }?;
+        // SAFETY: the kernel just made it (close-on-exec) and nobody else knows it.
+        Ok(unsafe { OwnedFd::new(fd) })
     }
 
     /// Sends a signal: pidfd_send_signal(2).

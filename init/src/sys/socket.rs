@@ -71,10 +71,12 @@ struct Rights {
 /// Bytes of a control message without its padding.
 const RIGHTS_BYTES: usize = size_of::<cmsghdr>() + 4;
 
-/// sendmsg(2) or recvmsg(2) of one byte and one descriptor.
-fn exchange(number: u32, socket: BorrowedFd, rights: &mut Rights) -> Result<u32> {
-    let mut byte = 0_u8;
-    let mut vector = [&raw mut byte as usize, 1];
+/// sendmsg(2) of so many bytes at that place, or recvmsg(2) of as many into it, and of one descriptor.
+///
+/// # Safety
+/// The bytes are there and live; to receive into, nobody else has them.
+unsafe fn exchange(number: u32, socket: BorrowedFd, bytes: usize, length: usize, rights: &mut Rights) -> Result<u32> {
+    let mut vector = [bytes, length];
     // SAFETY: a C structure of integers and pointers, for which all zeros are valid.
     let mut header: msghdr = unsafe { core::mem::zeroed() };
     header.msg_iov = vector.as_mut_ptr().cast();
@@ -87,17 +89,23 @@ fn exchange(number: u32, socket: BorrowedFd, rights: &mut Rights) -> Result<u32>
     unsafe { raw::value(number, [socket.argument(), &raw mut header as usize, flags, 0, 0]) }
 }
 
-/// Sends a descriptor: `SCM_RIGHTS` of unix(7), with one byte, since it needs something to go with.
-pub fn send_descriptor(socket: BorrowedFd, descriptor: BorrowedFd) -> Result<()> {
+/// Sends a descriptor: `SCM_RIGHTS` of unix(7), with at least one byte, since it needs something to go with.
+pub fn send_descriptor(socket: BorrowedFd, descriptor: BorrowedFd, bytes: &[u8]) -> Result<()> {
     let header = cmsghdr { cmsg_len: RIGHTS_BYTES as _, cmsg_level: SOL_SOCKET as i32, cmsg_type: SCM_RIGHTS as i32 };
-    exchange(__NR_sendmsg, socket, &mut Rights { header, descriptor: descriptor.number(), padding: 0 }).map(drop)
+    let mut rights = Rights { header, descriptor: descriptor.number(), padding: 0 };
+    // SAFETY: a slice's bytes, which are only read.
+    let sent = unsafe { exchange(__NR_sendmsg, socket, bytes.as_ptr() as usize, bytes.len(), &mut rights) }?;
+    // A socket that waits takes all, or has a reason not to.
+    if sent as usize == bytes.len() { Ok(()) } else { Err(Errno::NOBUFS) }
 }
 
 /// Receives a descriptor; waits for it.
 pub fn receive_descriptor(socket: BorrowedFd) -> Result<OwnedFd> {
     let header = cmsghdr { cmsg_len: 0, cmsg_level: 0, cmsg_type: 0 };
     let mut rights = Rights { header, descriptor: 0, padding: 0 };
-    exchange(__NR_recvmsg, socket, &mut rights)?;
+    let mut byte = 0_u8;
+    // SAFETY: one byte of our own.
+    unsafe { exchange(__NR_recvmsg, socket, &raw mut byte as usize, 1, &mut rights) }?;
     if rights.header.cmsg_len != RIGHTS_BYTES || rights.header.cmsg_type != SCM_RIGHTS as i32 {
         return Err(Errno::BADMSG);
     }
