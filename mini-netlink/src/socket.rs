@@ -147,7 +147,7 @@ impl<'b> Socket<'b> {
             match &outcome {
                 Ok(true) | Err(Error::Lost) => {}
                 // A list of which a piece was dropped is not told to its end: its rest comes with the next answer.
-                Err(error) if attempt > 0 && error.errno() == Some(Errno::BUSY) => {}
+                Err(error) if error.errno() == Some(Errno::BUSY) => {}
                 Ok(false) => return Ok(()),
                 Err(error) => return Err(*error),
             }
@@ -466,10 +466,11 @@ impl Exchange {
         }
         self.complete |= request + 1 == self.requests;
         if let Reply::Failed(failure) = reply {
-            if self.outcome.is_ok() {
+            // That something was lost is told first, and is what came last: what is here is the first failure.
+            if matches!(self.outcome, Ok(()) | Err(Error::Lost)) {
                 *explanation = Explanation::new(&failure);
+                self.outcome = Err(Error::Refused(Refusal { request, errno: failure.errno }));
             }
-            self.note(Error::Refused(Refusal { request, errno: failure.errno }));
         }
         Ok(())
     }

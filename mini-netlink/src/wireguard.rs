@@ -562,7 +562,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::capture::check;
+    use crate::capture::{bytes, check, for_every_damage};
     use crate::wire::{Messages, encode};
 
     const DEVICE: SetDevice<'static> = SetDevice::new(0x1d, 3);
@@ -716,6 +716,55 @@ mod tests {
         let [Part::Device(_), Part::Peer(one), a, b, Part::Peer(two), c] = told.as_slice() else { panic!("{told:?}") };
         assert_eq!((one.public_key, two.public_key), (key(1), key(2)));
         assert_eq!([*a, *b, *c], [Part::Allowed(first), Part::Allowed(second), Part::Allowed(second)]);
+    }
+
+    #[test]
+    fn a_captured_device_is_read() {
+        let told = parts(&bytes(include_str!("../captures/wireguard.txt"))).unwrap();
+        let Part::Device(device) = told[0] else { panic!("{told:?}") };
+        assert_eq!((device.index, device.listen_port, device.firewall_mark), (0x16, 51820, 0x1234));
+        assert!(device.private_key.is_some() && device.public_key.is_some());
+        let peers: Vec<_> =
+            told.iter().filter_map(|part| if let Part::Peer(peer) = part { Some(*peer) } else { None }).collect();
+        let endpoints = ["192.0.2.1:51820", "[2001:db8::1]:7"].map(|text| Some(text.parse().unwrap()));
+        assert_eq!([peers[0].endpoint, peers[1].endpoint, peers[2].endpoint], [endpoints[0], endpoints[1], None]);
+        assert_eq!(peers.iter().map(|peer| peer.keepalive_s).collect::<Vec<_>>(), [25, 0, 0]);
+        assert!(peers[0].preshared_key.is_some() && peers[1].preshared_key.is_none());
+        assert!(peers.iter().all(|peer| peer.handshake.is_none()));
+        let kinds: Vec<_> =
+            told.iter().map(|part| if let Part::Allowed(network) = part { Some(*network) } else { None }).collect();
+        let expected = [
+            None,
+            None,
+            Some(allowed("10.0.0.0", 8)),
+            Some(allowed("fd00::", 64)),
+            Some(allowed("192.0.2.7", 32)),
+            None,
+            Some(allowed("0.0.0.0", 0)),
+            Some(allowed("::", 0)),
+            None,
+        ];
+        assert_eq!(kinds, expected);
+    }
+
+    #[test]
+    fn no_damage_to_a_captured_device_panics() {
+        for_every_damage(&bytes(include_str!("../captures/wireguard.txt")), |damaged| drop(parts(damaged)));
+    }
+
+    #[test]
+    fn what_cannot_be_is_malformed() {
+        assert_eq!(read_endpoint(&[2, 0, 0, 80, 1, 2, 3]), Err(Malformed));
+        assert_eq!(read_endpoint(&[9; 28]), Err(Malformed));
+        let time = |seconds: i64, nanoseconds: i64| {
+            let payload = [seconds.to_ne_bytes(), nanoseconds.to_ne_bytes()].concat();
+            read_time(&Attribute { kind: HANDSHAKE, payload: &payload })
+        };
+        assert_eq!(time(0, 0), Ok(None));
+        assert_eq!(time(7, 5), Ok(Some(Duration::new(7, 5))));
+        assert_eq!([time(-1, 0), time(0, -1), time(0, 1_000_000_000)], [Err(Malformed); 3]);
+        assert_eq!(PeerStatus::read(Attributes::new(&[])), Err(Malformed));
+        assert_eq!(AllowedIp::read(Attributes::new(&[])), Err(Malformed));
     }
 
     /// What any peer may be.
