@@ -43,6 +43,9 @@ pub const REAPS_PER_LOOK: u32 = 256;
 pub const SIGNALS_PER_LOOK: u32 = 64;
 /// Power buttons that are listened to. Machines have one, some a fixed one beside it.
 pub const BUTTONS_MAX: usize = 4;
+/// How often, a hundredth of a second apart, is looked whether all processes of a control group are frozen: two seconds.
+/// Longer only when one of them is stuck in the kernel.
+pub const FREEZE_LOOKS: u32 = 200;
 /// How long a process may take to go after SIGKILL. Longer only when it is stuck in the kernel, for ever.
 pub const KILL_US: u64 = 2_000_000;
 /// How long the processes that belong to no container have after SIGTERM, when all containers have ended.

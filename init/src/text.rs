@@ -153,6 +153,17 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// Appends text of our own, or that can do no harm, and blanks, so that what comes next begins `width` bytes later; at
+    /// least one.
+    pub fn pad(&mut self, bytes: &[u8], width: usize) -> &mut Self {
+        let end = self.used.saturating_add(width);
+        self.raw(bytes).byte(b' ');
+        while self.used < end && !self.overflowed() {
+            self.byte(b' ');
+        }
+        self
+    }
+
     /// Appends a number in decimal.
     pub fn number(&mut self, value: u64) -> &mut Self {
         self.digits(value, 10)

@@ -62,7 +62,8 @@ fn delegate_all(group: BorrowedFd) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn write(path: &CStr, control: &CStr, text: &CStr) -> Result<()> {
+/// Writes a control file of a group.
+pub fn write(path: &CStr, control: &CStr, text: &CStr) -> Result<()> {
     let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Write)?;
     file::write(control.as_fd(), text.to_bytes())
 }

@@ -25,7 +25,7 @@ use crate::sys::Result;
 use crate::sys::path::join;
 use crate::sys::process::Pid;
 
-pub use cgroup::{each_process, group_of, open_cgroup, read_cgroup};
+pub use cgroup::{each_process, group_of, open_cgroup, read_cgroup, write as write_cgroup};
 pub use mounts::Mapped;
 pub use network::Words;
 

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 
 use crate::boot::{self, modules};
 use crate::limits;
-use crate::runtime;
+use crate::runtime::{self, Outcome};
 use crate::supervise::{self, Power};
 use crate::sys::{file, process};
 use crate::text::{Line, Value, cut_last, position};
@@ -40,22 +40,27 @@ fn command(
     }
     let all = arguments.clone();
     let Some(name) = arguments.next() else {
-        help::print();
+        help::print(None);
         return USAGE;
     };
     let name = name.to_bytes();
     match position(COMMANDS, name) {
         Some(0) => plan::print(arguments),
-        Some(1..=3) => help::print(),
+        Some(1..=3) => help::print(arguments.next()),
         Some(4 | 5) => help::print_version(),
         Some(6) => modules::on_demand(arguments),
         // How the kernel asks for a module: `PROGRAM -q -- ALIAS`.
         Some(_) => modules::on_demand(all),
         None => match power(name) {
             Some(power) => supervise::request(power),
-            None => runtime::main(runtime::keep(&mut all.clone()), runtime::keep(environment)).unwrap_or_else(|| {
-                refuse("unknown command `{}`; `pidone help` lists them all", &[Value::Quoted(name)])
-            }),
+            None => match runtime::main(runtime::keep(&mut all.clone()), runtime::keep(environment)) {
+                Outcome::Done(code) => code,
+                Outcome::Help(command) => help::print(command),
+                Outcome::Version => help::print_version(),
+                Outcome::Unknown => {
+                    refuse("unknown command `{}`; `pidone help` lists them all", &[Value::Quoted(name)])
+                }
+            },
         },
     }
 }

@@ -16,7 +16,7 @@ use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
 
-use spec::{Kept, Process, Runtime, Spec};
+use spec::{Kept, Process, Resources, Runtime, Spec};
 
 /// Reads a config.json into what is empty. All that it then holds is in the arena; the text may go.
 ///
@@ -48,6 +48,14 @@ pub fn read_runtime<'a>(text: &[u8], arena: &mut Arena<'a>, runtime: &mut Runtim
 /// As [`read_config`].
 pub fn read_process<'a>(text: &[u8], arena: &mut Arena<'a>, process: &mut Process<'a>) -> Result<()> {
     read::read(text, arena, c"read the process", process).map(|_| ())
+}
+
+/// Reads `linux.resources` alone, as `update` is given them, into what is empty.
+///
+/// # Errors
+/// As [`read_config`].
+pub fn read_resources<'a>(text: &[u8], arena: &mut Arena<'a>, resources: &mut Resources<'a>) -> Result<()> {
+    read::read(text, arena, c"read the resources", resources).map(|_| ())
 }
 
 /// Reads a state that the command line keeps, into what is empty.

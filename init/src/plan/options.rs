@@ -85,7 +85,7 @@ fn bit(number: u8) -> u64 {
 use Kind::*;
 
 /// In the order of [`EFFECTS`]. Where several names mean the same, the first is the one printed.
-static NAMES: &[u8] = b"ro rw nosuid suid nodev dev noexec exec nodiratime diratime nosymfollow symfollow \
+pub static NAMES: &[u8] = b"ro rw nosuid suid nodev dev noexec exec nodiratime diratime nosymfollow symfollow \
 relatime noatime strictatime atime nostrictatime norelatime sync async dirsync mand nomand silent loud \
 iversion noiversion lazytime nolazytime private rprivate slave rslave shared rshared unbindable runbindable \
 bind rbind remount defaults idmap ridmap tmpcopyup \

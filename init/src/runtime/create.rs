@@ -22,12 +22,14 @@ use crate::text::{Line, Value};
 
 /// `pidone create`.
 pub(super) fn create(caller: &Caller) -> Result<u8> {
+    caller.protect()?;
     let made = make(caller, &Attended::open(caller, false)?, true)?;
     Ok(if made.is_some() { 0 } else { FAILED })
 }
 
 /// `pidone run`: all of a container's life, or with `--detach` its beginning.
 pub(super) fn run(caller: &Caller) -> Result<u8> {
+    caller.protect()?;
     let attended = Attended::open(caller, true)?;
     let stays = attended.stays();
     let Some(pid) = make(caller, &attended, false)? else { return Ok(caller.code.get()) };

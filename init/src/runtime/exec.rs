@@ -3,7 +3,7 @@
 //!
 //! The container must get nothing of ours into its hands while this process still has the machine's descriptors and
 //! rights: it can neither be traced nor looked into from before it joins (`launch::child`), all its descriptors are closed
-//! by the exec, and the file that it runs cannot be written to (`protect`).
+//! by the exec, and the file that it runs cannot be written to (`sys::image`).
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -21,10 +21,11 @@ use crate::sys::file::CWD;
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, map};
 use crate::text::{cut, fields, number};
-use crate::{apply, config, limits};
+use crate::{apply, config, limits, observe};
 
 /// `pidone exec`.
 pub(super) fn exec(caller: &Caller) -> Result<u8> {
+    caller.protect()?;
     let place = caller.place()?;
     let (kept, status) = place.load()?;
     let may_be_paused = caller.options.has(Name::IgnorePaused);
@@ -47,6 +48,8 @@ pub(super) fn exec(caller: &Caller) -> Result<u8> {
         attended: &attended,
         adjust: &|spec, facts, arena| {
             change_process(caller, spec, arena)?;
+            // Again, as it concerns this process.
+            *facts = observe::facts(facts.section, facts.name, facts.bundle, spec);
             process::adjust(caller, place.id, &manner, spec, facts, arena);
             facts.manner.joins = Some(arena.string(&[group.to_bytes()]));
             Ok(())

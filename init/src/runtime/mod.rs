@@ -8,22 +8,26 @@ mod attend;
 mod create;
 mod delete;
 mod exec;
+mod group;
 mod kill;
+mod list;
 pub mod options;
 mod process;
 mod report;
 mod start;
 mod state;
+mod texts;
 
 use core::cell::{Cell, RefCell};
 use core::ffi::CStr;
 
 use crate::abi::Errno;
 use crate::arena::Arena;
-use crate::error::{Cause, Error, Result};
+use crate::error::{Cause, Context, Error, Result};
 use crate::sys::path::PathBuffer;
+use crate::sys::process::Vector;
 use crate::sys::region::{self, Regions};
-use crate::sys::{file, identity, map};
+use crate::sys::{file, identity, image, map};
 use crate::text::{Print, Value, position};
 
 use options::{Name, Options, Words};
@@ -33,11 +37,12 @@ use state::Place;
 /// Exit code of a command that failed.
 const FAILED: u8 = 1;
 
+/// Room for as many words as the kernel lets anybody pass; pages that are never touched cost nothing.
+const KEPT_BYTES: usize = 32 * 1024 * 1024;
+
 /// The words of a command line and the environment, kept for as long as the process lives.
 pub fn keep(words: &mut dyn Iterator<Item = &'static CStr>) -> Words {
-    // As many as the kernel lets anybody pass; pages that are never touched cost nothing.
-    const BYTES: usize = 16 * 1024 * 1024;
-    let mut arena = Arena::new(map::zeroed(BYTES).unwrap_or_default());
+    let mut arena = Arena::new(map::zeroed(KEPT_BYTES).unwrap_or_default());
     let mut list = arena.list();
     for word in words {
         arena.push(&mut list, word);
@@ -57,36 +62,80 @@ struct Caller {
     code: Cell<u8>,
 }
 
-/// Runs a command; its exit code. `None` if the words name no command of this kind.
-pub fn main(words: Words, environment: Words) -> Option<u8> {
+/// What a command line turned out to be.
+pub enum Outcome {
+    /// A command, with its exit code.
+    Done(u8),
+    /// `--help`, with or without a command.
+    Help(Option<&'static CStr>),
+    /// `--version`.
+    Version,
+    /// No command of this kind.
+    Unknown,
+}
+
+/// Runs the command that the words name.
+pub fn main(words: Words, environment: Words) -> Outcome {
     let mut options = Options::none();
     let result = options.read(words);
-    let name = options.name?.to_bytes();
-    let command: fn(&Caller) -> Result<u8> = match position(options::COMMANDS, name)? {
-        0 => create::create,
-        1 => start::start,
-        2 => create::run,
-        3 => exec::exec,
-        4 => state::print,
-        5 => kill::kill,
-        6 => delete::delete,
-        _ => return None,
+    if options.has(Name::Help) {
+        return Outcome::Help(options.name);
+    }
+    if options.has(Name::Version) {
+        return Outcome::Version;
+    }
+    let place = options.name.and_then(|name| position(options::COMMANDS, name.to_bytes()));
+    let (Some(command), Some(regions)) = (place.and_then(|place| RUN.get(place)), region::take()) else {
+        return Outcome::Unknown;
     };
     let report = Report::new(&options);
     if let Err(problem) = result {
         report.say(&[Value::Name(problem.0), Value::Text(": "), Value::Text(problem.1)]);
-        return Some(FAILED);
+        return Outcome::Done(FAILED);
     }
-    let regions = RefCell::new(region::take()?);
+    let regions = RefCell::new(regions);
     let mut caller = Caller { options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
     let result = caller.find_root().and_then(|()| command(&caller));
-    Some(result.unwrap_or_else(|error| {
+    Outcome::Done(result.unwrap_or_else(|error| {
         caller.report.failure(&error, &error);
         FAILED
     }))
 }
 
+/// The commands, in the order of [`options::COMMANDS`].
+static RUN: [fn(&Caller) -> Result<u8>; 15] = [
+    create::create,
+    start::start,
+    create::run,
+    exec::exec,
+    state::print,
+    kill::kill,
+    delete::delete,
+    list::list,
+    list::ps,
+    group::pause,
+    group::resume,
+    group::update,
+    group::events,
+    texts::spec,
+    texts::features,
+];
+
 impl Caller {
+    /// Runs on from a file that no container can write to.
+    fn protect(&self) -> Result<()> {
+        let mut arena = Arena::new(map::zeroed(KEPT_BYTES).unwrap_or_default());
+        let mut words = arena.list();
+        arena.push(&mut words, c"pidone");
+        for word in self.options.words() {
+            arena.push(&mut words, *word);
+        }
+        let words = arena.finish(words);
+        Vector::new(words, &mut arena)
+            .and_then(|words| image::protect(&words, &Vector::new(self.environment, &mut arena)?))
+            .doing(c"protect the running file")
+    }
+
     /// Where states are: as asked for; an ordinary user's own, root of a user namespace included; or root's.
     fn find_root(&mut self) -> Result<()> {
         let mut buffer = PathBuffer::empty();
@@ -135,7 +184,7 @@ impl Caller {
     }
 
     /// The container's directory.
-    fn place(&self) -> Result<Place> {
+    fn place(&self) -> Result<Place<'static>> {
         Place::find(self.root, self.id()?)
     }
 }

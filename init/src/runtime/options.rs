@@ -186,6 +186,11 @@ impl Options {
         Ok(())
     }
 
+    /// All words, as they were.
+    pub fn words(&self) -> Words {
+        self.words
+    }
+
     /// The value of an option that was given; of a switch some text.
     pub fn get(&self, name: Name) -> Option<&'static CStr> {
         self.values.get(name as usize).copied().flatten()

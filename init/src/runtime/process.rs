@@ -23,7 +23,7 @@ use crate::text::{cut_last, number};
 
 /// What a launch needs that `create`, `run` and `exec` have in common.
 pub(super) struct Beginning<'b> {
-    pub(super) place: &'b Place,
+    pub(super) place: &'b Place<'b>,
     pub(super) bundle: &'b CStr,
     pub(super) gate: Option<BorrowedFd<'b>>,
     pub(super) target: Option<BorrowedFd<'b>>,

@@ -76,18 +76,18 @@ pub(super) fn check_id(id: &CStr) -> Result<()> {
 }
 
 /// A container's directory.
-pub(super) struct Place {
+pub(super) struct Place<'i> {
     pub(super) directory: OwnedFd,
     path: PathBuffer,
-    pub(super) id: &'static CStr,
+    pub(super) id: &'i CStr,
     lock: Cell<Option<OwnedFd>>,
 }
 
 const LOAD: &CStr = c"load the container";
 
-impl Place {
+impl<'i> Place<'i> {
     /// Reserves an id, and locks what it is reserved by.
-    pub(super) fn reserve(root: &CStr, id: &'static CStr) -> Result<Place> {
+    pub(super) fn reserve(root: &CStr, id: &'i CStr) -> Result<Place<'i>> {
         const DOING: &CStr = c"make the container's directory";
         file::make_directories(root).doing(DOING)?;
         let mut path = PathBuffer::empty();
@@ -101,7 +101,7 @@ impl Place {
     }
 
     /// The directory of a container that is there.
-    pub(super) fn find(root: &CStr, id: &'static CStr) -> Result<Place> {
+    pub(super) fn find(root: &CStr, id: &'i CStr) -> Result<Place<'i>> {
         let mut path = PathBuffer::empty();
         let opened = path.below(root, id).and_then(|path| file::open(CWD, path, Open::DirectoryItself));
         match opened {

@@ -10,6 +10,7 @@ pub mod bpf;
 pub mod fd;
 pub mod file;
 pub mod identity;
+pub mod image;
 pub mod input;
 pub mod machine;
 pub mod map;

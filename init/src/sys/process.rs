@@ -105,6 +105,13 @@ impl<'a> Vector<'a> {
     }
 }
 
+impl Vector<'_> {
+    /// Where it is.
+    pub(super) fn pointer(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+}
+
 /// Replaces the process: execve(2). Returns only the error.
 pub fn execute(path: &CStr, arguments: &Vector, environment: &Vector) -> Errno {
     let (path, arguments, environment) = (path.as_ptr(), arguments.0.as_ptr(), environment.0.as_ptr());
