@@ -1,4 +1,23 @@
 //! Why something did not work. Small and `Copy`; a variant exists only where a caller decides differently.
+//!
+//! ```
+//! use mini_netlink::{BUFFER_BYTES, Errno, Error, Link, LinkName, Socket};
+//!
+//! /// The link, or `None` if there is none with this name.
+//! fn find(socket: &mut Socket<'_>, name: &[u8]) -> Result<Option<Link>, Error> {
+//!     match socket.link(&LinkName::new(name)?) {
+//!         Ok(link) => Ok(Some(link)),
+//!         Err(error) if error.errno() == Some(Errno::NODEV) => Ok(None),
+//!         Err(error) => Err(error),
+//!     }
+//! }
+//!
+//! let mut buffer = [0; BUFFER_BYTES];
+//! let mut socket = Socket::open(&mut buffer).expect("netlink is there");
+//! assert!(find(&mut socket, b"lo").expect("it was asked").is_some());
+//! assert!(find(&mut socket, b"no-such-link").expect("it was asked").is_none());
+//! assert_eq!(find(&mut socket, b"not/a/name"), Err(Error::BadName));
+//! ```
 
 use core::fmt;
 

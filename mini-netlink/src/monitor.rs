@@ -21,6 +21,22 @@
 //! }
 //! ```
 //!
+//! What a message means can be asked without a socket:
+//!
+//! ```
+//! use core::net::{IpAddr, Ipv4Addr};
+//! use mini_netlink::monitor::{Change, Event};
+//! use mini_netlink::wire::{Messages, encode};
+//! use mini_netlink::{Action, Address, ChangeAddress};
+//!
+//! // What is asked of the kernel and what it tells has the same form.
+//! let address = Address::new(3, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 24);
+//! let mut buffer = [0; 64];
+//! let length = encode(&ChangeAddress { action: Action::Delete, address }, 1, &mut buffer).expect("it fits");
+//! let message = Messages::new(&buffer[..length]).next().expect("there is one").expect("it is whole");
+//! assert_eq!(Event::read(&message), Ok(Some(Event::Address(Change::Deleted, address))));
+//! ```
+//!
 //! Source: `include/uapi/linux/rtnetlink.h` (`enum rtnetlink_groups`), netlink(7).
 
 use core::time::Duration;

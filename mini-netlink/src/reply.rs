@@ -4,6 +4,21 @@
 //! extended acknowledgement, which [`SOCKET_OPTIONS`](crate::socket::SOCKET_OPTIONS) turns on, a failure carries the
 //! kernel's own words and the place in the request that they are about.
 //!
+//! ```
+//! use mini_netlink::Errno;
+//! use mini_netlink::reply::{Failure, Reply};
+//! use mini_netlink::wire::{CAPPED, ERROR, EXTENDED, Message};
+//!
+//! let mut payload = Vec::from((-95_i32).to_ne_bytes()); // EOPNOTSUPP
+//! payload.extend([0; 16]); // the request's header
+//! payload.extend([24_u16.to_ne_bytes(), 1_u16.to_ne_bytes()].concat()); // NLMSGERR_ATTR_MSG
+//! payload.extend(b"Unknown device type\0");
+//! let message = Message { kind: ERROR, flags: CAPPED | EXTENDED, sequence: 1, port: 4711, payload: &payload };
+//!
+//! let Ok(Reply::Failed(Failure { errno, text, offset })) = Reply::read(&message) else { panic!("it failed") };
+//! assert_eq!((errno, text, offset), (Errno::OPNOTSUPP, &b"Unknown device type"[..], None));
+//! ```
+//!
 //! Source: `include/uapi/linux/netlink.h`, `struct nlmsgerr` and `enum nlmsgerr_attrs`.
 
 use rustix::io::Errno;

@@ -3,6 +3,28 @@
 //! One exchange is one `send` of one or more requests, then `recv` until each of them has its verdict. The kernel works
 //! a request off inside `send` (and tells a list inside `recv`), so an answer that is not there will never come:
 //! nothing here ever waits.
+//!
+//! ```
+//! use mini_netlink::{BUFFER_BYTES, Error, LOOPBACK, Link, Listed, Socket};
+//!
+//! /// How many links there are, and the bytes that came in by all of them.
+//! fn received() -> Result<(u32, u64), Error> {
+//!     let mut buffer = [0; BUFFER_BYTES];
+//!     let mut socket = Socket::open(&mut buffer)?;
+//!     let (mut links, mut bytes) = (0, 0);
+//!     socket.links(&mut |listed: Listed<Link>| match listed {
+//!         // Something changed meanwhile: what was told is void.
+//!         Listed::Again => (links, bytes) = (0, 0),
+//!         Listed::Object(link) => (links, bytes) = (links + 1, bytes + link.statistics.rx_bytes),
+//!     })?;
+//!     assert_eq!(socket.link_at(LOOPBACK)?.name.as_bytes(), b"lo");
+//!     Ok((links, bytes))
+//! }
+//!
+//! assert!(received().expect("anybody may look").0 >= 1);
+//! ```
+//!
+//! The front page of this crate has an example of a [`Batch`]. Source: netlink(7), rtnetlink(7).
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -68,7 +90,7 @@ impl<'b> Socket<'b> {
         Self::open_protocol(None, buffer) // `NETLINK_ROUTE` is number 0.
     }
 
-    /// The same for `NETLINK_GENERIC`: see [`generic`](crate::generic) and [`wireguard`](crate::wireguard).
+    /// The same for `NETLINK_GENERIC`: see [`generic`](crate::generic) and [`wireguard`].
     pub fn open_generic(buffer: &'b mut [u8]) -> Result<Self, Error> {
         Self::open_protocol(Some(netlink::GENERIC), buffer)
     }

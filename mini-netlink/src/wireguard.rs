@@ -35,6 +35,22 @@
 //! }
 //! ```
 //!
+//! Keys are read and written as `wg` has them, and none of this needs a kernel:
+//!
+//! ```
+//! use mini_netlink::wire::encode;
+//! use mini_netlink::wireguard::{BadKey, Key, Peer, SetDevice};
+//!
+//! let text = b"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
+//! let key = Key::parse(text).expect("the example of wg(8)");
+//! assert_eq!(key.text(), *text);
+//! assert_eq!(Key::parse(b"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8D"), Err(BadKey));
+//!
+//! let removed = [Peer { remove: true, ..Peer::new(key) }];
+//! let mut buffer = [0; 128];
+//! assert_eq!(encode(&SetDevice { peers: &removed, ..SetDevice::new(29, 3) }, 1, &mut buffer), Ok(80));
+//! ```
+//!
 //! Source: `include/uapi/linux/wireguard.h`, wg(8).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
