@@ -96,6 +96,11 @@ size-netlink:
             if (total == 0 || total > 12000) exit 1
         }'
 
+# System calls of a container's life, beside crun's; `--check` fails above 200 for `run`. Needs root, and package strace.
+syscalls *options:
+    @cargo build -q --release -p floor
+    @cargo run -q -p qemu-tests --bin syscalls -- {{options}}
+
 # What each link argument is for, and what the binary is without it: the table of linker/README.md.
 linker-flags:
     @linker/flags

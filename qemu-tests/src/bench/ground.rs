@@ -76,6 +76,23 @@ pub fn clear() -> Result<()> {
     Ok(())
 }
 
+/// Waits until a container's group is empty, and reaps what was left to us.
+pub fn await_end(id: &str) -> Result<()> {
+    for _ in 0..1000 {
+        while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
+        let populated = |path: &Path| {
+            let events = fs::read_to_string(path.join("cgroup.events")).unwrap_or_default();
+            events.lines().any(|line| line == "populated 1")
+        };
+        let mut groups = fs::read_dir(GROUPS)?.flatten().map(|entry| entry.path());
+        if !groups.any(|path| path.to_string_lossy().contains(id) && populated(&path)) {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    bail!("{id}: does not end")
+}
+
 /// Removes a tree of groups whose processes are being killed, and reaps those that are ours.
 fn remove(group: &Path) -> Result<()> {
     for entry in fs::read_dir(group).into_iter().flatten().flatten() {

@@ -3,7 +3,7 @@
 //! Processor time and counts repeat, wall time does not: only the former are held to bars.
 //!
 //! Reading order: [`ground`] (the private place where it all happens), [`bundle`] and [`filter`] (what is run), [`runtime`]
-//! (who runs it), [`sample`] (one measurement), [`cases`] (which ones), [`report`] (the table, the bars, the JSON).
+//! (who runs it), [`sample`] (one measurement), [`cases`] (which ones), [`report`] (the table, the bars, the JSON). [`trace`] counts system calls.
 
 pub mod bundle;
 pub mod cases;
@@ -12,3 +12,4 @@ pub mod ground;
 pub mod report;
 pub mod runtime;
 pub mod sample;
+pub mod trace;
