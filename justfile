@@ -101,6 +101,10 @@ syscalls *options:
     @cargo build -q --release -p floor
     @cargo run -q -p qemu-tests --bin syscalls -- {{options}}
 
+# Let every system call of every command fail in turn, and kill its caller there: nothing may be left. Needs root.
+faults *options:
+    @cargo run -q -p qemu-tests --bin faults -- {{options}}
+
 # What each link argument is for, and what the binary is without it: the table of linker/README.md.
 linker-flags:
     @linker/flags

@@ -24,6 +24,7 @@ pub mod debian;
 pub mod debian_host;
 pub mod demo;
 pub mod disk;
+pub mod faults;
 pub mod gate;
 pub mod image;
 pub mod initramfs;
