@@ -19,7 +19,12 @@ impl Applier<'_, '_> {
         if mount.existing == Existing::Keep && file::is_mount_point(mount.target.path) {
             return Ok(());
         }
-        let target = self.open_directory(&mount.target, 0o755)?;
+        let itself = if mount.no_link { self.open(&mount.target, Open::PlaceItself) } else { Err(Errno::NOENT) };
+        let target = match itself {
+            Err(Errno::NOENT) => self.open_directory(&mount.target, 0o755)?,
+            // A link cannot be entered.
+            found => found?,
+        };
         process::enter(target.as_fd())?;
         calls::mount(mount.source, c".", mount.kind, mount.flags, mount.data)?;
         if mount.copy_up {

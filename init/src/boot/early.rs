@@ -128,6 +128,7 @@ fn step<'w>(mut words: Words<'w>) -> Option<Step<'w>> {
                 existing: Existing::Keep,
                 attributes,
                 copy_up: false,
+                no_link: false,
             })
         }
         1 => Step::MakeDirectory { at: words.place(), mode: words.number(8) },

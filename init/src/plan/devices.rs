@@ -59,6 +59,7 @@ pub(super) fn file_system<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>)
             existing: Existing::Cover,
             attributes: Attributes::default(),
             copy_up: false,
+            no_link: false,
         });
         to.push(mount);
     }

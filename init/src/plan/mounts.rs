@@ -248,7 +248,8 @@ fn file_system<'a>(
     let source = if source.is_empty() { kind } else { source };
     let attributes = options.below_with_propagation();
     let (existing, copy_up) = (Existing::Cover, options.copy_up);
-    to.push(Step::Mount(NewMount { kind, source, target, flags, data, existing, attributes, copy_up }));
+    let no_link = target.base == Base::Container && (kind == c"proc" || kind == c"sysfs");
+    to.push(Step::Mount(NewMount { kind, source, target, flags, data, existing, attributes, copy_up, no_link }));
 }
 
 /// File systems that have labels of their own.

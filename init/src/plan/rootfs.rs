@@ -87,6 +87,7 @@ fn overlay<'a>(
         existing: Existing::Cover,
         attributes,
         copy_up: false,
+        no_link: false,
     }));
     to.make_directory(&Place::machine(upper));
     to.make_directory(&Place::machine(work));
@@ -99,6 +100,7 @@ fn overlay<'a>(
         existing: Existing::Cover,
         attributes: Attributes::default(),
         copy_up: false,
+        no_link: false,
     }));
 }
 

@@ -128,6 +128,8 @@ pub struct NewMount<'a> {
     pub attributes: Attributes,
     /// Whether it begins with a copy of what it hides.
     pub copy_up: bool,
+    /// Whether a link in the target's place is refused: what is trusted to be there must not be elsewhere (CVE-2019-19921).
+    pub no_link: bool,
 }
 
 /// Other ids than those that files have: mount_setattr(2) MOUNT_ATTR_IDMAP.
