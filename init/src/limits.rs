@@ -83,6 +83,8 @@ pub const GRACE_SECONDS_MAX: u32 = 86_400;
 pub const ROOT_WAIT_US: u64 = 2_000_000;
 /// Entries of a partition table that are looked at; the kernel itself makes at most 256 devices of a disk.
 pub const PARTITIONS_MAX: u64 = 256;
+/// Random bytes that are taken at once: Windows hosts give 512, and the kernel's pool holds 32.
+pub const ENTROPY_BYTES_MAX: usize = 4096;
 /// Words of a command: the kernel panics at more than this (CONFIG_INIT_ENV_ARG_LIMIT).
 pub const COMMAND_WORDS_MAX: usize = 32;
 /// Where QEMU puts an isa-debug-exit unless told otherwise.

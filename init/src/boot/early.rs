@@ -89,7 +89,7 @@ limit RLIMIT_NPROC unlimited
 ";
 
 /// No line of the list is longer.
-const LINE_BYTES: usize = 96;
+const LINE_BYTES: usize = 128;
 
 /// Calls `apply` with every step of a list in order, and with whether it is worth a word when it fails.
 pub fn for_each(list: &[u8], apply: &mut dyn FnMut(&Step, bool)) {
@@ -151,8 +151,9 @@ fn step<'w>(mut words: Words<'w>) -> Option<Step<'w>> {
         7 => Step::LoopbackUp,
         _ => {
             let resource = rlimit::number(words.next().to_bytes())?;
-            let most = number(words.next().to_bytes(), 10).unwrap_or(u64::MAX);
-            Step::SetRlimit(Rlimit { resource, soft: most, hard: most })
+            // One number for both, or the soft and the hard one.
+            let soft = number(words.next().to_bytes(), 10).unwrap_or(u64::MAX);
+            Step::SetRlimit(Rlimit { resource, soft, hard: number(words.next().to_bytes(), 10).unwrap_or(soft) })
         }
     })
 }

@@ -7,6 +7,7 @@ pub mod early;
 pub mod farewell;
 pub mod folder;
 pub mod hostname;
+pub mod lcow;
 pub mod lines;
 pub mod modules;
 pub mod oneshot;
@@ -17,6 +18,8 @@ pub mod scripts;
 pub mod sysctl;
 pub mod volumes;
 pub mod work;
+
+use core::ffi::CStr;
 
 use crate::apply::Applier;
 use crate::arena::Arena;
@@ -29,9 +32,10 @@ use crate::{limits, log};
 use work::Machine;
 
 /// PID 1 of a machine, from the first instruction to the power action.
-pub fn main() -> ! {
+pub fn main(arguments: impl Iterator<Item = &'static CStr> + Clone) -> ! {
     let started_us = time::monotonic_us();
     signal::block_all();
+    lcow::run_if_asked(arguments);
     set_up(early::PROC, false);
     let mut buffer = [0; limits::CMDLINE_BYTES_MAX];
     let options = read_options(&mut buffer);

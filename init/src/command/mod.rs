@@ -21,7 +21,7 @@ pub fn main(
     mut environment: impl Iterator<Item = &'static CStr>,
 ) -> ! {
     if process::own_pid() == 1 {
-        boot::main();
+        boot::main(arguments.skip(1));
     }
     process::exit(command(arguments, &mut environment))
 }

@@ -21,6 +21,7 @@ pub mod path;
 pub mod pio;
 pub mod power;
 pub mod process;
+pub mod random;
 mod raw;
 pub mod region;
 pub mod scheduling;

@@ -143,20 +143,31 @@ pub fn peek_ended() -> Result<Option<Pid>> {
 
 /// Reaps one child: wait4(2). `block` waits for it; otherwise `None` says that it still runs.
 pub fn reap(pid: Pid, block: bool) -> Result<Option<Ended>> {
+    let (reaped, ended) = wait(pid, if block { 0 } else { WNOHANG as usize })?;
+    Ok((reaped != 0).then_some(ended))
+}
+
+/// Waits for the end of any child, and reaps it: which, and how.
+pub fn reap_any() -> Result<(Pid, Ended)> {
+    wait(-1, 0)
+}
+
+/// Process 0 says that none has ended.
+fn wait(pid: Pid, options: usize) -> Result<(Pid, Ended)> {
     let mut status = 0_u32;
-    let options = if block { 0 } else { WNOHANG as usize };
     let call = [pid as usize, &raw mut status as usize, options, 0, 0];
     loop {
         // SAFETY: the kernel writes one `int` into `status`; no usage is asked for.
         match unsafe { raw::value(__NR_wait4, call) } {
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno),
-            Ok(0) => return Ok(None),
-            Ok(_) => break,
+            Ok(reaped) => {
+                let signal = (status & 0x7f) as u8;
+                let ended = if signal == 0 { Ended::Exited((status >> 8) as u8) } else { Ended::Killed(signal) };
+                return Ok((reaped as Pid, ended));
+            }
         }
     }
-    let signal = (status & 0x7f) as u8;
-    Ok(Some(if signal == 0 { Ended::Exited((status >> 8) as u8) } else { Ended::Killed(signal) }))
 }
 
 /// Sends a signal: kill(2). -1 is every process but this one and PID 1.

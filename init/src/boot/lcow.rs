@@ -1,0 +1,288 @@
+//! The init of a Linux guest on Windows (LCOW), when it is started as hcsshim starts its own: with `-e PORT`, `-w` or
+//! `-d SHELL` before a program, or with nothing where there is that program and no image of ours. The machine is made
+//! ready, the program runs, and its end is the end of process 1: what the host waits for is the kernel's panic.
+
+use core::ffi::CStr;
+
+use super::lines::{lines, words};
+use super::{console, early, modules, oneshot};
+use crate::apply::Applier;
+use crate::arena::Arena;
+use crate::config::cmdline;
+use crate::limits;
+use crate::log;
+use crate::sys::process::{self, Fork, Pid};
+use crate::sys::{AsFd, Result, file, identity, mount, random, region, socket};
+use crate::text::{Value, cut, number};
+use crate::texts::until_nul;
+
+/// In this order; none may fail.
+const STEPS: &[u8] = b"\
+limit RLIMIT_NOFILE 1024 1048576
+mount devtmpfs dev /dev nosuid,noexec
+mount proc proc /proc nosuid,nodev,noexec
+link /dev/fd /proc/self/fd
+link /dev/stdin /proc/self/fd/0
+link /dev/stdout /proc/self/fd/1
+link /dev/stderr /proc/self/fd/2
+mount tmpfs tmpfs /run nosuid,nodev,noexec mode=0755
+mount tmpfs tmpfs /tmp nosuid,nodev,noexec
+directory /dev/shm 0755
+mount tmpfs shm /dev/shm nosuid,nodev,noexec
+directory /dev/pts 0755
+mount devpts devpts /dev/pts nosuid,noexec
+mount sysfs sysfs /sys nosuid,nodev,noexec
+";
+
+/// With `-w`, for a root that cannot be written.
+const OVERLAYS: &[u8] = b"\
+mount tmpfs tmpfs /run/over nosuid,nodev,noexec size=40%,mode=0755
+directory /run/over/etc/upper 0755
+directory /run/over/etc/work 0755
+mount overlay overlay /etc nosuid,nodev,noexec lowerdir=/etc,upperdir=/run/over/etc/upper,workdir=/run/over/etc/work
+directory /run/over/var/upper 0755
+directory /run/over/var/work 0755
+mount overlay overlay /var nosuid,nodev lowerdir=/var,upperdir=/run/over/var/upper,workdir=/run/over/var/work
+";
+
+const CGROUP2: &[u8] = b"\
+mount cgroup2 cgroup2 /sys/fs/cgroup nosuid,nodev,noexec
+cgroup /
+";
+
+const CGROUP1: &[u8] = b"mount tmpfs cgroup_root /sys/fs/cgroup nosuid,nodev,noexec mode=0755\n";
+
+const LOOPBACK: &[u8] = b"loopback\n";
+
+/// Drivers that no device asks for in time.
+const MODULES: &[u8] = b"hv_netvsc hv_sock bridge veth nf_conntrack br_netfilter";
+
+const PROGRAM: &CStr = c"/bin/gcs";
+const SHELL: &CStr = c"/bin/sh";
+const ARGUMENTS: [&CStr; 4] = [PROGRAM, c"-loglevel", c"debug", c"-logfile=/run/gcs/gcs.log"];
+/// Started beside it where they are.
+const COMPANIONS: [&CStr; 2] = [c"/bin/nvidia-persistenced", c"/bin/nv-fabricmanager"];
+const ENVIRONMENT: [&CStr; 3] = [c"PATH=/sbin:/usr/sbin:/bin:/usr/bin", c"HOME=/", c"TERM=linux"];
+
+/// What the arguments ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    /// The vsock port of the host that gives random bytes; 0 for none.
+    entropy: u32,
+    overlays: bool,
+    /// Runs beside the program, and its end counts instead.
+    shell: Option<&'static CStr>,
+    /// How many arguments come before the program.
+    options: usize,
+}
+
+/// Takes over for good if this is how process 1 was started. `arguments` are those behind its own name.
+pub fn run_if_asked(arguments: impl Iterator<Item = &'static CStr> + Clone) {
+    let first = arguments.clone().next();
+    let asked = match first.map(CStr::to_bytes) {
+        Some([b'-', b'd' | b'e' | b'w', ..]) => parse(arguments.clone()),
+        Some(_) => return,
+        None if file::exists(PROGRAM) && !file::exists(c"/containers") => Some(Asked::default()),
+        None => return,
+    };
+    let (Some(asked), Some(regions)) = (asked, region::take()) else { die("its arguments") };
+    let mut arena = Arena::new(&mut regions.arena);
+    let mut program = arena.list();
+    for word in arguments.skip(asked.options) {
+        arena.push(&mut program, word);
+    }
+    run(asked, arena.finish(program), &mut arena)
+}
+
+/// The options as getopt(3) takes them with `+d:e:w`; `None` if that is not what they are.
+fn parse(arguments: impl Iterator<Item = &'static CStr>) -> Option<Asked> {
+    let mut asked = Asked::default();
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        let [b'-', letters @ ..] = argument.to_bytes() else { break };
+        asked.options += 1;
+        if *letters == [b'-'] {
+            break;
+        }
+        let mut letters = letters.iter();
+        while let Some(letter) = letters.next() {
+            if *letter == b'w' {
+                asked.overlays = true;
+                continue;
+            }
+            // Its value is the rest of the word, or the next one.
+            let rest = argument.count_bytes() - letters.len();
+            let mut value = until_nul(argument.to_bytes_with_nul().get(rest..)?)?;
+            if value.is_empty() {
+                value = arguments.next()?;
+                asked.options += 1;
+            }
+            match letter {
+                b'd' => asked.shell = Some(value),
+                b'e' => asked.entropy = number(value.to_bytes(), 10).filter(|port| *port > 0)?.try_into().ok()?,
+                _ => return None,
+            }
+            break;
+        }
+    }
+    Some(asked)
+}
+
+fn run<'a>(asked: Asked, program: &'a [&'a CStr], arena: &mut Arena<'a>) -> ! {
+    set_up(STEPS);
+    // Nobody's output is lost for want of a console.
+    let _ = console::open_standard_descriptors();
+    if file::exists(c"/lib/modules") {
+        modules::answer_kernel();
+    }
+    if asked.overlays {
+        set_up(OVERLAYS);
+    }
+    mount_cgroups();
+    set_up(LOOPBACK);
+    in_child(&|| {
+        if file::exists(c"/lib/modules") {
+            modules::load_list(words(MODULES));
+            modules::coldplug();
+        }
+        // The socket's driver may be a module.
+        if asked.entropy != 0
+            && let Err(errno) = take_entropy(asked.entropy)
+        {
+            log::warning("entropy from the host: {}", &[Value::Kernel(errno)]);
+        }
+    });
+    for companion in &COMPANIONS {
+        if file::exists(companion) {
+            start(core::slice::from_ref(companion), arena);
+        }
+    }
+    let (program, shell) = if program.is_empty() { (&ARGUMENTS[..], Some(SHELL)) } else { (program, asked.shell) };
+    let mut last = start(program, arena);
+    if let Some(shell) = shell {
+        let shell = arena.filled(1, shell);
+        last = start(shell, arena);
+    }
+    loop {
+        match process::reap_any() {
+            Ok((pid, ended)) if pid == last => process::exit(ended.code()),
+            Ok(_) => {}
+            Err(_) => die("its program: there is none"),
+        }
+    }
+}
+
+/// The host sees that by the panic.
+fn die(what: &'static str) -> ! {
+    log::error("cannot go on without {}", &[Value::Text(what)]);
+    process::exit(1)
+}
+
+fn set_up(list: &[u8]) {
+    identity::set_umask(0);
+    early::for_each(list, &mut |step, _| {
+        if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(step) {
+            log::error("{}: {}", &[Value::Print(step), Value::Kernel(errno)]);
+            process::exit(1)
+        }
+    });
+    identity::set_umask(0o022);
+}
+
+/// Version 2, unless the host asks for version 1 or the kernel has nothing else.
+fn mount_cgroups() {
+    let mut buffer = [0; limits::CMDLINE_BYTES_MAX];
+    let options = cmdline::parse(file::read_file(c"/proc/cmdline", &mut buffer).unwrap_or_default());
+    let mut text = [0; 1024];
+    let first = options.value(b"hcsshim.cgroup") == Some(b"v1")
+        || file::read_file(c"/proc/filesystems", &mut text).is_ok_and(|known| {
+            lines(known, b"").all(|line| cut(line, b'\t').is_none_or(|(_, name)| name != b"cgroup2"))
+        });
+    if !first {
+        return set_up(CGROUP2);
+    }
+    set_up(CGROUP1);
+    let mut mounted = false;
+    // Name, hierarchy, groups, whether it is enabled.
+    for line in lines(file::read_file(c"/proc/cgroups", &mut text).unwrap_or_default(), b"#") {
+        let mut line_words = words(line);
+        if let (Some(name), Some(b"1")) = (line_words.next(), line_words.nth(2)) {
+            mounted |= mount_controller(name).is_ok();
+        }
+    }
+    if !mounted {
+        die("control groups");
+    }
+}
+
+fn mount_controller(name: &[u8]) -> Result<()> {
+    let (mut path, mut data) = ([0; 64], [0; 32]);
+    let path = crate::sys::path::join(&mut path, &[b"/sys/fs/cgroup/", name])?;
+    file::make_directory(path, 0o755)?;
+    let flags = crate::plan::mount_flags(b"nosuid,nodev,noexec");
+    mount::mount(c"cgroup", path, c"cgroup", flags, crate::sys::path::copied(&mut data, name)?)
+}
+
+/// Runs what may wait, or reads what is not trusted, in a process of its own and waits for its end.
+fn in_child(work: &dyn Fn()) {
+    match process::fork() {
+        Ok(Fork::Child) => {
+            work();
+            process::exit(0)
+        }
+        Ok(Fork::Parent(pid)) => _ = process::reap(pid, true),
+        Err(errno) => log::error("make a process: {}", &[Value::Kernel(errno)]),
+    }
+}
+
+/// Everything that the host has to give goes into the kernel's pool, and counts.
+fn take_entropy(port: u32) -> Result<()> {
+    let host = socket::connect_host(port)?;
+    let mut bytes = [0; limits::ENTROPY_BYTES_MAX];
+    let bytes = file::read_all(host.as_fd(), &mut bytes)?;
+    random::credit(bytes)?;
+    log::info("entropy: {} bytes from the host", &[Value::Number(bytes.len() as u64)]);
+    Ok(())
+}
+
+/// Its process; 0 if there is none.
+fn start<'a>(words: &'a [&'a CStr], arena: &mut Arena<'a>) -> Pid {
+    match process::fork() {
+        Ok(Fork::Child) => process::exit(oneshot::become_program(words, &ENVIRONMENT, arena, &mut || {})),
+        Ok(Fork::Parent(pid)) => pid,
+        Err(errno) => {
+            log::error("make a process: {}", &[Value::Kernel(errno)]);
+            0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(arguments: &[&'static CStr], expected: Option<(u32, bool, Option<&'static CStr>, usize)>) {
+        let found = parse(arguments.iter().copied());
+        assert_eq!(found.map(|asked| (asked.entropy, asked.overlays, asked.shell, asked.options)), expected);
+    }
+
+    #[test]
+    fn options_are_taken_as_getopt_takes_them() {
+        check(&[c"-e", c"1", c"/bin/vsockexec", c"-e", c"109"], Some((1, false, None, 2)));
+        check(&[c"-e1", c"-w", c"-d", c"/bin/sh", c"prog", c"-w"], Some((1, true, Some(c"/bin/sh"), 4)));
+        check(&[c"-we", c"7", c"--", c"-e"], Some((7, true, None, 3)));
+        check(&[c"-w"], Some((0, true, None, 1)));
+        for wrong in [&[c"-e", c"0"][..], &[c"-e"], &[c"-e", c"x"], &[c"-x"], &[c"-e", c"4294967296"], &[c"-wx"]] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn every_line_is_a_step() {
+        for list in [STEPS, OVERLAYS, CGROUP2, CGROUP1, LOOPBACK] {
+            let mut steps = 0;
+            early::for_each(list, &mut |_, said| steps += usize::from(said));
+            assert_eq!(steps, lines(list, b"").count());
+        }
+    }
+}
