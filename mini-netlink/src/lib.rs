@@ -1,11 +1,13 @@
-//! Links, addresses and routes by netlink, without a heap.
+//! The kernel's network configuration by netlink, without a heap: links, addresses, routes, neighbours, rules, WireGuard,
+//! and what changes of them.
 //!
 //! - **Bytes are apart from calls.** A request is a typed value that writes itself into a buffer ([`wire`], [`link`],
-//!   [`address`], [`route`], [`neighbour`], [`rule`]), an answer is bytes that are judged ([`reply`]): all pure. Only
-//!   [`socket`] calls the kernel.
+//!   [`address`], [`route`], [`neighbour`], [`rule`], [`generic`], [`wireguard`]), an answer is bytes that are judged
+//!   ([`reply`]): all pure. Only [`socket`] and [`monitor`] call the kernel.
 //! - **Memory is the caller's.** The socket borrows one buffer; nothing here allocates or owns a static.
 //! - **Nothing is cut short in silence, and nothing waits.** A writer says that the buffer is full, a reader stops at the
-//!   first length that cannot be right, every loop has a bound, and no receive blocks.
+//!   first length that cannot be right, every loop has a bound, and no receive blocks. Who wants to wait asks for it, with
+//!   a deadline: [`Monitor::wait`](monitor::Monitor::wait).
 //! - **No panic**, whatever the bytes; no `unsafe`; no `core::fmt` unless the caller prints an error.
 //! - **A failure is the kernel's**: its errno, which of the requests, and, beside it, its words if the socket asks for them.
 //!

@@ -270,6 +270,8 @@ fn is_kernel(sender: Option<SocketAddrAny>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
     use crate::capture::{bytes, for_every_damage};
 
@@ -297,6 +299,13 @@ mod tests {
                 let _ = Event::read(&message);
             }
         });
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(kind in proptest::sample::select(vec![16_u16, 17, 20, 21, 24, 25]), bytes: Vec<u8>) {
+            let _ = Event::read(&Message { kind, flags: 0, sequence: 0, port: 0, payload: &bytes });
+        }
     }
 
     #[test]

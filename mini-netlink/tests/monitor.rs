@@ -11,6 +11,7 @@ use mini_netlink::link::{RUNNING, UP};
 use mini_netlink::monitor::{ADDRESSES, Change, Deadline, Event, LINKS, Monitor, ROUTES, wait_until_running};
 use mini_netlink::*;
 use namespace::fresh;
+use rustix::event::{PollFd, PollFlags};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, sendto, socket_with};
 
@@ -61,6 +62,25 @@ fn links_that_come_change_and_go_are_told() {
     }
     deleted.sort_by_key(|name| name.as_bytes().to_vec());
     assert_eq!(deleted, [name("eth0"), name("host0")]);
+}
+
+#[test]
+fn a_loop_of_the_callers_polls_the_descriptor() {
+    if !fresh() {
+        return;
+    }
+    let (mut events, mut answers) = ([0; BUFFER_BYTES], [0; BUFFER_BYTES]);
+    let mut monitor = Monitor::open(LINKS, &mut events).unwrap();
+    let mut socket = Socket::open(&mut answers).unwrap();
+    let is_ready = |monitor: &Monitor<'_>| {
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut [PollFd::new(monitor, PollFlags::IN)], Some(&now)).unwrap() == 1
+    };
+    assert!(!is_ready(&monitor));
+    socket.set_up(LOOPBACK).unwrap();
+    assert!(is_ready(&monitor));
+    while monitor.next().unwrap().is_some() {}
+    assert!(!is_ready(&monitor));
 }
 
 #[test]
