@@ -175,7 +175,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::SetUser { uid, gid, groups, umask } => identity::set_user(*uid, *gid, groups, *umask),
             Step::SetCapabilities(sets) => identity::set_capabilities(sets),
             Step::ChangeDirectory { path } => files::change_directory(path),
-            Step::AwaitHooks => Ok(()),
+            Step::AwaitHooks | Step::MakeProcess { .. } => Ok(()),
             Step::RunHook { hook, state, .. } => self.run_hook(hook, state),
             Step::FilterSystemCalls(filter) => self.filter_system_calls(filter),
             Step::Execute(program) => Err(identity::execute(program, self.arena)),

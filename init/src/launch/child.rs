@@ -10,6 +10,8 @@
 //!                      <----    end of file: it runs. failed: it does not
 //! ```
 //!
+//! When a process that joins namespaces makes the container's, that says so first, with the id, and ends.
+//!
 //! A container of the command line does not exec at the last word but accepts connections on its gate, until one says
 //! `go`: that is `pidone start`, and the answers go there. Others only look whether it still waits.
 
@@ -22,11 +24,13 @@ use crate::apply::{Applier, Mapped};
 use crate::arena::Arena;
 use crate::plan::step::{Plan, Step};
 use crate::sys::board::Board;
-use crate::sys::{Result, identity, namespace, process, signal, terminal};
+use crate::sys::process::{self, Fork, Pid};
+use crate::sys::{Result, identity, namespace, signal, terminal};
 
 const GO: u8 = 1;
 const READY: u8 = 2;
 const FAILED: u8 = 3;
+const MADE: u8 = 4;
 
 /// A message: kind, step number, error number.
 const MESSAGE_BYTES: usize = 5;
@@ -51,6 +55,11 @@ pub(super) enum Answer {
         number: usize,
         /// Why.
         errno: Errno,
+    },
+    /// It has made the container's process, which goes on.
+    Made {
+        /// Its id.
+        pid: Pid,
     },
     /// It executed its program, or it is dead.
     Gone,
@@ -94,6 +103,7 @@ impl Channel {
                 number: usize::from(u16::from_ne_bytes([a, b])),
                 errno: Errno::new(u16::from_ne_bytes([c, d]).into()),
             },
+            Some([MADE, pid @ ..]) => Answer::Made { pid: Pid::from_ne_bytes(pid) },
             _ => match self.board.and_then(Board::failure) {
                 Some((number, errno)) => Answer::Failed { number: number.into(), errno },
                 None => Answer::Gone,
@@ -164,7 +174,9 @@ pub(super) fn become_container<'a>(
     mapped: &mut Mapped,
     arena: &mut Arena<'a>,
 ) -> ! {
-    channel.wait();
+    if !is_made_by_joiner(plan) {
+        begin(&channel, request);
+    }
     // Before a namespace is joined whose processes might look into this one, which still has the machine's descriptors
     // (CVE-2016-9962).
     let hidden = identity::set_undumpable();
@@ -180,8 +192,12 @@ pub(super) fn become_container<'a>(
     }
     for (index, step) in plan.inside.iter().enumerate() {
         let mut ready = hidden;
-        if matches!(step, Step::AwaitHooks) {
-            ready = ready.and_then(|()| wait_ready(&channel));
+        match step {
+            Step::AwaitHooks => ready = ready.and_then(|()| wait_ready(&channel)),
+            Step::MakeProcess { namespaces } => {
+                ready = ready.and_then(|()| make_process(*namespaces, &channel, request))
+            }
+            _ => {}
         }
         if index == plan.start {
             ready = streams.install().and_then(|()| applier.take_console().map_or(Ok(()), use_console));
@@ -214,6 +230,30 @@ fn descriptors(plan: &Plan) -> u32 {
         Some(Step::Execute(program)) => program.descriptors,
         _ => 0,
     }
+}
+
+/// Whether the first process inside only joins namespaces, and makes the container's.
+pub(super) fn is_made_by_joiner(plan: &Plan) -> bool {
+    plan.inside.iter().any(|step| matches!(step, Step::MakeProcess { .. }))
+}
+
+/// The first moments of the container's own process.
+fn begin(channel: &Channel, request: &Request) {
+    (request.announce)();
+    channel.wait();
+}
+
+/// Goes on as the container's process, a sibling of the one that calls, which ends.
+fn make_process(namespaces: u64, channel: &Channel, request: &Request) -> Result<()> {
+    match process::clone_container(namespaces, None, true)? {
+        Fork::Child => begin(channel, request),
+        Fork::Parent(pid) => {
+            let [a, b, c, d] = pid.to_ne_bytes();
+            channel.send(MADE, u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]))?;
+            process::exit(0)
+        }
+    }
+    Ok(())
 }
 
 fn look_up(plan: &Plan, applier: &Applier) -> Result<()> {

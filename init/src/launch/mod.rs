@@ -173,6 +173,7 @@ fn run<'a>(
     let mut doing = c"";
     let (pid, channel) =
         make_process(plan, request, &mut mapped, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
+    let pid = made(plan, &channel, pid)?;
     let result = conduct(plan, request, pid, &channel, listener.as_ref(), arena, done);
     if result.is_err() {
         for undo in done.undone(plan).filter(|undo| needs_process(undo)) {
@@ -185,6 +186,17 @@ fn run<'a>(
         }
     }
     result.map(|()| pid)
+}
+
+/// The container's process: the one that was made, or that one's own.
+fn made(plan: &Plan, channel: &Channel, pid: Pid) -> Result<Pid> {
+    if !child::is_made_by_joiner(plan) {
+        return Ok(pid);
+    }
+    match channel.answer() {
+        Answer::Made { pid } => Ok(pid),
+        answer => heard(answer, plan).and_then(|_| Err(killed())),
+    }
 }
 
 /// Makes the container's process, which does its part from here on. `doing` says what failed.
@@ -205,7 +217,6 @@ fn make_process<'a>(
     match process::clone_container(plan.clone_flags, cgroup.as_ref().map(AsFd::as_fd), request.sibling)? {
         Fork::Child => {
             drop(ours);
-            (request.announce)();
             child::become_container(plan, request, theirs, &streams, mapped, arena)
         }
         Fork::Parent(pid) => Ok((pid, ours)),
@@ -239,7 +250,7 @@ fn conduct<'a>(
         return Ok(());
     }
     // The descriptor is close-on-exec: its end is the program's beginning.
-    heard(channel, plan)?;
+    heard(channel.answer(), plan)?;
     perform(plan.poststart, first + plan.after.len(), None, Some(pid), arena, done)
 }
 
@@ -250,17 +261,18 @@ fn await_ready(channel: &Channel, plan: &Plan, pid: Pid, listener: Option<&Conne
     if let Some(listener) = listener {
         listener.serve(channel, pid).doing(c"send the filter to linux.seccomp.listenerPath")?;
     }
-    if heard(channel, plan)? {
-        return Ok(());
-    }
-    Err(Error::kernel(c"set the container up: its process was killed", Errno::CHILD))
+    if heard(channel.answer(), plan)? { Ok(()) } else { Err(killed()) }
 }
 
-/// Waits for the container's process: whether it says that it is ready, or nothing any more.
-fn heard(channel: &Channel, plan: &Plan) -> Result<bool> {
-    match channel.answer() {
+fn killed() -> Error {
+    Error::kernel(c"set the container up: its process was killed", Errno::CHILD)
+}
+
+/// Whether the container's process says that it is ready, or nothing any more.
+fn heard(answer: Answer, plan: &Plan) -> Result<bool> {
+    match answer {
         Answer::Ready => Ok(true),
-        Answer::Gone => Ok(false),
+        Answer::Gone | Answer::Made { .. } => Ok(false),
         Answer::Failed { number, errno } => {
             let error = if number + 1 == plan.inside.len() { Error::program } else { Error::step };
             Err(error(plan.before.len() + number, errno))

@@ -4,7 +4,6 @@ use core::ffi::CStr;
 
 use crate::abi::bpf::Instruction;
 use crate::abi::mount::{MS_NOSUID, MS_STRICTATIME};
-use crate::abi::namespace::Namespace;
 use crate::arena::{Arena, List};
 use crate::config::spec::{Device, DeviceRule, Mount};
 use crate::error::Error;
@@ -93,7 +92,7 @@ pub(super) fn nodes<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 /// A user namespace's root may make no device nodes: the machine's is bound, with its owner and permissions.
 #[inline(never)]
 fn node<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, node: &DeviceNode<'a>) {
-    if request.namespaces.is_new(Namespace::User) && node.kind != DeviceKind::Fifo {
+    if request.namespaces.is_mapped() && node.kind != DeviceKind::Fifo {
         let attributes = Attributes::default();
         to.bind(node.at.path, &node.at, false, &attributes);
     } else {

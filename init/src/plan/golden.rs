@@ -338,7 +338,11 @@ fn a_filter_that_makes_no_sense_is_refused_by_name() {
 #[test]
 fn a_user_namespace_is_mapped_before_anybody_becomes_its_root() {
     each_plan(|name, plan| {
-        let is_new = plan.clone_flags & Namespace::User.flag() != 0;
+        let born = plan.inside.iter().fold(plan.clone_flags, |flags, step| match step {
+            Step::MakeProcess { namespaces } => flags | namespaces,
+            _ => flags,
+        });
+        let is_new = born & Namespace::User.flag() != 0;
         assert_eq!(matches!(plan.after.first(), Some(Step::MapIds { .. })), is_new, "{name}");
         let joins = position(plan.inside, |step| matches!(step, Step::JoinNamespace { kind: Namespace::User, .. }));
         let becomes = position(plan.inside, |step| matches!(step, Step::BecomeRoot));
@@ -463,12 +467,8 @@ fn what_cannot_work_is_refused_by_name() {
             "linux.uidMappings: a joined user namespace has its mappings already",
         ),
         (
-            config("", r#""namespaces": [{"type": "user", "path": "/x"}, {"type": "mount"}]"#, ""),
-            "linux.namespaces: new namespaces in a joined user namespace are not supported yet",
-        ),
-        (
             config("", r#""namespaces": [{"type": "user", "path": "/x"}]"#, ""),
-            "linux.namespaces: mount: must be joined together with the user namespace",
+            "linux.namespaces: mount: needed in a container with a user namespace of its own",
         ),
         (
             linux(r#""cgroupsPath": "system.slice:pidone:web""#),

@@ -128,13 +128,12 @@ fn before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     devices::filter(request, to);
     rdt::outside(request, to);
     identity::oom_score(request, to);
-    namespaces::join_before(request, to);
 }
 
 /// Inside, by the container's process.
 fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let namespaces = &request.namespaces;
-    namespaces::join_inside(request, to);
+    namespaces::join(request, to);
     to.push(Step::NewSession);
     if let Some(name) = request.facts.manner.keyring {
         to.push(Step::NewKeyring { name });

@@ -124,8 +124,7 @@ pub(super) fn one<'a>(
     if place == Where::Container && !options.remount {
         let is_cgroup = kind == c"cgroup" || kind == c"cgroup2";
         let namespaces = &request.namespaces;
-        let new = |kind| namespaces.is_new(kind);
-        if is_cgroup && new(Namespace::Cgroup) && new(Namespace::User) && !new(Namespace::Network) {
+        if is_cgroup && namespaces.is_new(Namespace::Cgroup) && !namespaces.is_governed(Namespace::Network) {
             // The machine's /sys is shown then, and in it this file system: the kernel mounts none on itself.
             let own = path::join(to.arena, c"/sys/fs/cgroup", request.cgroup);
             return bind_machines(to, own, target, false, options);
@@ -178,12 +177,12 @@ static SHOWING: &[(&CStr, Namespace, &CStr)] = &[
 ];
 
 /// Where the machine has a file system of which the container cannot or must not have an instance of its own:
-/// - in a new user namespace the kernel only mounts those that show a namespace of its own;
+/// - in a user namespace the kernel only mounts those that show a namespace of its own;
 /// - a control group file system without a namespace of its own is the machine's, and a bind of it says so.
 fn shown_by_machine(request: &Request, kind: &CStr) -> Option<&'static CStr> {
     let (_, namespace, shown) = SHOWING.iter().find(|(known, ..)| *known == kind)?;
     let namespaces = &request.namespaces;
-    let is_possible = namespaces.is_new(*namespace) || !namespaces.is_new(Namespace::User);
+    let is_possible = namespaces.is_governed(*namespace);
     let is_wanted = *namespace != Namespace::Cgroup || namespaces.is_own(Namespace::Cgroup);
     (!is_possible || !is_wanted).then_some(shown)
 }

@@ -73,17 +73,11 @@ impl<'a> Namespaces<'a> {
 
     fn check_together(&self, spec: &Spec, to: &mut Steps) {
         let mount = c"linux.namespaces: mount";
-        if self.is_new(Namespace::User) && !self.is_new(Namespace::Mount) {
+        // It could not even mount in the machine's, or in one that belongs to the machine.
+        let is_right =
+            if self.is_new(Namespace::User) { self.is_new(Namespace::Mount) } else { self.is_own(Namespace::Mount) };
+        if self.is_mapped() && !is_right {
             to.refuse(mount, c"needed in a container with a user namespace of its own");
-        }
-        if self.joined(Namespace::User).is_some() {
-            // They would belong to the machine's user namespace, and the container could not even mount in them.
-            if self.clone_flags() != 0 {
-                to.refuse(LIST, c"new namespaces in a joined user namespace are not supported yet");
-            }
-            if self.joined(Namespace::Mount).is_none() {
-                to.refuse(mount, c"must be joined together with the user namespace");
-            }
         }
         if self.has_clocks && !self.is_new(Namespace::Time) {
             to.refuse(OFFSETS, c"the container has no new time namespace");
@@ -112,6 +106,12 @@ impl<'a> Namespaces<'a> {
         self.is_new(kind) || self.joined(kind).is_some()
     }
 
+    /// Whether the container's root is the master of its namespace of this kind: in a user namespace, of what belongs to
+    /// that. What is joined together with it is taken to.
+    pub(super) fn is_governed(&self, kind: Namespace) -> bool {
+        !self.is_mapped() || self.is_new(kind) || !self.is_new(Namespace::User) && self.joined(kind).is_some()
+    }
+
     /// Whether the container is in a user namespace.
     pub(super) fn is_mapped(&self) -> bool {
         self.is_own(Namespace::User)
@@ -125,48 +125,42 @@ impl<'a> Namespaces<'a> {
 
     /// `CLONE_NEW*` that the process is born with: all but cgroup, whose root is to be the group that it is born into, and
     /// time if its clocks are to be set, which only goes before anybody is in it.
-    pub(super) fn clone_flags(&self) -> u64 {
+    fn born_with(&self) -> u64 {
         let later = if self.has_clocks { Namespace::Time.flag() } else { 0 };
         self.new & !Namespace::Cgroup.flag() & !later
     }
 
-    /// Whether it is joined by the launcher, for its child. setns(2) to a pid namespace only holds for children. And a
-    /// process in a new user namespace may not join what belongs to the machine's.
-    fn is_joined_before(&self, kind: Namespace) -> bool {
-        kind == Namespace::Pid || self.is_new(Namespace::User)
+    /// Whether a process that joins must make another one. A pid namespace is joined by children alone. What belongs to the
+    /// machine cannot be joined from a new user namespace, and what is to belong to a joined one is made in it.
+    fn is_made_by_joiner(&self) -> bool {
+        let is_joined = |kind: Namespace| kind != Namespace::Mount && self.joined(kind).is_some();
+        is_joined(Namespace::Pid)
+            || is_joined(Namespace::User) && self.new != 0
+            || self.is_new(Namespace::User) && Namespace::ALL.into_iter().any(is_joined)
+    }
+
+    /// `CLONE_NEW*` that the launcher makes a process with.
+    pub(super) fn clone_flags(&self) -> u64 {
+        if self.is_made_by_joiner() { 0 } else { self.born_with() }
     }
 }
 
-/// Joins in the launcher. Last in `before`: nothing else there is to happen in them.
-pub(super) fn join_before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
-    let namespaces = &request.namespaces;
-    let network_moves = namespaces.is_joined_before(Namespace::Network)
-        && namespaces.joined(Namespace::Network).is_some()
-        && !request.runtime.interfaces.is_empty();
-    if network_moves {
-        let problem = c"not supported with a new user namespace in a joined network namespace";
-        return to.refuse(c"runtime.json: interfaces", problem);
-    }
-    join(request, to, true);
-}
-
-/// Joins in the container's process. The user namespace is first, since it gives the right to join the others; the mount
+/// Joins, first of all inside. The user namespace is first, since it gives the right to join the others; the mount
 /// namespace is left to `rootfs`, since the other files are found in the machine's.
-pub(super) fn join_inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
-    if let Some(path) = request.namespaces.joined(Namespace::User) {
+pub(super) fn join<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    let namespaces = &request.namespaces;
+    if let Some(path) = namespaces.joined(Namespace::User) {
         to.push(Step::JoinNamespace { kind: Namespace::User, path });
     }
-    join(request, to, false);
-}
-
-fn join<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, before: bool) {
-    let namespaces = &request.namespaces;
-    for kind in Namespace::ALL.into_iter().filter(|kind| !matches!(kind, Namespace::User | Namespace::Mount)) {
+    for kind in Namespace::ALL {
         if let Some(path) = namespaces.joined(kind)
-            && namespaces.is_joined_before(kind) == before
+            && !matches!(kind, Namespace::User | Namespace::Mount)
         {
             to.push(Step::JoinNamespace { kind, path });
         }
+    }
+    if namespaces.is_made_by_joiner() {
+        to.push(Step::MakeProcess { namespaces: namespaces.born_with() });
     }
 }
 

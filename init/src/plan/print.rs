@@ -132,6 +132,15 @@ impl Print for Step<'_> {
                 }
                 return;
             }
+            Step::MakeProcess { namespaces } => {
+                line.text("make the container's process, in new namespaces:");
+                for kind in Namespace::ALL {
+                    if namespaces & kind.flag() != 0 {
+                        line.byte(b' ').text(kind.oci_name());
+                    }
+                }
+                return;
+            }
             Step::ExpectLine { path, text } => {
                 line.format("expect {} in {}", &[Name(text), Name(path)]);
                 return;

@@ -392,6 +392,12 @@ pub enum Step<'a> {
         /// Its file, on the machine.
         path: &'a CStr,
     },
+    /// Makes the container's process, which does all that follows, a sibling of this one, which ends: clone3(2). Only a
+    /// launch can.
+    MakeProcess {
+        /// `CLONE_NEW*` of the namespaces that it is born with.
+        namespaces: u64,
+    },
     /// Leaves the current cgroup namespace for a new one rooted where the process is: unshare(2). After clone3(2)
     /// has put it into its group, or the root would be the launcher's.
     NewCgroupNamespace,
@@ -550,7 +556,7 @@ pub struct Program<'a> {
 /// All that a launch does, in four lists, and how to take it back.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
-    /// `CLONE_NEW*` of the namespaces the container's process is born with.
+    /// `CLONE_NEW*` of the namespaces that the first process inside is born with.
     pub clone_flags: u64,
     /// Control group the process is born in, from the cgroup root.
     pub cgroup: &'a CStr,
