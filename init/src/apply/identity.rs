@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use super::passwd;
 use crate::abi::Errno;
 use crate::arena::Arena;
 use crate::config::spec::{Capabilities, Hook};
@@ -17,6 +18,9 @@ const CAPABILITIES: u32 = 64;
 
 /// Where programs are looked for when the environment names no `PATH`: execvp(3).
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What executes a text that does not say by what.
+const SHELL: &CStr = c"/bin/sh";
 
 pub(super) fn become_root() -> Result<()> {
     identity::set_groups(&[])?;
@@ -61,11 +65,29 @@ pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno
         Err(errno) => return errno,
     };
     let Some(name) = program.arguments.first() else { return Errno::INVAL };
+    let mut execute = |candidate: &CStr| match process::execute(candidate, &arguments, &environment) {
+        Errno::NOEXEC => execute_script(candidate, program, &environment, arena),
+        errno => errno,
+    };
     if cut(name.to_bytes(), b'/').is_some() {
-        return process::execute(name, &arguments, &environment);
+        return execute(name);
     }
-    let path = path_of(program.environment);
-    search(name, path, &mut |candidate| process::execute(candidate, &arguments, &environment))
+    search(name, path_of(program.environment), &mut execute)
+}
+
+/// What the kernel cannot execute is the shell's: execvp(3).
+fn execute_script<'a>(path: &CStr, program: &Program<'a>, environment: &Vector, arena: &mut Arena<'a>) -> Errno {
+    let mut arguments = arena.list();
+    arena.push(&mut arguments, SHELL);
+    let path = arena.string(&[path.to_bytes()]);
+    arena.push(&mut arguments, path);
+    for argument in program.arguments.iter().skip(1) {
+        arena.push(&mut arguments, argument);
+    }
+    match Vector::new(arena.finish(arguments), arena) {
+        Ok(arguments) => process::execute(SHELL, &arguments, environment),
+        Err(errno) => errno,
+    }
 }
 
 /// Becomes a hook, whose standard input is `input`; returns only if it failed. Its group of processes is its own.
@@ -97,7 +119,15 @@ pub(super) fn look_up(program: &Program) -> Result<()> {
 }
 
 fn vectors<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Result<(Vector<'a>, Vector<'a>)> {
-    Ok((Vector::new(program.arguments, arena)?, Vector::new(program.environment, arena)?))
+    let mut environment = arena.list();
+    for pair in program.environment {
+        arena.push(&mut environment, *pair);
+    }
+    if let Some(user) = program.home_of {
+        let home = passwd::home(user, arena);
+        arena.push(&mut environment, home);
+    }
+    Ok((Vector::new(program.arguments, arena)?, Vector::new(arena.finish(environment), arena)?))
 }
 
 fn path_of<'a>(environment: &[&'a CStr]) -> &'a [u8] {

@@ -10,6 +10,7 @@ mod identity;
 mod mounts;
 mod namespaces;
 mod network;
+mod passwd;
 mod paths;
 mod scheduling;
 

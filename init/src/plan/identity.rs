@@ -156,7 +156,10 @@ fn program<'a>(process: &Process<'a>, to: &mut Steps<'_, 'a>) -> Program<'a> {
     if process.args.first().is_none_or(|program| program.is_empty()) {
         to.refuse(c"process.args", c"required, and the first must not be empty");
     }
-    Program { arguments: process.args, environment: environment(process.env, to.arena), descriptors: 0 }
+    let environment = environment(process.env, to.arena);
+    let has_home = environment.iter().any(|pair| name_of(pair) == b"HOME");
+    let home_of = if has_home { None } else { Some(process.user.uid) };
+    Program { arguments: process.args, environment, descriptors: 0, home_of }
 }
 
 /// The environment with the last of each name only, in the order given.

@@ -551,6 +551,8 @@ pub struct Program<'a> {
     pub environment: &'a [&'a CStr],
     /// Descriptors beside the standard ones that it is handed.
     pub descriptors: u32,
+    /// Whose home directory the container's /etc/passwd is asked for, if the environment has no `HOME`.
+    pub home_of: Option<u32>,
 }
 
 /// All that a launch does, in four lists, and how to take it back.

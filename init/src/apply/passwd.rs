@@ -1,0 +1,62 @@
+//! Where a user is at home, by the container's own /etc/passwd: passwd(5). It may be anything that an image can hold.
+
+use core::ffi::CStr;
+
+use crate::arena::Arena;
+use crate::limits;
+use crate::sys::file::{self, CWD, FileType, Open};
+use crate::sys::{AsFd, Result, map};
+use crate::text::{cut_last, fields, number};
+
+/// `HOME=` and the directory of a user; `/` for one who is not listed.
+pub(super) fn home<'a>(user: u32, arena: &mut Arena<'a>) -> &'a CStr {
+    match directory(read().unwrap_or_default(), user) {
+        Some(directory) => arena.string(&[b"HOME=", directory]),
+        None => c"HOME=/",
+    }
+}
+
+/// As much of it as is looked at.
+fn read() -> Result<&'static [u8]> {
+    // This process is in the container by now: what leads out of its root leads nowhere.
+    let root = file::open(CWD, c"/", Open::Place)?;
+    let passwd = file::open_in_root(root.as_fd(), c"/etc/passwd", Open::Events)?;
+    if file::kind_of(passwd.as_fd())? != FileType::REGULAR_FILE {
+        return Ok(&[]);
+    }
+    Ok(file::read_all(passwd.as_fd(), map::zeroed(limits::PASSWD_BYTES_MAX)?)?)
+}
+
+/// The sixth field of the first line whose third is the user's id. A line that may have been cut off does not count.
+fn directory(passwd: &[u8], user: u32) -> Option<&[u8]> {
+    let whole = if passwd.len() < limits::PASSWD_BYTES_MAX { passwd } else { cut_last(passwd, b'\n').0 };
+    for line in fields(whole, b'\n') {
+        let mut fields = fields(line, b':');
+        if fields.nth(2).and_then(|id| number(id, 10)) == Some(user.into()) {
+            return fields.nth(2).filter(|directory| directory.starts_with(b"/"));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_at_home_where_the_first_line_says() {
+        let text =
+            b"root:x:0:0:root:/root:/bin/sh\nbad\n:::\na:x:7:7::/home/a\nb:x:7:7::/home/b:\nc:x:8:8::rel:\nd:x:9:9:\n";
+        for (user, expected) in [(0, Some(&b"/root"[..])), (7, Some(b"/home/a")), (8, None), (9, None), (10, None)] {
+            assert_eq!(directory(text, user), expected);
+        }
+        assert_eq!(directory(b"", 0), None);
+    }
+
+    #[test]
+    fn a_line_that_is_cut_off_does_not_count() {
+        let mut text = vec![b'#'; limits::PASSWD_BYTES_MAX - 16];
+        text.extend(b"\na:x:7:7::/home/");
+        assert_eq!((text.len(), directory(&text, 7)), (limits::PASSWD_BYTES_MAX, None));
+    }
+}
