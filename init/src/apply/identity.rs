@@ -65,17 +65,20 @@ pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno
         Err(errno) => return errno,
     };
     let Some(name) = program.arguments.first() else { return Errno::INVAL };
-    let mut execute = |candidate: &CStr| match process::execute(candidate, &arguments, &environment) {
+    if cut(name.to_bytes(), b'/').is_some() {
+        return process::execute(name, &arguments, &environment);
+    }
+    search(name, path_of(program.environment), &mut |candidate| match process::execute(
+        candidate,
+        &arguments,
+        &environment,
+    ) {
         Errno::NOEXEC => execute_script(candidate, program, &environment, arena),
         errno => errno,
-    };
-    if cut(name.to_bytes(), b'/').is_some() {
-        return execute(name);
-    }
-    search(name, path_of(program.environment), &mut execute)
+    })
 }
 
-/// What the kernel cannot execute is the shell's: execvp(3).
+/// What is found by its name and the kernel cannot execute is the shell's: execvp(3).
 fn execute_script<'a>(path: &CStr, program: &Program<'a>, environment: &Vector, arena: &mut Arena<'a>) -> Errno {
     let mut arguments = arena.list();
     arena.push(&mut arguments, SHELL);
@@ -84,10 +87,10 @@ fn execute_script<'a>(path: &CStr, program: &Program<'a>, environment: &Vector, 
     for argument in program.arguments.iter().skip(1) {
         arena.push(&mut arguments, argument);
     }
-    match Vector::new(arena.finish(arguments), arena) {
-        Ok(arguments) => process::execute(SHELL, &arguments, environment),
-        Err(errno) => errno,
+    if let Ok(arguments) = Vector::new(arena.finish(arguments), arena) {
+        process::execute(SHELL, &arguments, environment);
     }
+    Errno::NOEXEC
 }
 
 /// Becomes a hook, whose standard input is `input`; returns only if it failed. Its group of processes is its own.
