@@ -118,7 +118,7 @@ pub fn become_program<'a>(
 ) -> u8 {
     let _ = process::new_session();
     tty::take_control();
-    let step = Step::Execute(Program { arguments: words, environment, descriptors: 0 });
+    let step = Step::Execute(Program { arguments: words, environment, descriptors: 0, home_of: None });
     let errno = Applier::new(arena).apply(&step).err().unwrap_or(Errno::NOEXEC);
     failed();
     let name = words.first().copied().unwrap_or_default();
