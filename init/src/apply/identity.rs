@@ -2,7 +2,6 @@
 
 use core::ffi::CStr;
 
-use super::passwd;
 use crate::abi::Errno;
 use crate::arena::Arena;
 use crate::config::spec::{Capabilities, Hook};
@@ -59,8 +58,8 @@ pub(super) fn set_capabilities(sets: &Capabilities) -> Result<()> {
 }
 
 /// Becomes the program: execvpe(3).
-pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno {
-    let (arguments, environment) = match vectors(program, arena) {
+pub(super) fn execute<'a>(program: &Program<'a>, home: Option<&'a CStr>, arena: &mut Arena<'a>) -> Errno {
+    let (arguments, environment) = match vectors(program, home, arena) {
         Ok(vectors) => vectors,
         Err(errno) => return errno,
     };
@@ -68,18 +67,17 @@ pub(super) fn execute<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Errno
     if cut(name.to_bytes(), b'/').is_some() {
         return process::execute(name, &arguments, &environment);
     }
-    search(name, path_of(program.environment), &mut |candidate| match process::execute(
-        candidate,
-        &arguments,
-        &environment,
-    ) {
-        Errno::NOEXEC => execute_script(candidate, program, &environment, arena),
-        errno => errno,
+    search(name, path_of(program.environment), &mut |candidate| {
+        let errno = process::execute(candidate, &arguments, &environment);
+        if errno == Errno::NOEXEC {
+            execute_script(candidate, program, &environment, arena);
+        }
+        errno
     })
 }
 
-/// What is found by its name and the kernel cannot execute is the shell's: execvp(3).
-fn execute_script<'a>(path: &CStr, program: &Program<'a>, environment: &Vector, arena: &mut Arena<'a>) -> Errno {
+/// What is found by its name and the kernel cannot execute is the shell's: execvp(3). Returns if there is none.
+fn execute_script<'a>(path: &CStr, program: &Program<'a>, environment: &Vector, arena: &mut Arena<'a>) {
     let mut arguments = arena.list();
     arena.push(&mut arguments, SHELL);
     let path = arena.string(&[path.to_bytes()]);
@@ -90,7 +88,6 @@ fn execute_script<'a>(path: &CStr, program: &Program<'a>, environment: &Vector, 
     if let Ok(arguments) = Vector::new(arena.finish(arguments), arena) {
         process::execute(SHELL, &arguments, environment);
     }
-    Errno::NOEXEC
 }
 
 /// Becomes a hook, whose standard input is `input`; returns only if it failed. Its group of processes is its own.
@@ -121,13 +118,16 @@ pub(super) fn look_up(program: &Program) -> Result<()> {
     if result == Errno::INTR { Ok(()) } else { Err(result) }
 }
 
-fn vectors<'a>(program: &Program<'a>, arena: &mut Arena<'a>) -> Result<(Vector<'a>, Vector<'a>)> {
+fn vectors<'a>(
+    program: &Program<'a>,
+    home: Option<&'a CStr>,
+    arena: &mut Arena<'a>,
+) -> Result<(Vector<'a>, Vector<'a>)> {
     let mut environment = arena.list();
     for pair in program.environment {
         arena.push(&mut environment, *pair);
     }
-    if let Some(user) = program.home_of {
-        let home = passwd::home(user, arena);
+    if let Some(home) = home {
         arena.push(&mut environment, home);
     }
     Ok((Vector::new(program.arguments, arena)?, Vector::new(arena.finish(environment), arena)?))

@@ -21,7 +21,7 @@ use crate::sys::{BorrowedFd, OwnedFd, machine, namespace, process, seccomp};
 
 use crate::abi::Errno;
 use crate::arena::{Arena, List};
-use crate::plan::step::{Absent, Filter, InterfaceStep, Origin, Step};
+use crate::plan::step::{Absent, Filter, InterfaceStep, Origin, Program, Step};
 use crate::sys::Result;
 use crate::sys::path::join;
 use crate::sys::process::Pid;
@@ -48,6 +48,8 @@ pub struct Applier<'x, 'a> {
     console: Option<OwnedFd>,
     /// Where the process whose calls are filtered offers the listener's descriptor.
     board: Option<&'static Board>,
+    /// `HOME=` and the directory, for the program that has none in its environment.
+    home: Option<&'a CStr>,
     /// For the pointers that execve(2) wants.
     arena: &'x mut Arena<'a>,
     /// For what the kernel says beside a step's error number, if somebody wants to know.
@@ -66,6 +68,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             console_socket: None,
             console: None,
             board: None,
+            home: None,
             arena,
             words: None,
         }
@@ -104,6 +107,13 @@ impl<'x, 'a> Applier<'x, 'a> {
         match step {
             Step::Execute(program) => identity::look_up(program),
             _ => Ok(()),
+        }
+    }
+
+    /// Finds out what a program needs to know of the container, while nothing keeps this process from asking.
+    pub fn prepare(&mut self, step: &Step<'a>) {
+        if let (Step::Execute(Program { home_of: Some(user), .. }), None) = (step, self.home) {
+            self.home = Some(passwd::home(*user, self.arena));
         }
     }
 
@@ -179,7 +189,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::AwaitHooks | Step::MakeProcess { .. } => Ok(()),
             Step::RunHook { hook, state, .. } => self.run_hook(hook, state),
             Step::FilterSystemCalls(filter) => self.filter_system_calls(filter),
-            Step::Execute(program) => Err(identity::execute(program, self.arena)),
+            Step::Execute(program) => Err(identity::execute(program, self.home, self.arena)),
         }
     }
 

@@ -858,9 +858,6 @@ mod tests {
         fn user(member: &str) -> String {
             process(&format!(r#""user":{{{member}}}"#))
         }
-        fn linux_member(member: &str) -> String {
-            linux(&format!("{{{member}}}"))
-        }
         fn resource(member: &str) -> String {
             linux(&format!(r#"{{"resources":{{{member}}}}}"#))
         }

@@ -193,6 +193,11 @@ pub(super) fn become_container<'a>(
     for (index, step) in plan.inside.iter().enumerate() {
         let mut ready = hidden;
         match step {
+            Step::FilterSystemCalls(_) | Step::Execute(_) => {
+                if let Some(last) = plan.inside.last() {
+                    applier.prepare(last);
+                }
+            }
             Step::AwaitHooks => ready = ready.and_then(|()| wait_ready(&channel)),
             Step::MakeProcess { namespaces } => {
                 ready = ready.and_then(|()| make_process(*namespaces, &channel, request))

@@ -78,11 +78,20 @@ pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena
     let undo = undo::undo(request, before, after, to.arena);
     to.arena.check()?;
     let notes = notes(request, to.arena);
-    // A listener is handed over before.
-    let late = matches!(inside, [.., Step::FilterSystemCalls(Filter { listener: None, .. }), _]);
-    let start = inside.len().saturating_sub(spec.hooks.start_container.len() + usize::from(late) + 1);
+    let start = start_of(inside);
     let (clone_flags, cgroup) = (request.namespaces.clone_flags(), request.cgroup);
     Ok(Plan { clone_flags, cgroup, before, inside, after, start, poststart, clean, undo, notes })
+}
+
+/// The position of the exec, or of what comes last before it: hooks, and a filter. A listener is handed over earlier.
+fn start_of(inside: &[Step]) -> usize {
+    let mut start = inside.len().saturating_sub(1);
+    while let Some(Step::RunHook { .. } | Step::FilterSystemCalls(Filter { listener: None, .. })) =
+        inside.get(start.wrapping_sub(1))
+    {
+        start -= 1;
+    }
+    start
 }
 
 /// A further process of a running container: `exec`. It is made in the container's pid namespace by a launcher that has
@@ -110,7 +119,7 @@ fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<Plan<'
     let after = to.finish();
     to.arena.check()?;
     let cgroup = request.facts.manner.joins.unwrap_or_default();
-    let start = inside.len().saturating_sub(1);
+    let start = start_of(inside);
     let (poststart, clean): (&[_], &[_]) = (&[], &[]);
     Ok(Plan { clone_flags: 0, cgroup, before, inside, after, start, poststart, clean, undo: &[], notes: &[] })
 }
