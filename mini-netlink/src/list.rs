@@ -59,3 +59,54 @@ impl Socket<'_> {
         list!(self, request, each, Rule::read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::link::AlternativeNames;
+    use crate::wire::Message;
+
+    /// Attributes of any kind and content, one within the other up to four deep; unlike in mere bytes, lengths are right.
+    fn any_attributes() -> impl Strategy<Value = Vec<u8>> {
+        let content = proptest::collection::vec(any::<u8>(), 0..24);
+        content.prop_recursive(4, 64, 8, |content| {
+            proptest::collection::vec((0_u16..64, content), 0..8).prop_map(|attributes| {
+                let mut bytes = Vec::new();
+                for (kind, content) in attributes {
+                    bytes.extend(u16::try_from(content.len() + 4).unwrap().to_ne_bytes());
+                    bytes.extend(kind.to_ne_bytes());
+                    bytes.extend(content);
+                    bytes.resize(bytes.len().next_multiple_of(4), 0);
+                }
+                bytes
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_kernel_tells_is_read_or_refused(
+            fixed in proptest::collection::vec(any::<u8>(), 0..17),
+            family in proptest::sample::select(vec![0_u8, 2, 7, 10]),
+            attributes in any_attributes(),
+        ) {
+            let mut payload = [fixed, attributes].concat();
+            if let Some(first) = payload.first_mut() {
+                *first = family;
+            }
+            for kind in (16..40).chain([108, 109]) {
+                let message = Message { kind, flags: 0, sequence: 1, port: 0, payload: &payload };
+                let _ = Link::read(&message);
+                let _ = AlternativeNames::read(&message).map(Iterator::count);
+                let _ = Address::read(&message);
+                let _ = Route::read(&message).map(|route| route.map(|route| route.next_hops.iter().count()));
+                let _ = Neighbour::read(&message);
+                let _ = Rule::read(&message);
+            }
+        }
+    }
+}

@@ -833,6 +833,17 @@ mod tests {
     }
 
     #[test]
+    fn more_ways_than_a_length_can_say_are_refused() {
+        let hops = vec![NextHop::by(ip("10.0.0.1")); 5000];
+        let mut buffer = vec![0; 1 << 17];
+        for (count, fits) in [(4095, true), (4096, false), (5000, false)] {
+            let route = Route { next_hops: NextHops::new(&hops[..count]), ..Route::DEFAULT_V4 };
+            let written = encode(&ChangeRoute { action: Action::Add, route }, 1, &mut buffer);
+            assert_eq!(written.is_ok(), fits, "{count}");
+        }
+    }
+
+    #[test]
     fn routes_are_asked_for() {
         check(
             &GetRoutes {

@@ -793,9 +793,12 @@ mod tests {
 
     #[test]
     fn a_kind_of_any_length_is_written_or_refused() {
-        let kind = "x".repeat(70_000);
+        let long = "x".repeat(70_000);
         let mut buffer = std::vec![0; 80_000];
-        let request = NewLink { kind: &kind.as_str(), index: None, settings: LinkSettings::NONE };
-        assert!(crate::wire::encode(&request, 1, &mut buffer).is_err());
+        let custom = Custom { name: "x", data: long.as_bytes() };
+        for kind in [&long.as_str() as &dyn LinkKind, &custom] {
+            let request = NewLink { kind, index: None, settings: LinkSettings::NONE };
+            assert!(crate::wire::encode(&request, 1, &mut buffer).is_err());
+        }
     }
 }

@@ -19,6 +19,7 @@ mod links;
 mod neighbours;
 mod routes;
 mod rules;
+mod strict;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -41,6 +42,7 @@ pub(crate) fn run(report: &mut Report) {
             routes::routes(&mut bench);
             neighbours::neighbours(&mut bench);
             rules::rules(&mut bench);
+            strict::strict(&mut bench);
         }
         Err(error) => report.say("netlink", format_args!("open {error}")),
     }
