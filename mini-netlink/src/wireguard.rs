@@ -245,13 +245,6 @@ impl Peer<'_> {
 
     fn write(&self, writer: &mut Writer<'_>) {
         writer.attribute(PUBLIC_KEY, &self.public_key.0);
-        let mut flags = 0;
-        for (flag, set) in
-            [(REMOVE, self.remove), (REPLACE_ALLOWED, self.replace_allowed), (UPDATE_ONLY, self.update_only)]
-        {
-            flags |= if set { flag } else { 0 };
-        }
-        writer.optional_number(PEER_FLAGS, Some(flags).filter(|flags| *flags != 0));
         if let Some(key) = &self.preshared_key {
             writer.attribute(PRESHARED_KEY, &key.0);
         }
@@ -261,6 +254,13 @@ impl Peer<'_> {
         if let Some(seconds) = self.keepalive_s {
             writer.short(KEEPALIVE, seconds);
         }
+        let mut flags = 0;
+        for (flag, set) in
+            [(REMOVE, self.remove), (REPLACE_ALLOWED, self.replace_allowed), (UPDATE_ONLY, self.update_only)]
+        {
+            flags |= if set { flag } else { 0 };
+        }
+        writer.optional_number(PEER_FLAGS, Some(flags).filter(|flags| *flags != 0));
         if self.allowed.is_empty() {
             return;
         }
@@ -633,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_written() {
+    fn a_device_is_written_as_wg_writes_it_but_by_its_index() {
         let networks = [allowed("10.0.0.0", 8), allowed("fd00::", 64)];
         let peer = Peer {
             preshared_key: Some(key(0x22)),
@@ -653,7 +653,8 @@ mod tests {
         };
         check(
             &device,
-            "14010000 1d00 0500 01000000 00000000        | family 29, REQUEST ACK
+            "wg setconf wg0 FILE, which gives the name of the link instead of the index
+             14010000 1d00 0500 01000000 00000000        | family 29, REQUEST ACK
              01 01 0000                                  | struct genlmsghdr: WG_CMD_SET_DEVICE, version 1
              0800 0100 03000000                          | WGDEVICE_A_IFINDEX 3
              2400 0300 3333333333333333 3333333333333333 | WGDEVICE_A_PRIVATE_KEY
@@ -665,12 +666,12 @@ mod tests {
              b800 0080                                   |   the first
              2400 0100 1111111111111111 1111111111111111 |     WGPEER_A_PUBLIC_KEY
                        1111111111111111 1111111111111111 |
-             0800 0300 02000000                          |     WGPEER_A_FLAGS WGPEER_F_REPLACE_ALLOWEDIPS
              2400 0200 2222222222222222 2222222222222222 |     WGPEER_A_PRESHARED_KEY
                        2222222222222222 2222222222222222 |
              1400 0400 0200 ca6c c0000201                |     WGPEER_A_ENDPOINT: struct sockaddr_in
                        0000000000000000                  |
              0600 0500 1900 0000                         |     WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL 25
+             0800 0300 02000000                          |     WGPEER_A_FLAGS WGPEER_F_REPLACE_ALLOWEDIPS
              4800 0980                                   |     WGPEER_A_ALLOWEDIPS
              1c00 0080                                   |       the first
              0600 0100 0200 0000                         |         WGALLOWEDIP_A_FAMILY AF_INET
