@@ -27,6 +27,7 @@ test: check
     cargo test -q -p linker
     cargo test -q -p pidone --lib
     cargo test -q -p mini-netlink
+    cargo test -q -p fuzz
     cargo test -q -p qemu-tests
 
 # Format, lints, and the form of the binary.
@@ -45,6 +46,7 @@ check: build form
         cargo clippy -q -p mini-netlink --all-targets -- -D warnings
         cargo clippy -q -p qemu-tests --all-targets -- -D warnings
         cargo clippy -q --release -p floor -- -D warnings
+        cargo clippy -q -p fuzz --all-targets -- -D warnings
     else
         echo "SKIPPED: the lints: this toolchain has no clippy" >&2
     fi
@@ -104,6 +106,15 @@ syscalls *options:
 # Let every system call of every command fail in turn, and kill its caller there: nothing may be left. Needs root.
 faults *options:
     @cargo run -q -p qemu-tests --bin faults -- {{options}}
+
+# Feed random bytes to config, runtime, cmdline, netlink, modules or messages (see fuzz/src/lib.rs). Needs cargo-fuzz and g++.
+fuzz target seconds="60":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    command -v cargo-fuzz >/dev/null || { echo "fuzz: cargo install cargo-fuzz; \`cargo test -p fuzz\` is the short run" >&2; exit 1; }
+    mkdir -p fuzz/cargo-fuzz/corpus/{{target}}
+    cargo run -q -p fuzz --bin seeds -- {{target}} fuzz/cargo-fuzz/corpus/{{target}}
+    cargo fuzz run --fuzz-dir fuzz/cargo-fuzz -s none {{target}} -- -max_total_time={{seconds}} -max_len=65536 -timeout=10
 
 # What each link argument is for, and what the binary is without it: the table of linker/README.md.
 linker-flags:

@@ -1,6 +1,6 @@
 //! Plans of whole configurations, compared with `golden/NAME.plan`; run with `BLESS=1` to write those anew and read the
 //! difference. The configurations are those of `config/samples` and `golden/NAME.config.json`, each with a
-//! `NAME.runtime.json` if there is one, and `NAME.facts`: words that say how the machine differs from [`MACHINE`].
+//! `NAME.runtime.json` if there is one, and `NAME.facts`: words that say how the machine differs from [`Facts::MACHINE`].
 
 use core::ffi::CStr;
 use std::collections::BTreeMap;
@@ -13,28 +13,12 @@ use crate::config::spec::Resources;
 use crate::config::{parse_config, parse_runtime};
 use crate::error::Error;
 use crate::limits;
-use crate::plan::facts::{Controllers, Facts, Manner, Resctrl, Section};
+use crate::plan::facts::{Controllers, Facts, Resctrl, Section};
 use crate::plan::plan;
 use crate::plan::step::{Base, Place, Plan, Step};
 use crate::text::{Line, Print};
 
-/// A kernel with everything, and a service that was never launched.
-const MACHINE: Facts = Facts {
-    bundle: c"/containers/services/web",
-    name: c"web",
-    section: Section::Services,
-    lower: false,
-    again: false,
-    user_namespace_is_own: false,
-    misplaced_namespaces: 0,
-    capabilities: (1 << 41) - 1,
-    controllers: Controllers::ALL,
-    bfq_weight: false,
-    manner: Manner::NONE,
-    apparmor: true,
-    selinux: true,
-    resctrl: Resctrl::Mounted,
-};
+const MACHINE: Facts = Facts::MACHINE;
 
 struct Case {
     name: String,

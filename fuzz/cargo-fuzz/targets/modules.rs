@@ -1,0 +1,4 @@
+//! See `fuzz::modules`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::modules(bytes));
