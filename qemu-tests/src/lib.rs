@@ -32,6 +32,7 @@ pub mod kernel;
 pub mod modules;
 pub mod observation;
 pub mod oneshot;
+pub mod profile;
 pub mod qmp;
 pub mod root;
 pub mod tree;

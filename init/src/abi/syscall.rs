@@ -87,7 +87,7 @@ impl Name {
         if abi == Abi::X32
             && let Some(own) = X32_OWN.iter().position(|other| *other == number)
         {
-            return Some(X32_FIRST + own as u16);
+            return (own < X32_COUNT).then_some(X32_FIRST + own as u16);
         }
         Some(number)
     }
@@ -113,7 +113,9 @@ const FIRST_LETTER: u8 = b'_';
 const LETTERS: usize = (b'z' - FIRST_LETTER) as usize + 1;
 /// The first of x32's own numbers.
 const X32_FIRST: u16 = 512;
+/// How many of those there are, and how many calls x32 does not have.
 const X32_COUNT: usize = 36;
+const X32_ABSENT: usize = 11;
 const SOCKETCALL: u16 = 102;
 const IPC: u16 = 117;
 /// More than any call of socketcall(2), and of ipc(2).
@@ -125,7 +127,7 @@ static PACKED: [u8; TABLE.bytes + 1] = first(&TABLE.packed);
 static LOW: [u8; TABLE.names * 2] = first(&TABLE.low);
 static HIGH: [u8; TABLE.names / 4 + 1] = first(&TABLE.high);
 static FIRST: [(u16, u16); LETTERS] = TABLE.first;
-static X32_OWN: [u16; X32_COUNT] = TABLE.x32;
+static X32_OWN: [u16; X32_COUNT + X32_ABSENT] = TABLE.x32;
 static MULTIPLEXED: [u16; SOCKETCALLS + IPCS] = TABLE.multiplexed;
 
 const fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
@@ -147,8 +149,9 @@ struct Table {
     high: [u8; 128],
     /// For each letter, the place of the first name that begins with it: in the table, and in `packed`.
     first: [(u16, u16); LETTERS],
-    /// The numbers on x86_64 of those that x32 has others for, in their order there.
-    x32: [u16; X32_COUNT],
+    /// The numbers on x86_64 of those that x32 has others for, in their order there, and of those it does not have.
+    x32: [u16; X32_COUNT + X32_ABSENT],
+    absent: usize,
     /// socketcall(2)'s calls, and ipc(2)'s behind them.
     multiplexed: [u16; SOCKETCALLS + IPCS],
 }
@@ -162,7 +165,8 @@ impl Table {
             low: [0; 1024],
             high: [0; 128],
             first: [(0, u16::MAX); LETTERS],
-            x32: [0; X32_COUNT],
+            x32: [0; X32_COUNT + X32_ABSENT],
+            absent: 0,
             multiplexed: [u16::MAX; SOCKETCALLS + IPCS],
         };
         let (mut at, mut before, mut before_length) = (0, 0, 0);
@@ -211,6 +215,10 @@ impl Table {
             let value_at = end_of(at + 1, b' ') + 1;
             let value = number(value_at) as usize;
             match word {
+                b'x' if value == NONE as usize => {
+                    self.x32[X32_COUNT + self.absent] = x86_64;
+                    self.absent += 1;
+                }
                 b'x' => self.x32[value - X32_FIRST as usize] = x86_64,
                 b's' => self.multiplexed[value] = self.names as u16,
                 _ => self.multiplexed[SOCKETCALLS + value] = self.names as u16,
@@ -274,14 +282,15 @@ mod tests {
             assert_eq!(name.number(Abi::X86_64), number(words[1]), "{line}");
             assert_eq!(name.number(Abi::X86), number(words[2]), "{line}");
             let extra = |word: &str| words.iter().position(|other| *other == word).and_then(|at| number(words[at + 1]));
-            assert_eq!(name.number(Abi::X32), extra("x32").or(number(words[1])), "{line}");
-            x32 += usize::from(extra("x32").is_some());
+            let has_own = words.contains(&"x32");
+            assert_eq!(name.number(Abi::X32), if has_own { extra("x32") } else { number(words[1]) }, "{line}");
+            x32 += usize::from(has_own);
             let socket = extra("socketcall").map(|call| Multiplexed { number: 102, call: call.into() });
             let ipc = extra("ipc").map(|call| Multiplexed { number: 117, call: call.into() });
             assert_eq!(name.multiplexed(), socket.or(ipc), "{line}");
             multiplexed += usize::from(socket.or(ipc).is_some());
         }
-        assert_eq!((x32, multiplexed, TABLE.names), (X32_COUNT, 32, 474));
+        assert_eq!((x32, multiplexed, TABLE.names), (X32_COUNT + X32_ABSENT, 32, 474));
         assert_eq!(Name::UNKNOWN.number(Abi::X86_64), None);
         assert_eq!(Name::UNKNOWN.multiplexed(), None);
     }
