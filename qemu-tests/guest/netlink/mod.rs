@@ -24,6 +24,7 @@ mod strict;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::process::Command;
+use std::time::Duration;
 
 use mini_netlink::{BUFFER_BYTES, Error, LinkKind, LinkName, LinkSettings, Listed, NewLink, Socket};
 use serde_json::{Value, json};
@@ -47,6 +48,9 @@ pub(crate) fn run(report: &mut Report) {
         Err(error) => report.say("netlink", format_args!("open {error}")),
     }
 }
+
+const LOOKS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(300);
 
 struct Bench<'b, 'r> {
     socket: Socket<'b>,
@@ -90,8 +94,19 @@ impl Bench<'_, '_> {
         Ok(links.iter().map(|link| (link.index, text(link.name.as_bytes()))).collect())
     }
 
-    /// `ip` must tell this of a link, and all that we are told of it.
+    /// `ip` must tell this of a link, and all that we are told of it. Its state and its counters may move on between two
+    /// looks: then both look again.
     fn check_link(&mut self, name: &str, expected: &Value) -> Checked {
+        for _ in 0..LOOKS {
+            if self.compare_link(name, expected).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        self.compare_link(name, expected)
+    }
+
+    fn compare_link(&mut self, name: &str, expected: &Value) -> Checked {
         let told = ip(&format!("-s link show dev {name}"))?;
         let told = told.get(0).ok_or("ip tells nothing")?;
         holds(expected, told, "asked for")?;
