@@ -87,6 +87,8 @@ pub const ROOT_WAIT_US: u64 = 2_000_000;
 pub const PARTITIONS_MAX: u64 = 256;
 /// Random bytes that are taken at once: Windows hosts give 512, and the kernel's pool holds 32.
 pub const ENTROPY_BYTES_MAX: usize = 4096;
+/// Bytes of a seed that counts: what other systems keep.
+pub const SEED_BYTES: usize = 512;
 /// Words of a command: the kernel panics at more than this (CONFIG_INIT_ENV_ARG_LIMIT).
 pub const COMMAND_WORDS_MAX: usize = 32;
 /// Where QEMU puts an isa-debug-exit unless told otherwise.

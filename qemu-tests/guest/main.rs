@@ -92,6 +92,7 @@ fn run(command: &[String], report: &mut Report) {
         ["storm", count] => processes::storm(number(count), report),
         ["signal", pid, signal] => processes::signal(pid, number(signal), report),
         ["kill-all"] => processes::kill_all(report),
+        ["stop-init"] => processes::stop_init(report),
         ["stop-self"] => processes::stop_self(report),
         ["ignore-term"] => processes::ignore_term(report),
         ["on-term-sleep", seconds] => processes::on_term_sleep(number(seconds), report),

@@ -180,3 +180,14 @@ pub(crate) fn on_term_sleep(seconds: u32, report: &mut Report) {
     std::thread::sleep(Duration::from_secs(seconds.into()));
     report.say("on-term-sleep", "ended");
 }
+
+/// Holds process 1 still, as a debugger does: no signal can.
+pub(crate) fn stop_init(report: &mut Report) {
+    let nothing = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: both requests take no memory of ours.
+    let stopped = unsafe {
+        libc::ptrace(libc::PTRACE_SEIZE, 1, nothing, nothing) == 0
+            && libc::ptrace(libc::PTRACE_INTERRUPT, 1, nothing, nothing) == 0
+    };
+    report.outcome("stop-init", "1", if stopped { Ok(()) } else { Err(std::io::Error::last_os_error()) });
+}

@@ -15,6 +15,7 @@ pub mod ports;
 pub mod resolver;
 pub mod root;
 pub mod scripts;
+pub mod seed;
 pub mod sysctl;
 pub mod volumes;
 pub mod work;
@@ -123,6 +124,7 @@ fn policy(options: &Options) -> Policy {
         onshutdown_us: u64::from(options.onshutdown_seconds) * 1_000_000,
         one_shot: options.value(oneshot::RUN).is_some(),
         one_shot_panics: options.exit == Exit::Panic,
+        watchdog_seconds: options.watchdog_seconds,
         timing: options.timing,
     }
 }

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::sys::BorrowedFd;
 
-use super::{clock, console, farewell, hostname, modules, oneshot, resolver, scripts, sysctl, volumes};
+use super::{clock, console, farewell, hostname, modules, oneshot, resolver, scripts, seed, sysctl, volumes};
 use crate::config::cmdline::{self, Options};
 use crate::error::Error;
 use crate::launch::bundle::{Source, as_it_is};
@@ -32,6 +32,9 @@ impl Work for Machine<'_> {
         hostname::set(self.options.hostname);
         resolver::prepare();
         clock::set_from_hardware();
+        if let Some(path) = self.options.value(b"pidone.seed") {
+            seed::exchange(path);
+        }
         0
     }
 

@@ -43,6 +43,8 @@ On the kernel command line:
                                                     from an initramfs: the root to move to (/dev/..., UUID=, LABEL=,
                                                     PARTUUID=, PARTLABEL=, or the name of what a monitor shares)
   pidone.overlay=tmpfs|DEVICE                       where what is written to that root goes
+  pidone.watchdog=SECONDS                           reset the machine when process 1 is silent so long
+  pidone.seed=FILE                                  random bytes kept from boot to boot
   pidone.log=error|warn|info|debug                  least important messages shown (info)
   pidone.timing                                     print a timeline of the boot
 

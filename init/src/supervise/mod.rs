@@ -9,6 +9,7 @@ mod report;
 mod shutdown;
 pub mod table;
 mod wait;
+mod watchdog;
 
 use core::ffi::CStr;
 
@@ -25,6 +26,7 @@ use crate::text::Value;
 use table::{Action, Child, Event, Note, Phase, Table, Task};
 pub use table::{Policy, Power, Section, Slot};
 use wait::Events;
+use watchdog::Watchdog;
 
 /// What PID 1's children do. Each is called in a process of its own and returns its exit code. All signals are blocked
 /// there: a program that is executed wants [`signal::reset`] first.
@@ -61,7 +63,7 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
         (None, _) => cannot_run(&Error::kernel(c"run twice", Errno::BUSY)),
     };
     let table = Table::new(slots, policy, time::monotonic_us());
-    let mut supervisor = Supervisor { table, events, announcements, work, started_us };
+    let mut supervisor = Supervisor { table, watchdog: None, events, announcements, work, started_us };
     supervisor.run()
 }
 
@@ -85,6 +87,7 @@ pub fn request(power: Power) -> u8 {
 
 struct Supervisor<'a, W> {
     table: Table<'a>,
+    watchdog: Option<Watchdog>,
     events: Events,
     /// The end of the socket that launchers inherit.
     announcements: OwnedFd,
@@ -98,10 +101,16 @@ impl<W: Work> Supervisor<'_, W> {
             while let Some(action) = self.table.next(time::monotonic_us()) {
                 self.perform(action);
             }
+            // As long as it gets here. Within a storm of events, too.
+            let mut deadline_us = self.table.deadline_us();
+            if let Some(watchdog) = &mut self.watchdog {
+                let next_us = watchdog.pet(time::monotonic_us());
+                deadline_us = Some(deadline_us.map_or(next_us, |deadline| deadline.min(next_us)));
+            }
             match self.events.next() {
                 // The time is looked at for each: under a storm of orphans there is always one more, and deadlines pass.
                 Some(event) => self.table.handle(event, time::monotonic_us()),
-                None => self.events.wait(self.table.deadline_us()),
+                None => self.events.wait(deadline_us),
             }
         }
     }
@@ -113,7 +122,11 @@ impl<W: Work> Supervisor<'_, W> {
             Action::Launch(slot) => self.fork(Child::Launcher(slot)),
             Action::Clean(slot) => self.fork(Child::Cleaner(slot)),
             Action::Abandon(pid) | Action::KillStray(pid) => kill(pid),
-            Action::OpenButtons => self.events.open_buttons(),
+            Action::OpenButtons => {
+                self.events.open_buttons();
+                // The drivers are there, its own too.
+                self.watchdog = Watchdog::arm(self.table.policy().watchdog_seconds);
+            }
             Action::List(section) => self.list(section),
             Action::Ask(slot) => {
                 if let Some(main) = self.table.slot(slot).and_then(Slot::main) {
@@ -125,6 +138,10 @@ impl<W: Work> Supervisor<'_, W> {
             Action::End(power) => {
                 if self.table.policy().timing {
                     report::timeline_down(&self.table);
+                }
+                if let Some(watchdog) = self.watchdog.as_ref().filter(|_| power == Power::Halt) {
+                    // A machine that has stopped is to stay so.
+                    watchdog.disarm();
                 }
                 shutdown::end(power, self.table.code());
             }

@@ -61,6 +61,8 @@ pub struct Policy {
     pub one_shot: bool,
     /// Whether its failure ends in a panic.
     pub one_shot_panics: bool,
+    /// Seconds without a sign of life after which a watchdog resets the machine; 0 for none.
+    pub watchdog_seconds: u32,
     /// Whether the timeline is printed.
     pub timing: bool,
 }
@@ -985,6 +987,7 @@ mod tests {
         onshutdown_us: 500,
         one_shot: false,
         one_shot_panics: false,
+        watchdog_seconds: 0,
         timing: false,
     };
     const GOOD: Ended = Ended::Exited(0);

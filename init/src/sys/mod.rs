@@ -33,6 +33,7 @@ pub mod texts;
 pub mod time;
 pub mod tty;
 pub mod wait;
+pub mod watchdog;
 
 pub use fd::{AsFd, BorrowedFd, OwnedFd};
 
