@@ -5,7 +5,9 @@ mod namespace;
 
 use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
+use mini_netlink::monitor::{Deadline, LINKS, Monitor};
 use mini_netlink::socket::SOCKET_OPTIONS;
 use mini_netlink::wire::encode;
 use mini_netlink::*;
@@ -151,4 +153,41 @@ fn options_make_failures_speak_and_an_older_kernel_is_no_error() {
     // Another failure forgets the words of the first.
     socket.set_link(99, &LinkSettings::NONE).unwrap_err();
     assert_eq!(socket.explanation().text.as_bytes(), b"");
+}
+
+#[test]
+fn signals_disturb_neither_requests_nor_lists_nor_waiting() {
+    if !fresh() {
+        return;
+    }
+    extern "C" fn ignore(_: libc::c_int) {}
+    // SAFETY: zeros are a valid `struct sigaction`: no flags (calls are cut off, not restarted), an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = ignore as *const () as usize;
+    // SAFETY: the handler does nothing, which it may at any time.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) }, 0);
+    // SAFETY: no arguments.
+    let this = unsafe { libc::pthread_self() };
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                // SAFETY: the thread lives as long as this scope.
+                unsafe { libc::pthread_kill(this, libc::SIGUSR1) };
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        });
+        let (mut buffer, mut events) = ([0; BUFFER_BYTES], [0; BUFFER_BYTES]);
+        let mut socket = Socket::open(&mut buffer).unwrap();
+        fill(&mut socket);
+        for _ in 0..200 {
+            socket.set_up(LOOPBACK).unwrap();
+            assert_eq!(count(&mut socket), Ok((201, 0)));
+        }
+        let mut monitor = Monitor::open(LINKS, &mut events).unwrap();
+        let begin = Instant::now();
+        assert_eq!(monitor.wait(&Deadline::after(Duration::from_millis(200)).unwrap()), Ok(None));
+        assert!(begin.elapsed() >= Duration::from_millis(200) && begin.elapsed() < Duration::from_secs(10));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
 }
