@@ -22,6 +22,38 @@ fn machine(tree: &mut qemu_tests::tree::Tree) {
     let script = "#!/bin/busybox sh\nbusybox mount -t securityfs securityfs /sys/kernel/security\n\
         busybox cat /profile > /sys/kernel/security/apparmor/.load\n";
     tree.file("etc/init.d/010-profile", 0o755, script);
+    add_rootless(tree);
+}
+
+/// A container that somebody without privileges launches by the command line.
+fn add_rootless(tree: &mut qemu_tests::tree::Tree) {
+    let mut root = qemu_tests::tree::Tree::new();
+    qemu_tests::root::add_busybox(&mut root).unwrap();
+    for folder in ["proc", "dev", "sys"] {
+        root.directory(folder, 0o755);
+    }
+    tree.tree("rootless/rootfs", &root);
+    let script = "echo PROBE rootless.map=$(busybox cat /proc/self/uid_map); \
+        echo PROBE rootless.groups=$(busybox cat /proc/self/setgroups); echo PROBE rootless.id=$(busybox id -u); \
+        echo PROBE rootless.pid=$$";
+    let own = json!([{ "containerID": 0, "hostID": 1000, "size": 1 }]);
+    let kinds = ["user", "mount", "pid", "ipc", "uts", "time"].map(|kind| json!({ "type": kind }));
+    let config = json!({
+        "ociVersion": "1.3.0",
+        "root": { "path": "rootfs" },
+        "process": { "args": ["/bin/busybox", "sh", "-c", script], "env": ["PATH=/bin"], "cwd": "/" },
+        "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
+        "linux": { "namespaces": kinds, "uidMappings": own, "gidMappings": own },
+    });
+    tree.file("rootless/config.json", 0o644, config.to_string());
+    let launch =
+        "#!/bin/sh\nexec /init --root /run/rootless/state run --cgroup-manager disabled --bundle /rootless mine\n";
+    tree.file("rootless/launch", 0o755, launch);
+    tree.file("etc/passwd", 0o644, "somebody:x:1000:1000::/:/bin/sh\n");
+    tree.file("etc/group", 0o644, "somebody:x:1000:\n");
+    let launch = "#!/bin/busybox sh\nbusybox mkdir -p /run/hooks /run/rootless\nbusybox chown 1000:1000 /run/rootless\n\
+        busybox su somebody -c /rootless/launch > /run/hooks/rootless 2>&1\n";
+    tree.file("etc/init.d/020-rootless", 0o755, launch);
 }
 
 /// A container that runs a shell script, with something more in its config.json.
@@ -218,6 +250,14 @@ fn a_container_makes_namespaces_inside_a_user_namespace_that_it_joins() {
     assert_eq!(seen().mount("member", "/proc").field("type"), "proc");
     // It was PID 1's own child, whose end was seen.
     assert!(seen().messages("-member:").iter().any(|line| line.contains("ended")), "{about}");
+}
+
+#[test]
+fn somebody_without_privileges_is_root_in_his_own_container() {
+    let map = recorded("rootless.map");
+    assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "1000", "1"]);
+    assert_eq!((recorded("rootless.groups"), recorded("rootless.id")), ("deny".into(), "0".into()));
+    assert_eq!(recorded("rootless.pid"), "1");
 }
 
 #[test]

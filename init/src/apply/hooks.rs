@@ -22,7 +22,12 @@ impl<'a> Applier<'_, 'a> {
         }
         let mut line = Line::new(map::zeroed(state::room(&state))?);
         state::print(&mut line, &state);
-        let input = wait::pipe_with(line.bytes())?;
+        self.run_program(hook, line.bytes())
+    }
+
+    /// Runs a program and waits for its end.
+    pub(super) fn run_program(&mut self, hook: &Hook<'a>, input: &[u8]) -> Result<()> {
+        let input = wait::pipe_with(input)?;
         match process::fork()? {
             Fork::Child => {
                 let _ = identity::execute_hook(hook, input.as_fd(), self.arena);

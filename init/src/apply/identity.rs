@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use super::Applier;
 use crate::abi::Errno;
 use crate::arena::Arena;
 use crate::config::spec::{Capabilities, Hook};
@@ -21,10 +22,32 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 /// What executes a text that does not say by what.
 const SHELL: &CStr = c"/bin/sh";
 
-pub(super) fn become_root() -> Result<()> {
-    identity::set_groups(&[])?;
-    identity::set_group(0)?;
-    identity::set_user(0)
+impl Applier<'_, '_> {
+    /// Becomes root of a user namespace. Who made that without privileges keeps the groups that he has.
+    pub(super) fn become_root(&mut self) -> Result<()> {
+        if let Err(errno) = identity::set_groups(&[]) {
+            let mut buffer = [0; 8];
+            self.keeps_groups =
+                file::read_file(c"/proc/self/setgroups", &mut buffer).is_ok_and(|text| text == b"deny\n");
+            if !self.keeps_groups {
+                return Err(errno);
+            }
+        }
+        identity::set_group(0)?;
+        identity::set_user(0)
+    }
+
+    pub(super) fn set_user(&self, uid: u32, gid: u32, groups: &[u32], umask: u32) -> Result<()> {
+        identity::keep_capabilities(true)?;
+        if !(self.keeps_groups && groups.is_empty()) {
+            identity::set_groups(groups)?;
+        }
+        identity::set_group(gid)?;
+        identity::set_user(uid)?;
+        identity::keep_capabilities(false)?;
+        identity::set_umask(umask);
+        Ok(())
+    }
 }
 
 /// Drops from the bounding set what is not in `bounding`, up to the kernel's last capability.
@@ -35,16 +58,6 @@ pub(super) fn limit_capabilities(bounding: u64) -> Result<()> {
             result => result?,
         }
     }
-    Ok(())
-}
-
-pub(super) fn set_user(uid: u32, gid: u32, groups: &[u32], umask: u32) -> Result<()> {
-    identity::keep_capabilities(true)?;
-    identity::set_groups(groups)?;
-    identity::set_group(gid)?;
-    identity::set_user(uid)?;
-    identity::keep_capabilities(false)?;
-    identity::set_umask(umask);
     Ok(())
 }
 

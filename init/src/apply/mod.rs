@@ -48,6 +48,8 @@ pub struct Applier<'x, 'a> {
     console: Option<OwnedFd>,
     /// Where the process whose calls are filtered offers the listener's descriptor.
     board: Option<&'static Board>,
+    /// Whether the kernel refuses to change additional groups: user_namespaces(7).
+    keeps_groups: bool,
     /// `HOME=` and the directory, for the program that has none in its environment.
     home: Option<&'a CStr>,
     /// For the pointers that execve(2) wants.
@@ -68,6 +70,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             console_socket: None,
             console: None,
             board: None,
+            keeps_groups: false,
             home: None,
             arena,
             words: None,
@@ -153,7 +156,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::CheckMemory { path, most } => cgroup::check_memory(path, *most),
             Step::FilterDevices { path, program } => cgroup::filter_devices(path, program),
             Step::RemoveCgroup { path } => cgroup::remove(path),
-            Step::MapIds { uids, gids } => namespaces::map_ids(self.process()?, uids, gids),
+            Step::MapIds { uids, gids } => self.map_container(uids, gids),
             Step::Interface(InterfaceStep { name, origin: Origin::Device { from } }) => {
                 network::bring(self.process()?, from, name, self.arena)
             }
@@ -165,7 +168,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::JoinNamespace { kind, path } => namespaces::join(*kind, path),
             Step::NewCgroupNamespace => namespaces::new_cgroup_namespace(),
             Step::NewTimeNamespace { offsets } => namespaces::new_time_namespace(offsets),
-            Step::BecomeRoot => identity::become_root(),
+            Step::BecomeRoot => self.become_root(),
             Step::NewSession => process::new_session(),
             Step::SetHostname { name } => machine::set_hostname(name.to_bytes()),
             Step::SetDomainname { name } => machine::set_domainname(name.to_bytes()),
@@ -183,7 +186,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::SetPersonality(wanted) => scheduling::set_personality(wanted),
             Step::SetNoNewPrivileges => crate::sys::identity::set_no_new_privileges(),
             Step::LimitCapabilities { bounding } => identity::limit_capabilities(*bounding),
-            Step::SetUser { uid, gid, groups, umask } => identity::set_user(*uid, *gid, groups, *umask),
+            Step::SetUser { uid, gid, groups, umask } => self.set_user(*uid, *gid, groups, *umask),
             Step::SetCapabilities(sets) => identity::set_capabilities(sets),
             Step::ChangeDirectory { path } => files::change_directory(path),
             Step::AwaitHooks | Step::MakeProcess { .. } => Ok(()),

@@ -6,8 +6,8 @@ use crate::sys::{AsFd, OwnedFd};
 
 use super::{Applier, mounts, numbered};
 use crate::abi::namespace::Namespace;
-use crate::abi::signal;
-use crate::config::spec::IdMapping;
+use crate::abi::{Errno, signal};
+use crate::config::spec::{Hook, IdMapping};
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path;
 use crate::sys::process::{self, Fork, Pid};
@@ -21,6 +21,40 @@ impl Applier<'_, '_> {
         let suffix = path::join(&mut suffix, &[b"/ns/", kind.proc_name().to_bytes()])?;
         let source = numbered(&mut buffer, "/proc/", self.process()?.unsigned_abs(), suffix.to_bytes())?;
         mounts::attach_on_file(self, mount::clone_tree(source, false)?.as_fd(), path)
+    }
+
+    /// Gives the container's user namespace its mappings. Who may not write what is asked for, but is allotted it in
+    /// /etc/subuid and /etc/subgid, has newuidmap(1) do it. Who maps his own group alone gives up setgroups(2) for that.
+    pub(super) fn map_container(&mut self, uids: &[IdMapping], gids: &[IdMapping]) -> Result<()> {
+        let pid = self.process()?;
+        if write_map(pid, b"/uid_map", uids) == Err(Errno::PERM) {
+            self.ask_for_map(c"/usr/bin/newuidmap", pid, uids)?;
+        }
+        let mut written = write_map(pid, b"/gid_map", gids);
+        if let (Err(Errno::PERM), [IdMapping { size: 1, .. }]) = (written, gids) {
+            write_file(pid, b"/setgroups", b"deny")?;
+            written = write_map(pid, b"/gid_map", gids);
+        }
+        if written == Err(Errno::PERM) { self.ask_for_map(c"/usr/bin/newgidmap", pid, gids) } else { written }
+    }
+
+    fn ask_for_map(&mut self, program: &'static CStr, pid: Pid, mappings: &[IdMapping]) -> Result<()> {
+        let mut arguments = self.arena.list();
+        self.arena.push(&mut arguments, program);
+        let mut push = |number: u32| {
+            let mut digits = [0; 10];
+            let digits = path::decimal(&mut digits, number);
+            let text = self.arena.string(&[digits]);
+            self.arena.push(&mut arguments, text);
+        };
+        push(pid.unsigned_abs());
+        for mapping in mappings {
+            push(mapping.container_id);
+            push(mapping.host_id);
+            push(mapping.size);
+        }
+        let args = self.arena.finish(arguments);
+        self.run_program(&Hook { path: Some(program), args, env: &[], timeout: None }, b"")
     }
 }
 
@@ -72,9 +106,13 @@ fn write_map(process: Pid, file: &[u8], mappings: &[IdMapping]) -> Result<()> {
         line.number(u64::from(mapping.host_id)).byte(b' ').number(u64::from(mapping.size)).byte(b'\n');
     }
     if line.overflowed() {
-        return Err(crate::abi::Errno::TOOBIG);
+        return Err(Errno::TOOBIG);
     }
+    write_file(process, file, line.bytes())
+}
+
+/// Writes a text into a file of a process's directory in /proc.
+fn write_file(process: Pid, file: &[u8], text: &[u8]) -> Result<()> {
     let mut path = [0; 64];
-    let path = numbered(&mut path, "/proc/", process.unsigned_abs(), file)?;
-    file::write_file(path, line.bytes())
+    file::write_file(numbered(&mut path, "/proc/", process.unsigned_abs(), file)?, text)
 }
