@@ -6,6 +6,7 @@
 mod netlink;
 mod network;
 mod processes;
+mod seccomp;
 mod surroundings;
 mod wireguard;
 
@@ -96,6 +97,10 @@ fn run(command: &[String], report: &mut Report) {
         ["stop-self"] => processes::stop_self(report),
         ["ignore-term"] => processes::ignore_term(report),
         ["on-term-sleep", seconds] => processes::on_term_sleep(number(seconds), report),
+        ["call", ref words @ ..] => seccomp::call(words, report),
+        ["call32", ref words @ ..] => seccomp::call_i386(words, report),
+        ["dies", ..] => seccomp::dies(|report| run(&command[1..], report), report),
+        ["agent", path, group, filters] => seccomp::agent(path, group, number(filters), report),
         ["say", ref words @ ..] => report.say("say", words.join(" ")),
         ["sleep", "forever"] => sleep_forever(report),
         ["sleep", seconds] => std::thread::sleep(Duration::from_secs(number(seconds).into())),
