@@ -183,6 +183,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::SetScheduler(wanted) => self.set_scheduler(wanted),
             Step::SetIoPriority(wanted) => self.set_io_priority(wanted),
             Step::SetMemoryPolicy { policy, nodes } => scheduling::set_memory_policy(policy, nodes),
+            Step::SetProcessors { processors, .. } => crate::sys::scheduling::set_affinity(processors),
             Step::SetPersonality(wanted) => scheduling::set_personality(wanted),
             Step::SetNoNewPrivileges => crate::sys::identity::set_no_new_privileges(),
             Step::LimitCapabilities { bounding } => identity::limit_capabilities(*bounding),

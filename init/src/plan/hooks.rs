@@ -8,8 +8,7 @@ use crate::plan::{Request, Steps};
 /// The hooks of a moment, in order.
 pub(super) fn at<'a>(request: &Request<'_, 'a>, moment: Moment, to: &mut Steps<'_, 'a>) {
     let hooks: &'a [Hook<'a>] = hooks_of(&request.spec.hooks, moment);
-    // They are about the container, not about a further process of it.
-    if hooks.is_empty() || request.facts.manner.joins.is_some() {
+    if hooks.is_empty() {
         return;
     }
     let Some(state) = state(request, moment.status(), to) else { return };

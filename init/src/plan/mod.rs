@@ -99,10 +99,12 @@ fn start_of(inside: &[Step]) -> usize {
 fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<Plan<'a>> {
     let (flags, pid) = (request.namespaces.all(), Namespace::Pid.flag());
     identity::oom_score(request, to);
+    scheduling::initial_processors(&request.process.exec_affinity, to);
     if flags & pid != 0 {
         to.push(Step::JoinContainer { flags: pid });
     }
     let before = to.finish();
+    scheduling::final_processors(&request.process.exec_affinity, to);
     identity::labels(request, to);
     to.push(Step::JoinContainer { flags: flags & !pid });
     to.push(Step::NewSession);

@@ -31,6 +31,7 @@ impl Print for Step<'_> {
             Step::SetHostname { name } => ("set host name {}", *name),
             Step::SetDomainname { name } => ("set domain name {}", *name),
             Step::OpenRoot { path } => ("open root {}", *path),
+            Step::SetProcessors { list, .. } => ("run on processors {}", *list),
             Step::ChangeDirectory { path } => ("enter directory {}", *path),
             Step::AwaitHooks => ("wait for the launcher and its hooks", c""),
             Step::LoopbackUp => ("set the loopback interface up", c""),

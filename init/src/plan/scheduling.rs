@@ -13,9 +13,14 @@ const RR: u8 = 2;
 const ISO: u8 = 4;
 const DEADLINE: u8 = 6;
 
+const INITIAL: &CStr = c"process.execCPUAffinity.initial";
+const FINAL: &CStr = c"process.execCPUAffinity.final";
+
 /// By the launcher: a real-time class is a privilege of the machine's root, and a process with a deadline cannot fork.
 pub(super) fn outside(process: &Process, to: &mut Steps) {
-    affinity(&process.exec_affinity, to);
+    // For who comes later: wrong is wrong.
+    set(INITIAL, process.exec_affinity.initial, to);
+    set(FINAL, process.exec_affinity.last, to);
     if let Some(scheduler) = process.scheduler {
         check(&scheduler, to);
         to.push(Step::SetScheduler(scheduler));
@@ -58,13 +63,21 @@ fn check(scheduler: &Scheduler, to: &mut Steps) {
     }
 }
 
-/// Where a process that comes to the container later runs, at first and then: sets of processors, empty if unset. Checked
-/// here, since nothing follows from them for the first process.
-pub(super) fn affinity<'a>(affinity: &Affinity, to: &mut Steps<'_, 'a>) -> [&'a [u64]; 2] {
-    [
-        set(c"process.execCPUAffinity.initial", affinity.initial, to),
-        set(c"process.execCPUAffinity.final", affinity.last, to),
-    ]
+/// Where a process that comes to the container later runs until it is in the control group.
+pub(super) fn initial_processors<'a>(affinity: &Affinity<'a>, to: &mut Steps<'_, 'a>) {
+    run_on(INITIAL, affinity.initial, to);
+}
+
+/// Where it runs from then on.
+pub(super) fn final_processors<'a>(affinity: &Affinity<'a>, to: &mut Steps<'_, 'a>) {
+    run_on(FINAL, affinity.last, to);
+}
+
+fn run_on<'a>(field: &'static CStr, list: Option<&'a CStr>, to: &mut Steps<'_, 'a>) {
+    if let Some(list) = list {
+        let processors = set(field, Some(list), to);
+        to.push(Step::SetProcessors { list, processors });
+    }
 }
 
 /// A list such as `0-3,7` as bits.

@@ -457,6 +457,13 @@ pub enum Step<'a> {
         /// The nodes as bits; empty if none are named.
         nodes: &'a [u64],
     },
+    /// Sets which processors this process runs on: sched_setaffinity(2).
+    SetProcessors {
+        /// As asked for.
+        list: &'a CStr,
+        /// The same as bits.
+        processors: &'a [u64],
+    },
     /// Sets the execution domain: personality(2).
     SetPersonality(Personality),
     /// prctl(2) PR_SET_NO_NEW_PRIVS.
