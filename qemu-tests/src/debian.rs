@@ -56,6 +56,17 @@ pub fn tree(packages: &[&str]) -> Result<Tree> {
     Ok(tree)
 }
 
+/// One package alone, all of it unpacked.
+pub fn unpacked(package: &str) -> Result<PathBuf> {
+    cache::entry("package", package, |directory| {
+        let scratch = tempfile::tempdir_in(cache::directory()?)?;
+        command::output(Command::new("apt-get").args(["-q", "download", package]).current_dir(scratch.path()))
+            .context("cannot download the package (apt-get update?)")?;
+        let file = fs::read_dir(scratch.path())?.flatten().next().context("no package file")?.path();
+        command::output(Command::new("dpkg-deb").arg("-x").args([file.as_path(), directory])).map(drop)
+    })
+}
+
 /// The names of the package files.
 fn package_files(packages: &[&str]) -> Result<Vec<String>> {
     let holds = |_: &str| true;

@@ -18,7 +18,7 @@ use crate::plan::plan;
 use crate::plan::step::{Base, Place, Plan, Step};
 use crate::text::{Line, Print};
 
-const MACHINE: Facts = Facts::MACHINE;
+pub(super) const MACHINE: Facts = Facts::MACHINE;
 
 struct Case {
     name: String,
@@ -85,7 +85,7 @@ fn leaked(text: &str) -> &'static CStr {
 }
 
 /// Memory for one plan, lent by the test to one after the other.
-fn region() -> Vec<u8> {
+pub(super) fn region() -> Vec<u8> {
     vec![0; limits::ARENA_BYTES]
 }
 
@@ -114,7 +114,7 @@ fn refusal(config: &str, runtime: Option<&str>, facts: &Facts<'static>) -> Strin
     }
 }
 
-fn printed(value: &dyn Print) -> String {
+pub(super) fn printed(value: &dyn Print) -> String {
     let mut buffer = vec![0; 1 << 20];
     let mut line = Line::new(&mut buffer);
     line.print(value);

@@ -16,6 +16,8 @@ mod network;
 mod options;
 mod path;
 pub mod print;
+#[cfg(test)]
+mod properties;
 mod rdt;
 mod rootfs;
 mod scheduling;
