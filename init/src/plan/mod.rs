@@ -40,7 +40,7 @@ use crate::plan::step::{Absent, Attributes, Bind, Filter, Moment, Place, Plan, S
 use crate::text::{Line, Value};
 
 pub use cgroup::update;
-pub use options::{NAMES as MOUNT_OPTIONS, mount_flags};
+pub use options::{NAMES as MOUNT_OPTIONS, RECURSIVE as RECURSIVE_OPTIONS, mount_flags};
 pub use rootfs::volume;
 
 /// Decides all that a launch will do.

@@ -91,6 +91,9 @@ iversion noiversion lazytime nolazytime private rprivate slave rslave shared rsh
 bind rbind remount defaults idmap ridmap tmpcopyup \
 copy-symlink src-nofollow dest-nofollow";
 
+/// How many of them, from the first on, also exist with an `r` before, for a mount and those below it.
+pub const RECURSIVE: usize = 18;
+
 static EFFECTS: [Effect; 47] = [
     effect(Set, MS_RDONLY, MOUNT_ATTR_RDONLY),
     effect(Clear, MS_RDONLY, MOUNT_ATTR_RDONLY),

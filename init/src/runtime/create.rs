@@ -10,7 +10,7 @@ use super::state::{self, Place};
 use super::{Caller, FAILED, delete};
 use crate::config::spec::Kept;
 use crate::error::{Context, Error, Result};
-use crate::launch::bundle::{Adjust, Source, as_it_is};
+use crate::launch::bundle::{Adjust, Source};
 use crate::limits;
 use crate::plan::facts::Section;
 use crate::plan::state::string;
@@ -44,7 +44,7 @@ pub(super) fn run(caller: &Caller) -> Result<u8> {
 
 /// Where a container is described from the moment it is created: in its own directory.
 pub(super) fn source<'s>(place: &'s Place, bundle: &'s CStr) -> Source<'s> {
-    Source { section: Section::Other, name: place.id, bundle, texts: place.path(), adjust: &as_it_is }
+    Source { section: Section::Other, name: place.id, bundle, texts: place.path(), adjust: &process::again }
 }
 
 /// Makes a container's process, which waits for `start`, or if `waits` is false does not. `None` if that failed, was

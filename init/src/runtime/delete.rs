@@ -5,8 +5,11 @@ use super::create::source;
 use super::options::Name;
 use super::state::{self, Place};
 use crate::abi::signal;
+use crate::apply::Applier;
+use crate::arena::Arena;
 use crate::config::spec::Kept;
 use crate::error::{Context, Error, Result};
+use crate::plan::step::Step;
 use crate::sys::{AsFd, wait};
 use crate::text::Value;
 use crate::{launch, limits, log};
@@ -42,6 +45,13 @@ fn end(kept: &Kept) -> Result<()> {
 
 /// Takes back what the container left. Whatever fails is said, and does not keep its id.
 pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) -> Result<()> {
+    // First, and whatever may keep it from being planned again.
+    if let Some(path) = kept.cgroup {
+        let step = Step::RemoveCgroup { path };
+        if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(&step) {
+            log::warning("container {}: {}: {}", &[Value::Name(place.id), Value::Print(&step), Value::Kernel(errno)]);
+        }
+    }
     // Without the bundle nothing was done yet.
     if let Some(bundle) = kept.bundle {
         let regions = &mut caller.regions.borrow_mut();

@@ -69,13 +69,25 @@ pub(super) fn console_socket(caller: &Caller) -> Result<Option<OwnedFd>> {
 /// What the options say of how a process is made.
 pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'static>> {
     let no_groups = match caller.options.get(Name::CgroupManager).map(CStr::to_bytes) {
-        None | Some(b"cgroupfs") => file::file_system_of(c"/sys/fs/cgroup") != Ok(CGROUP2),
+        None | Some(b"cgroupfs") => has_no_groups(),
         Some(b"disabled") => true,
         Some(_) => return Err(Error::wrong(c"--cgroup-manager", c"not supported: cgroupfs or disabled")),
     };
     let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(c"");
     let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
     Ok(Manner { console: attended.console().is_some(), descriptors, keyring, moves_root, no_groups, joins: None })
+}
+
+/// What a container was made with, as far as that matters when it is planned again. It may have done without a control
+/// group where there are some: then there is none to remove.
+pub(super) fn again<'x>(_: &mut Spec<'x>, facts: &mut Facts<'x>, _: &mut Arena<'x>) -> Result<()> {
+    facts.manner.console = true;
+    facts.manner.no_groups = has_no_groups();
+    Ok(())
+}
+
+fn has_no_groups() -> bool {
+    file::file_system_of(c"/sys/fs/cgroup") != Ok(CGROUP2)
 }
 
 /// How many descriptors are handed on: those of `--preserve-fds`, and those of systemd's socket activation. Each must be

@@ -8,6 +8,7 @@
 use core::ffi::CStr;
 
 use super::options::{Name, Options};
+use super::state::check_id;
 use crate::abi::Errno;
 use crate::error::{Cause, Error};
 use crate::plan::state;
@@ -50,7 +51,7 @@ impl Report {
     pub(super) fn failure(&self, text: &dyn Print, error: &Error) {
         let mut buffer = [0; limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
-        if let Some(id) = self.id {
+        if let Some(id) = self.id.filter(|id| check_id(id).is_ok()) {
             line.format("{}: ", &[Value::Name(id)]);
         }
         line.print(text);

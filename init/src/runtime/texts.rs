@@ -57,20 +57,23 @@ pub(super) fn features(_: &Caller) -> Result<u8> {
     let mut line = Line::new(map::zeroed(BYTES).doing(WRITE)?);
     for byte in FEATURES.bytes() {
         match byte {
-            b'$' => names(&mut line, "CAP_", capability::NAMES),
-            b'#' => names(&mut line, "", plan::MOUNT_OPTIONS),
+            b'$' => names(&mut line, "CAP_", capability::NAMES, 0),
+            b'#' => names(&mut line, "", plan::MOUNT_OPTIONS, plan::RECURSIVE_OPTIONS),
             byte => _ = line.byte(byte),
         }
     }
     write(file::standard_output(), line.bytes())
 }
 
-/// Names as a list of strings.
-fn names(line: &mut Line, prefix: &str, names: &[u8]) {
+/// Names as a list of strings; so many of them also with an `r` before.
+fn names(line: &mut Line, prefix: &str, names: &[u8], recursive: usize) {
     let mut separator = "[\"";
-    for name in fields(names, b' ') {
+    for (index, name) in fields(names, b' ').enumerate() {
         line.text(separator).text(prefix).raw(name);
         separator = "\",\"";
+        if index < recursive {
+            line.text(separator).byte(b'r').raw(name);
+        }
     }
     line.text("\"]");
 }

@@ -1,0 +1,642 @@
+//! The command line of an OCI runtime, against this machine's kernel: the real file and a bundle of busybox, in a mount
+//! namespace where control groups of version 2 are mounted. Needs root and busybox; says so and passes where there is none.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use qemu_tests::artifacts;
+use serde_json::{Value, json};
+
+/// A place with states and a bundle of its own. Of this thread and its children only: each has its own mount namespace.
+struct Host {
+    directory: tempfile::TempDir,
+    pidone: PathBuf,
+    name: String,
+}
+
+/// What a command did.
+struct Done {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn host(name: &str) -> Option<Host> {
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("SKIPPED 1: {name}: needs root");
+        return None;
+    }
+    // Who else would reap what is detached.
+    // SAFETY: takes numbers.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    // SAFETY: only this thread, and those that it makes.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0, "unshare");
+    mount("none", "/", "", libc::MS_REC | libc::MS_PRIVATE);
+    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    mount("tmpfs", directory.path().to_str().unwrap(), "tmpfs", 0);
+    let rootfs = directory.path().join("bundle/rootfs");
+    for folder in ["bin", "proc", "sys", "dev", "tmp", "etc", "run"] {
+        fs::create_dir_all(rootfs.join(folder)).unwrap();
+    }
+    fs::copy(artifacts::busybox().unwrap(), rootfs.join("bin/busybox")).unwrap();
+    for tool in ["sh", "ls", "cat", "sleep", "echo", "id", "tty", "stty", "true", "readlink", "kill", "env", "printf"] {
+        std::os::unix::fs::symlink("busybox", rootfs.join("bin").join(tool)).unwrap();
+    }
+    fs::write(rootfs.join("bin/broken"), "no program").unwrap();
+    let name = format!("pidone-test-{name}-{}", std::process::id());
+    let host = Host { directory, pidone: artifacts::pidone_binary().unwrap(), name };
+    host.configure(&["sleep", "1000"], |_| {});
+    Some(host)
+}
+
+fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong) {
+    let text = |text: &str| std::ffi::CString::new(text).unwrap();
+    let (source, to, kind) = (text(source), text(target), text(kind));
+    // SAFETY: C strings.
+    let result = unsafe { libc::mount(source.as_ptr(), to.as_ptr(), kind.as_ptr(), flags, std::ptr::null()) };
+    assert_eq!(result, 0, "mount {target}: {}", std::io::Error::last_os_error());
+}
+
+impl Host {
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes the bundle's config.json: that of `pidone spec`, changed.
+    fn configure(&self, args: &[&str], change: impl Fn(&mut Value)) {
+        let file = self.path("bundle/config.json");
+        let _ = fs::remove_file(&file);
+        let spec = Command::new(&self.pidone).args(["spec", "--bundle"]).arg(self.path("bundle")).status().unwrap();
+        assert!(spec.success());
+        let mut config: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        config["process"]["terminal"] = json!(false);
+        config["process"]["args"] = json!(args);
+        config["root"]["readonly"] = json!(false);
+        // A network namespace costs more than all the rest.
+        config["linux"]["namespaces"].as_array_mut().unwrap().retain(|entry| entry["type"] != "network");
+        config["annotations"] = json!({"org.example.key": "a \"value\""});
+        change(&mut config);
+        fs::write(&file, config.to_string()).unwrap();
+    }
+
+    /// In one control group for all containers of this host.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.pidone);
+        command.arg("--root").arg(self.path("root")).args(words).current_dir(self.path("bundle"));
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Done {
+        done(&mut self.command(words))
+    }
+
+    /// A command that must succeed; what it wrote.
+    fn good(&self, words: &[&str]) -> String {
+        let done = self.run(words);
+        assert_eq!(done.code, 0, "{words:?}: {}", done.err);
+        done.out
+    }
+
+    /// A command that must fail with code 1 and say this.
+    fn bad(&self, words: &[&str], says: &str) {
+        let done = self.run(words);
+        assert_eq!(done.code, 1, "{words:?}: {}", done.out);
+        assert!(done.err.contains(says), "{words:?}: {:?} does not say {says:?}", done.err);
+    }
+
+    fn id(&self, name: &str) -> String {
+        format!("{}-{name}", self.name)
+    }
+
+    fn state(&self, id: &str) -> Value {
+        serde_json::from_str(&self.good(&["state", id])).unwrap()
+    }
+
+    fn status(&self, id: &str) -> String {
+        self.state(id)["status"].as_str().unwrap().to_owned()
+    }
+
+    fn await_status(&self, id: &str, wanted: &str) {
+        await_true(wanted, || self.status(id) == wanted);
+    }
+
+    /// Nothing of any container is left: no state, no control group, no process.
+    fn assert_clean(&self) {
+        let states: Vec<_> = fs::read_dir(self.path("root")).map(|list| list.flatten().collect()).unwrap_or_default();
+        assert!(states.is_empty(), "{states:?}");
+        assert_eq!(self.groups(), Vec::<PathBuf>::new());
+    }
+
+    fn groups(&self) -> Vec<PathBuf> {
+        let all = fs::read_dir("/sys/fs/cgroup/containers").map(|list| list.flatten().collect()).unwrap_or(Vec::new());
+        all.iter().map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(&self.name)).collect()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        for group in self.groups() {
+            let _ = fs::write(group.join("cgroup.kill"), "1");
+            for _ in 0..100 {
+                if fs::remove_dir(&group).is_ok() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        let path = std::ffi::CString::new(self.directory.path().to_str().unwrap()).unwrap();
+        // SAFETY: a C string.
+        unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+    }
+}
+
+/// Runs a command to its end. What it writes goes to files: a pipe would stay open as long as the container has it.
+fn done(command: &mut Command) -> Done {
+    use std::os::unix::process::ExitStatusExt;
+    let [mut out, mut err] = [(); 2].map(|()| tempfile::tempfile().unwrap());
+    command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
+    let status = command.status().unwrap();
+    let text = |file: &mut fs::File| {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
+    Done { code, out: text(&mut out), err: text(&mut err) }
+}
+
+/// Reaps a process that became ours: as long as it is not, its pid namespace cannot end.
+fn reap(pid: &str) {
+    // SAFETY: a number, and no status.
+    unsafe { libc::waitpid(pid.parse().unwrap(), std::ptr::null_mut(), 0) };
+}
+
+fn await_true(what: &str, check: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !check() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_life_goes_step_by_step_and_what_is_out_of_place_changes_nothing() {
+    let Some(host) = host("life") else { return };
+    let id = &*host.id("a");
+    host.bad(&["state", id], "container does not exist");
+    host.bad(&["start", id], "container does not exist");
+    host.bad(&["kill", id], "container does not exist");
+    host.bad(&["delete", id], "container does not exist");
+    host.bad(&["exec", id, "true"], "container does not exist");
+    host.good(&["delete", "--force", id]);
+
+    let pid_file = host.path("pid");
+    host.good(&["create", id, "--pid-file", pid_file.to_str().unwrap()]);
+    let state = host.state(id);
+    assert_eq!(state["status"], "created");
+    assert_eq!(state["id"], id);
+    assert_eq!(state["ociVersion"], "1.3.0");
+    assert_eq!(state["bundle"], host.path("bundle").to_str().unwrap());
+    assert_eq!(state["annotations"]["org.example.key"], "a \"value\"");
+    assert_eq!(fs::read_to_string(&pid_file).unwrap(), state["pid"].to_string());
+    let pid = state["pid"].to_string();
+    let words = |pid: &str| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    assert!(!words(&pid).starts_with(b"sleep"), "the program runs already");
+    host.bad(&["create", id], "already exists");
+    host.bad(&["delete", id], "not stopped");
+    host.bad(&["resume", id], "wrong state");
+    assert_eq!(host.status(id), "created");
+
+    host.good(&["start", id]);
+    assert_eq!(host.status(id), "running");
+    assert_eq!(words(&pid), b"sleep\x001000\0");
+    host.bad(&["start", id], "already running");
+    host.bad(&["create", id], "already exists");
+    host.bad(&["delete", id], "not stopped");
+    host.bad(&["kill", id, "NOTHING"], "unknown signal");
+    assert_eq!(host.status(id), "running");
+
+    host.good(&["pause", id]);
+    assert_eq!(host.status(id), "paused");
+    host.bad(&["pause", id], "wrong state");
+    host.bad(&["exec", id, "true"], "paused");
+    host.good(&["resume", id]);
+    assert_eq!(host.status(id), "running");
+
+    host.good(&["kill", id, "SIGKILL"]);
+    host.await_status(id, "stopped");
+    assert_eq!(host.state(id)["pid"], 0);
+    host.bad(&["kill", id], "container not running");
+    host.bad(&["start", id], "stopped");
+    host.bad(&["pause", id], "container not running");
+    host.bad(&["exec", id, "true"], "container not running");
+    host.bad(&["create", id], "already exists");
+    host.good(&["delete", id]);
+    host.bad(&["state", id], "container does not exist");
+    host.assert_clean();
+}
+
+#[test]
+fn ids_are_held_to_runcs_characters() {
+    let Some(host) = host("ids") else { return };
+    for id in ["", ".", "..", "a/b", "a b", "ä", "a\nb", "../a"] {
+        assert_eq!(host.run(&["create", id]).code, 1, "{id:?}");
+    }
+    host.bad(&["create", &"x".repeat(1025)], "too many bytes");
+    for (number, id) in ["A.b_c+d-0", "..a", "-a"].iter().enumerate() {
+        // An id that looks like an option can only be given behind `--`, which conmon does not.
+        if number < 2 {
+            host.good(&["create", id]);
+            host.good(&["delete", "-f", id]);
+        }
+    }
+    host.assert_clean();
+}
+
+#[test]
+fn exit_codes_are_the_programs_or_say_why_there_was_none() {
+    let Some(host) = host("codes") else { return };
+    let id = &*host.id("a");
+    for (args, code) in [
+        (&["sh", "-c", "exit 7"][..], 7),
+        (&["true"], 0),
+        (&["sh", "-c", "kill -9 $$; kill -9 1"], 0),
+        (&["nothing"], 127),
+        (&["/bin/nothing"], 127),
+        (&["/etc"], 126),
+        (&["/bin/broken"], 126),
+    ] {
+        host.configure(args, |_| {});
+        let done = host.run(&["run", id]);
+        assert_eq!(done.code, code, "{args:?}: {}", done.err);
+        host.assert_clean();
+    }
+    // What callers look for: conmon hands these words to podman.
+    for (args, says) in [(["nothing"], "no such file or directory"), (["/etc"], "permission denied")] {
+        host.configure(&args, |_| {});
+        host.bad(&["create", id], says);
+        host.assert_clean();
+    }
+    // And not for anything else.
+    host.configure(&["true"], |config| {
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        mounts.push(json!({"destination": "/x", "type": "bind", "source": "/nowhere", "options": ["bind"]}));
+    });
+    let done = host.run(&["create", id]);
+    assert_eq!(done.code, 1);
+    assert!(done.err.contains("ENOENT") && !done.err.contains("no such file"), "{}", done.err);
+    host.assert_clean();
+
+    host.configure(&["sleep", "1000"], |_| {});
+    host.good(&["run", "-d", id]);
+    for (program, code) in [
+        (&["sh", "-c", "exit 5"][..], 5),
+        (&["true"], 0),
+        (&["sh", "-c", "kill -9 $$"], 137),
+        (&["sh", "-c", "kill -TERM $$"], 143),
+        (&["nothing"], 127),
+        (&["/etc"], 126),
+    ] {
+        let words: Vec<&str> = ["exec", id].into_iter().chain(program.iter().copied()).collect();
+        assert_eq!(host.run(&words).code, code, "{program:?}");
+    }
+    host.good(&["delete", "-f", id]);
+    host.assert_clean();
+}
+
+#[test]
+fn a_log_of_json_holds_one_error_and_nothing_else() {
+    let Some(host) = host("log") else { return };
+    let id = &*host.id("a");
+    let log = host.path("log");
+    // An unknown capability is a warning.
+    host.configure(&["nothing"], |config| {
+        config["process"]["capabilities"]["bounding"].as_array_mut().unwrap().push(json!("CAP_NOTHING"));
+    });
+    let done = host.run(&["--log", log.to_str().unwrap(), "--log-format=json", "create", id]);
+    assert_eq!(done.code, 1);
+    let record: Value = serde_json::from_slice(&fs::read(&log).unwrap()).unwrap();
+    assert_eq!(record["level"], "error");
+    assert_eq!(record["errno"], libc::ENOENT);
+    assert!(record["step"].as_u64().unwrap() > 10, "{record}");
+    assert!(record["msg"].as_str().unwrap().contains("no such file or directory"), "{record}");
+    let time = record["time"].as_str().unwrap();
+    assert!(time.len() == 20 && time.ends_with('Z') && time.contains('T'), "{time}");
+    host.assert_clean();
+}
+
+#[test]
+fn exec_is_a_process_of_the_container_with_rights_of_its_own() {
+    let Some(host) = host("exec") else { return };
+    let id = &*host.id("a");
+    host.good(&["run", "-d", id]);
+    let own = host.good(&["exec", id, "sh", "-c", "for n in /proc/self/ns/*; do readlink $n; done"]);
+    let first = host.state(id)["pid"].to_string();
+    for line in own.lines().filter(|line| !line.contains("for_children")) {
+        let kind = line.split(':').next().unwrap();
+        assert_eq!(fs::read_link(format!("/proc/{first}/ns/{kind}")).unwrap().to_str(), Some(line));
+    }
+    let group = host.good(&["exec", id, "cat", "/proc/self/cgroup"]);
+    assert!(group.lines().any(|line| line == "0::/"), "not in the container's control group: {group}");
+    let out = host.good(&[
+        "exec",
+        "-u",
+        "5:6",
+        "-g",
+        "7",
+        "-e",
+        "A=B",
+        "--cwd",
+        "/tmp",
+        "--cap",
+        "CAP_CHOWN",
+        "--no-new-privs",
+        id,
+        "sh",
+        "-c",
+        "id -u; id -g; id -G; echo $A; pwd; cat /proc/self/status",
+    ]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[..5], ["5", "6", "6 7", "B", "/tmp"]);
+    assert!(out.contains("NoNewPrivs:\t1"));
+    assert!(out.contains("CapBnd:\t0000000020000421"), "{out}");
+    // Nothing of ours is open in it.
+    assert_eq!(host.good(&["exec", id, "ls", "/proc/self/fd"]).trim(), "0\n1\n2\n3", "3 is the directory itself");
+
+    // A file that says all, as conmon and containerd give it, and a process that stays.
+    let process = host.path("process.json");
+    let text = json!({"args": ["sh", "-c", "echo $X > /tmp/x; exec sleep 77"], "cwd": "/", "env": ["PATH=/bin", "X=y"],
+        "user": {"uid": 0, "gid": 0}});
+    fs::write(&process, text.to_string()).unwrap();
+    let pid = host.path("exec.pid");
+    let (process, pid_file) = (process.to_str().unwrap(), pid.to_str().unwrap());
+    host.good(&["exec", "--process", process, "--detach", "--pid-file", pid_file, id]);
+    let pid = fs::read_to_string(&pid).unwrap();
+    await_true("the program runs", || fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default() == b"sleep\x0077\0");
+    assert_eq!(host.good(&["exec", id, "cat", "/tmp/x"]), "y\n");
+    let listed: Vec<Value> = serde_json::from_str(&host.good(&["ps", "--format", "json", id])).unwrap();
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().any(|listed| listed.to_string() == pid), "{listed:?} lacks {pid}");
+    assert!(host.good(&["ps", id]).contains("sleep 77"));
+    for (words, says) in [
+        (&["exec", id][..], "process.args"),
+        (&["exec", "-u", "nobody", id, "true"], "take numbers"),
+        (&["exec", "-u", "0x0", id, "true"], "take numbers"),
+        (&["exec", "--cap", "CAP_NOTHING", id, "true"], "CAP_KILL"),
+        (&["exec", "--cgroup", "../other", id, "true"], "`..`"),
+    ] {
+        let done = host.run(words);
+        assert!(done.code != 0 && done.err.contains(says), "{words:?}: {} {}", done.code, done.err);
+    }
+    host.good(&["kill", "--all", id, "KILL"]);
+    reap(&pid);
+    host.await_status(id, "stopped");
+    host.good(&["delete", id]);
+    host.assert_clean();
+}
+
+/// Receives the other end of a terminal, as conmon does.
+fn receive_terminal(listener: &UnixListener) -> fs::File {
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    let (connection, _) = listener.accept().unwrap();
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let mut slices = [std::io::IoSliceMut::new(&mut byte)];
+    recvmsg(&connection, &mut slices, &mut control, RecvFlags::empty()).unwrap();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
+            return fs::File::from(descriptors.next().unwrap());
+        }
+    }
+    panic!("no descriptor came");
+}
+
+#[test]
+fn a_terminal_is_the_containers_own_and_its_other_end_is_sent_to_whoever_asked() {
+    let Some(host) = host("tty") else { return };
+    let id = &*host.id("a");
+    let program =
+        "tty; readlink /proc/self/fd/0; stty size; ls -l /dev/console; echo x > /dev/console; exec sleep 1000";
+    let terminal = |config: &mut Value| {
+        config["process"]["terminal"] = json!(true);
+        config["process"]["consoleSize"] = json!({"height": 33, "width": 77});
+    };
+    host.configure(&["sh", "-c", program], terminal);
+    host.bad(&["create", id], "process.terminal");
+    host.assert_clean();
+    // A path longer than a socket's address.
+    let folder = host.path(&"long".repeat(30));
+    fs::create_dir(&folder).unwrap();
+    let short = host.path("s");
+    let listener = UnixListener::bind(&short).unwrap();
+    fs::rename(&short, folder.join("s")).unwrap();
+    let socket = folder.join("s");
+    let socket = socket.to_str().unwrap();
+    host.good(&["create", "--console-socket", socket, id]);
+    let master = receive_terminal(&listener);
+    host.good(&["start", id]);
+    let mut lines = BufReader::new(master).lines().map(|line| line.unwrap().trim().to_owned());
+    assert_eq!(lines.next().unwrap(), "/dev/pts/0");
+    assert_eq!(lines.next().unwrap(), "/dev/pts/0");
+    assert_eq!(lines.next().unwrap(), "33 77");
+    assert!(lines.next().unwrap().contains("136,"), "/dev/console is not the terminal");
+    assert_eq!(lines.next().unwrap(), "x");
+
+    let pid_file = host.path("pid");
+    let words = ["exec", "-t", "-d", "--pid-file", pid_file.to_str().unwrap(), "--console-socket", socket];
+    host.good(&[&words[..], &[id, "sh", "-c", "tty; exec sleep 1000"]].concat());
+    let mut lines = BufReader::new(receive_terminal(&listener)).lines().map(|line| line.unwrap().trim().to_owned());
+    assert_eq!(lines.next().unwrap(), "/dev/pts/1");
+    let pid = fs::read_to_string(&pid_file).unwrap();
+    // Shown here, without anybody's socket.
+    let out = host.good(&["exec", "-t", id, "sh", "-c", "tty; exit 0"]);
+    assert!(out.starts_with("/dev/pts/"), "{out}");
+    assert_eq!(host.run(&["exec", id, "kill", "-9", "1"]).code, 0);
+    host.good(&["kill", "-a", id, "9"]);
+    reap(&pid);
+    host.good(&["delete", "-f", id]);
+    host.assert_clean();
+}
+
+#[test]
+fn descriptors_and_sockets_of_the_caller_reach_the_program() {
+    let Some(host) = host("fds") else { return };
+    let id = &*host.id("a");
+    host.configure(&["sh", "-c", "cat <&3; cat <&4; ls /proc/self/fd; echo $LISTEN_FDS $LISTEN_PID"], |_| {});
+    let (three, four) = (host.path("3"), host.path("4"));
+    fs::write(&three, "three\n").unwrap();
+    fs::write(&four, "four\n").unwrap();
+    let files = [fs::File::open(&three).unwrap(), fs::File::open(&four).unwrap()];
+    let numbers = files.each_ref().map(|file| file.as_raw_fd());
+    let hand_on = move |command: &mut Command| {
+        // SAFETY: dup2(2) may be called between fork and exec.
+        unsafe {
+            command.pre_exec(move || {
+                let high = numbers.map(|number| libc::fcntl(number, libc::F_DUPFD, 100));
+                libc::dup2(high[0], 3);
+                libc::dup2(high[1], 4);
+                libc::close(high[0]);
+                libc::close(high[1]);
+                Ok(())
+            });
+        }
+    };
+    let mut command = host.command(&["run", "--preserve-fds", "2", id]);
+    hand_on(&mut command);
+    let preserved = done(&mut command);
+    assert!(preserved.out.starts_with("three\nfour\n0\n1\n2\n3\n4\n"), "{:?} {}", preserved.out, preserved.err);
+    for mut file in &files {
+        file.seek(SeekFrom::Start(0)).unwrap();
+    }
+    let mut command = host.command(&["run", id]);
+    hand_on(&mut command);
+    let listening = done(command.env("LISTEN_FDS", "2").env("LISTEN_PID", "1"));
+    assert!(listening.out.starts_with("three\nfour\n") && listening.out.ends_with("2 1\n"), "{}", listening.out);
+    host.bad(&["run", "--preserve-fds", "9", id], "--preserve-fds");
+    host.bad(&["run", "--preserve-fds", "two", id], "--preserve-fds");
+
+    let notify = std::os::unix::net::UnixDatagram::bind(host.path("notify")).unwrap();
+    host.configure(&["sh", "-c", "echo $NOTIFY_SOCKET; ls -l $NOTIFY_SOCKET"], |_| {});
+    let told = done(host.command(&["run", id]).env("NOTIFY_SOCKET", host.path("notify")));
+    assert!(told.out.starts_with("/run/notify/notify\ns"), "{} {}", told.out, told.err);
+    drop(notify);
+    host.assert_clean();
+}
+
+#[test]
+fn a_container_cannot_write_to_the_file_that_made_it() {
+    let Some(host) = host("image") else { return };
+    let id = &*host.id("a");
+    host.good(&["create", id]);
+    let pid = host.state(id)["pid"].to_string();
+    let image = format!("/proc/{pid}/exe");
+    assert!(fs::read_link(&image).unwrap().to_string_lossy().contains("memfd:pidone"));
+    let opened = fs::OpenOptions::new().write(true).open(&image);
+    let written = opened.and_then(|mut file| file.write_all(b"x"));
+    assert!(written.is_err(), "the sealed copy was written to");
+    host.good(&["delete", "-f", id]);
+    // A program that is our own file. As a container's first process it would be PID 1.
+    host.good(&["run", "-d", id]);
+    assert!(host.good(&["exec", id, "/proc/self/exe", "--version"]).contains("pidone version"));
+    host.good(&["delete", "-f", id]);
+    host.assert_clean();
+}
+
+#[test]
+fn what_there_is_and_what_it_uses_is_told() {
+    let Some(host) = host("told") else { return };
+    assert_eq!(host.good(&["list", "-f", "json"]).trim(), "[]");
+    let ids = [host.id("a"), host.id("b")];
+    for id in &ids {
+        host.good(&["create", id]);
+    }
+    let listed: Vec<Value> = serde_json::from_str(&host.good(&["list", "--format=json"])).unwrap();
+    assert_eq!(listed.len(), 2);
+    assert!(listed.iter().all(|entry| entry["status"] == "created" && entry["owner"] == "root"));
+    let quiet = host.good(&["list", "-q"]);
+    let mut names: Vec<&str> = quiet.lines().collect();
+    names.sort();
+    assert_eq!(names, ids);
+    assert_eq!(host.good(&["list"]).lines().count(), 3);
+    let told: Value = serde_json::from_str(&host.good(&["events", "--stats", &ids[0]])).unwrap();
+    assert_eq!(told["type"], "stats");
+    assert!(told["data"]["cpu"]["usage"]["total"].as_u64().unwrap() > 0, "{told}");
+    let features: Value = serde_json::from_str(&host.good(&["features"])).unwrap();
+    assert!(features["mountOptions"].as_array().unwrap().contains(&json!("rro")));
+    assert!(features["linux"]["capabilities"].as_array().unwrap().contains(&json!("CAP_BPF")));
+    host.bad(&["update", "--memory", "much", &ids[0]], "not a number");
+    host.good(&["update", &ids[0]]);
+    for id in &ids {
+        host.good(&["delete", "-f", id]);
+    }
+    host.assert_clean();
+}
+
+#[test]
+fn two_hundred_containers_of_eight_callers_leave_nothing() {
+    let Some(host) = host("many") else { return };
+    const CALLERS: usize = 8;
+    const EACH: usize = 25;
+    std::thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let host = &host;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let id = &*host.id(&format!("{caller}-{number}"));
+                    host.good(&["create", id]);
+                    host.good(&["start", id]);
+                    assert_eq!(host.status(id), "running");
+                    host.good(&["delete", "--force", id]);
+                }
+            });
+        }
+    });
+    host.assert_clean();
+}
+
+/// Runs a command killed at its system call number `when`; whether it got that far.
+fn killed(host: &Host, when: usize, words: &[&str]) -> bool {
+    let mut strace = Command::new("strace");
+    // Not followed: the container's process is to find out by itself.
+    strace.args(["-qq", "-o", "/dev/null", "-e", "trace=all", "-e", &format!("inject=all:signal=SIGKILL:when={when}")]);
+    strace.arg(&host.pidone).arg("--root").arg(host.path("root")).args(words).current_dir(host.path("bundle"));
+    strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    !strace.status().unwrap().success()
+}
+
+/// Processes in control groups of this host that no state knows of.
+fn assert_known(host: &Host, what: &str) {
+    await_true(what, || {
+        host.groups().iter().all(|group| {
+            let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+            let id = group.file_name().unwrap().to_str().unwrap();
+            let done = host.run(&["state", id]);
+            let state: Value = serde_json::from_str(&done.out).unwrap_or_default();
+            processes.lines().all(|pid| state["pid"].to_string() == pid)
+        })
+    });
+}
+
+#[test]
+fn a_command_that_is_killed_anywhere_leaves_what_delete_force_cleans() {
+    let Some(host) = host("killed") else { return };
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("SKIPPED 1: a command that is killed anywhere: needs strace");
+        return;
+    }
+    let id = &*host.id("a");
+    // It need not be asked twice: the first process of a pid namespace has no handler for SIGTERM.
+    host.configure(&["sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.01; done"], |_| {});
+    let mut most = [0; 3];
+    for (index, prepare) in [&[][..], &["create"][..], &["create", "start", "kill"][..]].iter().enumerate() {
+        let command = ["create", "start", "delete"][index];
+        for when in 1.. {
+            for step in prepare.iter() {
+                host.good(&[step, id]);
+                if *step == "kill" {
+                    host.await_status(id, "stopped");
+                }
+            }
+            let was_killed = killed(&host, when, &[command, id]);
+            assert_known(&host, &format!("{command} killed at {when}: a process that no state knows"));
+            host.good(&["delete", "--force", id]);
+            host.assert_clean();
+            if !was_killed {
+                most[index] = when;
+                break;
+            }
+        }
+    }
+    assert!(most.iter().all(|most| *most > 20), "nothing was killed: {most:?}");
+}
