@@ -39,6 +39,27 @@ impl Socket<'_> {
     }
 
     /// Tells `each` of the routes. [`Listed::Again`]: see [`Socket::dump`].
+    ///
+    /// ```no_run
+    /// use core::net::IpAddr;
+    /// use mini_netlink::address::Family;
+    /// use mini_netlink::{Error, GetRoutes, Listed, Socket};
+    ///
+    /// /// The gateway of the default route that is used: that with the lowest metric.
+    /// fn default_gateway(socket: &mut Socket<'_>) -> Result<Option<IpAddr>, Error> {
+    ///     let mut best = None;
+    ///     let main = GetRoutes { family: Some(Family::V4), table: Some(254), ..GetRoutes::ALL };
+    ///     socket.routes(&main, &mut |listed| match listed {
+    ///         Listed::Again => best = None,
+    ///         Listed::Object(route) if route.prefix_length > 0 => {}
+    ///         Listed::Object(route) => {
+    ///             let found = (route.metric.unwrap_or(0), route.gateway);
+    ///             best = Some(best.map_or(found, |best: (u32, _)| if best.0 <= found.0 { best } else { found }));
+    ///         }
+    ///     })?;
+    ///     Ok(best.and_then(|(_, gateway)| gateway))
+    /// }
+    /// ```
     pub fn routes(&mut self, request: &GetRoutes, each: &mut dyn FnMut(Listed<Route<'_>>)) -> Result<(), Error> {
         list!(self, request, each, |message| Route::read(message)
             .map(|route| route.filter(|route| request.matches(route))))

@@ -227,9 +227,8 @@ pub(super) fn changes(bench: &mut Bench<'_, '_>) {
         bench
             .socket
             .dump(&GetLink::All, &mut |listed| {
-                if let Listed::Object(message) = listed
-                    && Link::read(message)?.is_some_and(|link| link.index == index)
-                {
+                let Listed::Object(message) = listed else { return Ok(()) };
+                if Link::read(message)?.is_some_and(|link| link.index == index) {
                     told = AlternativeNames::read(message)?.map(text).collect();
                 }
                 Ok(())

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use mini_netlink::address::{Family, NO_DUPLICATE_DETECTION};
-use mini_netlink::route::{Metrics, NextHop, NextHops, ON_LINK, PROTOCOL_STATIC, RouteKind};
+use mini_netlink::route::{Metrics, NextHop, NextHops, PROTOCOL_STATIC, RouteKind};
 use mini_netlink::*;
 use serde_json::{Map, Value, json};
 
@@ -22,7 +22,7 @@ pub(super) fn routes(bench: &mut Bench<'_, '_>) {
     let by = |text: &str| Some(ip_address(text));
     let hops = [
         NextHop { weight_minus_one: 2, ..NextHop::by(ip_address("10.1.2.1")) },
-        NextHop { output: index, flags: ON_LINK as u8, ..NextHop::by(ip_address("192.0.2.9")) },
+        NextHop { output: index, on_link: true, ..NextHop::by(ip_address("192.0.2.9")) },
     ];
     let hops_six = [
         NextHop { weight_minus_one: 1, output: index, ..NextHop::by(ip_address("fd01::5")) },
