@@ -131,8 +131,11 @@ impl Tracing {
                 WaitStatus::Signaled(pid, _, _) if pid == first => return Ok(None),
                 // It may be gone by now; then it is told of next.
                 WaitStatus::PtraceSyscall(pid) => drop(self.at_call(pid)),
-                WaitStatus::PtraceEvent(pid, _, event) if event == ptrace::Event::PTRACE_EVENT_EXEC as i32 => {
-                    // The container's program, or a hook: no longer ours.
+                // The command may execute a safer copy of itself. Others execute the container's program, or a hook: no
+                // longer ours.
+                WaitStatus::PtraceEvent(pid, _, event)
+                    if pid != first && event == ptrace::Event::PTRACE_EVENT_EXEC as i32 =>
+                {
                     let _ = ptrace::detach(pid, None);
                     self.traced.remove(&pid);
                 }
