@@ -275,8 +275,8 @@ fn use_console(console: OwnedFd) -> Result<()> {
 
 fn wait_ready(channel: &Channel) -> Result<()> {
     channel.send(READY, 0, 0)?;
-    channel.wait();
-    Ok(())
+    // Who let it come so far is told when it does not go on; if nobody is there any more, nobody hears it.
+    if matches!(channel.receive(), Some([GO, ..])) { Ok(()) } else { Err(Errno::CHILD) }
 }
 
 /// Lets a container that waits at its gate execute its program, over a connection to it: the step inside that failed,

@@ -142,20 +142,32 @@ fn needs_process(undo: &Undo) -> bool {
 
 /// Takes back what a container that has ended left on the machine. The bundle is read and planned anew: the plan of an
 /// unchanged bundle is the same, and nobody has to keep it while the container runs.
-pub fn clean(source: &Source, regions: &mut Regions, fail: &dyn Fn(&dyn Print, &Error)) {
-    bundle::with_plan(source, regions, &mut |plan, arena| take_back(source.name, arena, None, plan.clean), fail);
+///
+/// Whether nothing is left: false when `fail` was called, or a step failed, which is said.
+pub fn clean(source: &Source, regions: &mut Regions, fail: &dyn Fn(&dyn Print, &Error)) -> bool {
+    let mut clean = false;
+    bundle::with_plan(
+        source,
+        regions,
+        &mut |plan, arena| clean = take_back(source.name, arena, None, plan.clean),
+        fail,
+    );
+    clean
 }
 
-/// Performs all of the steps, whatever fails on the way.
-fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, process: Option<Pid>, steps: &[Step<'a>]) {
+/// Performs all of the steps, whatever fails on the way; whether none did.
+fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, process: Option<Pid>, steps: &[Step<'a>]) -> bool {
     let mut applier = Applier::new(arena);
     applier.set_process(process);
+    let mut all = true;
     for step in steps {
         if let Err(errno) = applier.apply(step) {
+            all = false;
             let step = Value::Part(step, limits::LOG_PART_BYTES);
             log::warning("container {}: clean up: {}: {}", &[Value::Name(name), step, Value::Kernel(errno)]);
         }
     }
+    all
 }
 
 /// Carries out a plan: outside, clone, inside up to the exec, outside again, exec.

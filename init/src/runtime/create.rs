@@ -127,7 +127,10 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
         attended,
         adjust,
         ready: &|pid, plan| {
-            let started = state::started(pid).map_or(0, |(_, time)| time);
+            // Without it nobody could tell later whether it still is the same.
+            let Ok(Some((_, started))) = state::started(pid) else {
+                return Err(Error::wrong(c"create", c"cannot tell when the process started"));
+            };
             let mut state = state.borrow_mut();
             let (number, time) = (Value::Number(pid.unsigned_abs().into()), Value::Number(started));
             state.format(",\"pid\":{},\"startTime\":{},\"cgroup\":", &[number, time]);

@@ -4,7 +4,7 @@ use super::Caller;
 use super::create::source;
 use super::options::Name;
 use super::state::{self, Place};
-use crate::abi::signal;
+use crate::abi::{Errno, signal};
 use crate::apply::Applier;
 use crate::arena::Arena;
 use crate::config::spec::Kept;
@@ -38,12 +38,19 @@ fn is_absence(error: &Error) -> bool {
 
 /// Kills the first process, and waits until it is gone.
 fn end(kept: &Kept) -> Result<()> {
-    let process = state::process(kept)?;
-    process.signal(signal::KILL).doing(c"kill")?;
+    let process = match state::process(kept) {
+        // It has ended meanwhile.
+        Err(_) if !state::is_alive(kept) => return Ok(()),
+        process => process?,
+    };
+    match process.signal(signal::KILL) {
+        Err(Errno::SRCH) => return Ok(()),
+        result => result.doing(c"kill")?,
+    }
     wait::readable([process.as_fd()].into_iter(), Some(limits::KILL_US)).doing(c"wait for its end")
 }
 
-/// Takes back what the container left. Whatever fails is said, and does not keep its id.
+/// Takes back what the container left. Whatever fails is said, and keeps its id, so that it can be tried again.
 pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) -> Result<()> {
     // First, and whatever may keep it from being planned again.
     if let Some(path) = kept.cgroup {
@@ -55,9 +62,12 @@ pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) -> Result<()> 
     // Without the bundle nothing was done yet.
     if let Some(bundle) = kept.bundle {
         let regions = &mut caller.regions.borrow_mut();
-        launch::clean(&source(place, bundle), regions, &|failure, _| {
+        let clean = launch::clean(&source(place, bundle), regions, &|failure, _| {
             log::warning("container {}: clean up: {}", &[Value::Name(place.id), Value::Print(failure)]);
         });
+        if !clean {
+            return Err(Error::wrong(c"delete", c"something of the container is left"));
+        }
     }
     place.remove()
 }

@@ -25,7 +25,7 @@ use crate::abi::Errno;
 use crate::arena::Arena;
 use crate::error::{Cause, Context, Error, Result};
 use crate::sys::path::PathBuffer;
-use crate::sys::process::Vector;
+use crate::sys::process::{Vector, exit};
 use crate::sys::region::{self, Regions};
 use crate::sys::{file, identity, image, map};
 use crate::text::{Print, Value, position};
@@ -42,7 +42,12 @@ const KEPT_BYTES: usize = 32 * 1024 * 1024;
 
 /// The words of a command line and the environment, kept for as long as the process lives.
 pub fn keep(words: &mut dyn Iterator<Item = &'static CStr>) -> Words {
-    let mut arena = Arena::new(map::zeroed(KEPT_BYTES).unwrap_or_default());
+    let Ok(region) = map::zeroed(KEPT_BYTES) else {
+        // Before it is known where failures are told.
+        let _ = file::write_all(file::standard_error(), b"pidone: no memory\n");
+        exit(FAILED)
+    };
+    let mut arena = Arena::new(region);
     let mut list = arena.list();
     for word in words {
         arena.push(&mut list, word);

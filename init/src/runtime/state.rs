@@ -95,9 +95,12 @@ impl<'i> Place<'i> {
             Err(Errno::EXIST) => return Err(Error::wrong(c"create", c"container with this id already exists")),
             made => made.doing(DOING)?,
         }
-        let place = Place::find(root, id)?;
-        place.lock()?;
-        Ok(place)
+        let place = Place::find(root, id).and_then(|place| place.lock().map(|()| place));
+        if place.is_err() {
+            // Nobody else has it.
+            let _ = file::remove_directory(CWD, path.get());
+        }
+        place
     }
 
     /// The directory of a container that is there.
@@ -193,9 +196,13 @@ impl<'i> Place<'i> {
     }
 }
 
-/// Whether the first process is there, and the one that it was.
-fn is_alive(kept: &Kept) -> bool {
-    started(kept.pid()).is_some_and(|(state, time)| time == kept.start_time && !matches!(state, b'Z' | b'X'))
+/// Whether the first process is there, and the one that it was. If that cannot be found out it is: what is said to be gone
+/// may be killed.
+pub(super) fn is_alive(kept: &Kept) -> bool {
+    match started(kept.pid()) {
+        Ok(found) => found.is_some_and(|(state, time)| time == kept.start_time && !matches!(state, b'Z' | b'X')),
+        Err(_) => true,
+    }
 }
 
 /// A process that must be the container's first.
@@ -208,16 +215,22 @@ pub(super) fn process(kept: &Kept) -> Result<Handle> {
     handle.doing(c"look for its process")
 }
 
-/// The state of a process, and when it started, in the kernel's clock ticks: /proc/PID/stat.
-pub(super) fn started(pid: Pid) -> Option<(u8, u64)> {
+/// The state of a process, and when it started, in the kernel's clock ticks: /proc/PID/stat. None if there is no such
+/// process.
+pub(super) fn started(pid: Pid) -> crate::sys::Result<Option<(u8, u64)>> {
     if pid <= 0 {
-        return None;
+        return Ok(None);
     }
     let (mut path, mut buffer) = ([0; 32], [0; 1024]);
     let mut digits = [0; 10];
-    let path =
-        join(&mut path, &[b"/proc/", crate::sys::path::decimal(&mut digits, pid.unsigned_abs()), b"/stat"]).ok()?;
-    let text = file::read_file(path, &mut buffer).ok()?;
+    let path = join(&mut path, &[b"/proc/", crate::sys::path::decimal(&mut digits, pid.unsigned_abs()), b"/stat"])?;
+    match file::read_file(path, &mut buffer) {
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        text => Ok(state_and_start(text?)),
+    }
+}
+
+fn state_and_start(text: &[u8]) -> Option<(u8, u64)> {
     // The second field, a name in parentheses, may hold anything.
     let end = text.iter().rposition(|byte| *byte == b')')?;
     let mut rest = fields(text.get(end + 2..)?, b' ');

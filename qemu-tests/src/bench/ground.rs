@@ -80,17 +80,25 @@ pub fn clear() -> Result<()> {
 pub fn await_end(id: &str) -> Result<()> {
     for _ in 0..1000 {
         while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
-        let populated = |path: &Path| {
-            let events = fs::read_to_string(path.join("cgroup.events")).unwrap_or_default();
-            events.lines().any(|line| line == "populated 1")
-        };
-        let mut groups = fs::read_dir(GROUPS)?.flatten().map(|entry| entry.path());
-        if !groups.any(|path| path.to_string_lossy().contains(id) && populated(&path)) {
+        if !is_populated(Path::new(GROUPS), id)? {
             return Ok(());
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     bail!("{id}: does not end")
+}
+
+/// Whether a group with this in its name, anywhere below, has a process.
+fn is_populated(group: &Path, id: &str) -> Result<bool> {
+    for entry in fs::read_dir(group)?.flatten().filter(|entry| entry.path().is_dir()) {
+        let path = entry.path();
+        let events = fs::read_to_string(path.join("cgroup.events")).unwrap_or_default();
+        let is_it = path.file_name().is_some_and(|name| name.to_string_lossy().contains(id));
+        if is_it && events.lines().any(|line| line == "populated 1") || is_populated(&path, id)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Removes a tree of groups whose processes are being killed, and reaps those that are ours.

@@ -130,6 +130,10 @@ const MAY_FAIL: &[&str] = &[
     "uname",
     "write",
     "readlinkat",
+    "statfs",
+    "umask",
+    "socket",
+    "rt_sigaction",
 ];
 
 impl Stage {
@@ -169,7 +173,9 @@ impl Stage {
             outcome = Outcome::Ignored;
         }
         let mut words = format!("{} call {at}, {name} of process {process}: {fault}", subject.name());
-        if outcome == Outcome::Told && subject.takes_back() {
+        // Once the program has run, what cannot be taken back is kept for `delete`.
+        let has_run = subject == Subject::Run && ended.executed.is_some_and(|executed| executed <= at);
+        if outcome == Outcome::Told && subject.takes_back() && !has_run {
             let left = remains::left_since(&self.empty)?;
             if !left.is_empty() {
                 (outcome, words) = (Outcome::Left, format!("{words}: left at once: {}", left.join(", ")));
@@ -258,7 +264,8 @@ fn judge(ended: &Ended, name: &str, fault: Fault) -> Outcome {
     let told = !ended.output.trim().is_empty();
     match (ended.hung, fault, ended.code) {
         (true, ..) => Outcome::Hung,
-        (_, Fault::Kill, None) => Outcome::Killed,
+        // `run` ends as the container's first process does.
+        (_, Fault::Kill, None | Some(137)) => Outcome::Killed,
         (_, Fault::Error(errno), Some(0)) if errno != Errno::EINTR && !MAY_FAIL.contains(&name) => Outcome::Ignored,
         (_, _, Some(0)) => Outcome::Borne,
         (_, _, Some(_)) if told => Outcome::Told,
@@ -278,6 +285,7 @@ pub fn faults(name: &str) -> Vec<Fault> {
         "clone" | "clone3" | "fork" | "vfork" => &[Errno::EAGAIN, Errno::ENOSPC],
         "socket" | "socketpair" | "pipe2" | "dup3" | "pidfd_open" => &[Errno::EMFILE, Errno::ENOMEM],
         "mmap" => &[Errno::ENOMEM],
+        "wait4" | "waitid" => &[Errno::EINTR],
         _ => &[Errno::EPERM, Errno::ENOMEM],
     };
     errors.iter().map(|errno| Fault::Error(*errno)).chain([Fault::Kill]).collect()

@@ -52,6 +52,8 @@ pub struct Ended {
     pub hung: bool,
     /// Its calls up to the programs that were executed: which process made each (the command itself is 0), and its name.
     pub calls: Vec<(usize, &'static str)>,
+    /// How many calls came before the first program of another process was executed.
+    pub executed: Option<usize>,
 }
 
 /// Runs a command. `fault` says which call, counted over all processes, and what happens there.
@@ -84,7 +86,7 @@ fn trace(command: &[String], fault: Option<(usize, Fault)>) -> Result<Ended> {
     let first = Pid::from_raw(process.spawn()?.id() as i32);
     let (alive, silence) = mpsc::channel::<()>();
     let watchdog = thread::spawn(move || watch(first, &silence));
-    let mut tracing = Tracing { traced: HashMap::new(), calls: Vec::new(), fault };
+    let mut tracing = Tracing { traced: HashMap::new(), calls: Vec::new(), executed: None, fault };
     let code = tracing.follow(first, &alive);
     // One that was made this moment is stopped, and nobody else would let it go on.
     for pid in tracing.traced.keys() {
@@ -92,7 +94,13 @@ fn trace(command: &[String], fault: Option<(usize, Fault)>) -> Result<Ended> {
     }
     drop(alive);
     let hung = watchdog.join().unwrap_or(true);
-    Ok(Ended { code: code?, output: fs::read_to_string(OUTPUT)?, hung, calls: tracing.calls })
+    Ok(Ended {
+        code: code?,
+        output: fs::read_to_string(OUTPUT)?,
+        hung,
+        calls: tracing.calls,
+        executed: tracing.executed,
+    })
 }
 
 /// Kills the command when nothing has happened for long. Says whether it had to.
@@ -112,6 +120,7 @@ fn watch(first: Pid, silence: &mpsc::Receiver<()>) -> bool {
 struct Tracing {
     traced: HashMap<Pid, Traced>,
     calls: Vec<(usize, &'static str)>,
+    executed: Option<usize>,
     fault: Option<(usize, Fault)>,
 }
 
@@ -137,6 +146,7 @@ impl Tracing {
                     if pid != first && event == ptrace::Event::PTRACE_EVENT_EXEC as i32 =>
                 {
                     let _ = ptrace::detach(pid, None);
+                    self.executed.get_or_insert(self.calls.len());
                     self.traced.remove(&pid);
                 }
                 WaitStatus::PtraceEvent(pid, ..) => drop(ptrace::syscall(pid, None)),
