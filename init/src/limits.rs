@@ -60,8 +60,8 @@ pub const PATH_BYTES_MAX: usize = 4096;
 /// Directories below one another that pidone itself empties: an overlay's upper directory of a hostile container may be
 /// deeper; what is below is then left.
 pub const EMPTY_DEPTH_MAX: usize = 32;
-/// What is looked at of a container's /etc/passwd: some thousand users.
-pub const PASSWD_BYTES_MAX: usize = 64 * 1024;
+/// What is looked at of a container's /etc/passwd: some hundred users.
+pub const PASSWD_BYTES_MAX: usize = 16 * 1024;
 /// How long a hook may take that says nothing of it: long enough for what prepares a device or a network, not for ever.
 pub const HOOK_SECONDS: u64 = 300;
 

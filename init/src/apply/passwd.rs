@@ -5,26 +5,29 @@ use core::ffi::CStr;
 use crate::arena::Arena;
 use crate::limits;
 use crate::sys::file::{self, CWD, FileType, Open};
-use crate::sys::{AsFd, Result, map};
+use crate::sys::{AsFd, Result};
 use crate::text::{cut_last, fields, number};
 
 /// `HOME=` and the directory of a user; `/` for one who is not listed.
 pub(super) fn home<'a>(user: u32, arena: &mut Arena<'a>) -> &'a CStr {
-    match directory(read().unwrap_or_default(), user) {
+    let mut buffer = [0; limits::PASSWD_BYTES_MAX];
+    match directory(read(&mut buffer).unwrap_or_default(), user) {
         Some(directory) => arena.string(&[b"HOME=", directory]),
         None => c"HOME=/",
     }
 }
 
 /// As much of it as is looked at.
-fn read() -> Result<&'static [u8]> {
+fn read(buffer: &mut [u8]) -> Result<&[u8]> {
     // This process is in the container by now: what leads out of its root leads nowhere.
     let root = file::open(CWD, c"/", Open::Place)?;
     let passwd = file::open_in_root(root.as_fd(), c"/etc/passwd", Open::Events)?;
     if file::kind_of(passwd.as_fd())? != FileType::REGULAR_FILE {
         return Ok(&[]);
     }
-    Ok(file::read_all(passwd.as_fd(), map::zeroed(limits::PASSWD_BYTES_MAX)?)?)
+    // A regular file gives all at once.
+    let length = file::read(passwd.as_fd(), buffer)?;
+    Ok(buffer.get(..length as usize).unwrap_or_default())
 }
 
 /// The sixth field of the first line whose third is the user's id. A line that may have been cut off does not count.

@@ -767,10 +767,10 @@ fn what_cannot_be_done_for_a_process_is_refused_by_name() {
     let process = |part: &str| config(&format!(", {part}"), ISOLATED, "");
     let linux = |part: &str| config("", &format!("{ISOLATED}, {part}"), "");
     for (config, words, expected) in [
-        (process(r#""scheduler": {"policy": "SCHED_ISO"}"#), "", "process.scheduler.policy: the kernel has no"),
-        (process(r#""scheduler": {"policy": "SCHED_RR"}"#), "", "process.scheduler.priority: must be from 1 to 99"),
-        (process(r#""scheduler": {"policy": "SCHED_BATCH", "priority": 1}"#), "", "process.scheduler.priority: must"),
-        (process(r#""scheduler": {"policy": "SCHED_OTHER", "nice": 20}"#), "", "process.scheduler.nice: must be from"),
+        (process(r#""scheduler": {"policy": "SCHED_RR", "priority": 100}"#), "", "process.scheduler: nice must be"),
+        (process(r#""scheduler": {"policy": "SCHED_RR", "priority": -1}"#), "", "process.scheduler: nice must be"),
+        (process(r#""scheduler": {"policy": "SCHED_OTHER", "nice": 20}"#), "", "process.scheduler: nice must be"),
+        (process(r#""scheduler": {"policy": "SCHED_OTHER", "nice": -21}"#), "", "process.scheduler: nice must be"),
         (process(r#""scheduler": {"policy": "SCHED_IDLE", "period": 1}"#), "", "process.scheduler: runtime, deadline"),
         (
             process(r#""ioPriority": {"class": "IOPRIO_CLASS_RT", "priority": 8}"#),

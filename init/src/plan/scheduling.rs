@@ -8,10 +8,10 @@ use crate::plan::step::Step;
 use crate::plan::{Request, Steps};
 use crate::text::{cut, fields, number};
 
-const FIFO: u8 = 1;
-const RR: u8 = 2;
-const ISO: u8 = 4;
+/// SCHED_DEADLINE.
 const DEADLINE: u8 = 6;
+
+const FIELD: &CStr = c"process.scheduler";
 
 const INITIAL: &CStr = c"process.execCPUAffinity.initial";
 const FINAL: &CStr = c"process.execCPUAffinity.final";
@@ -45,21 +45,15 @@ pub(super) fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     }
 }
 
-/// The specification's rules; the others are the kernel's.
+/// What the kernel would change or ignore without a word. What else it cannot do, it refuses.
 fn check(scheduler: &Scheduler, to: &mut Steps) {
-    let (policy, priority) = (scheduler.policy, scheduler.priority.unwrap_or(0));
-    if policy == ISO {
-        to.refuse(c"process.scheduler.policy", c"the kernel has no SCHED_ISO");
+    let outside = |number: Option<i64>, least, most| number.is_some_and(|number| number < least || number > most);
+    if outside(scheduler.nice, -20, 19) || outside(scheduler.priority, 0, 99) {
+        to.refuse(FIELD, c"nice must be from -20 to 19, and priority from 0 to 99");
     }
-    if !(-20..=19).contains(&scheduler.nice.unwrap_or(0)) {
-        to.refuse(c"process.scheduler.nice", c"must be from -20 to 19");
-    }
-    let real_time = matches!(policy, FIFO | RR);
-    if real_time && !(1..=99).contains(&priority) || !real_time && priority != 0 {
-        to.refuse(c"process.scheduler.priority", c"must be from 1 to 99 with SCHED_FIFO and SCHED_RR, 0 with others");
-    }
-    if policy != DEADLINE && scheduler.runtime | scheduler.deadline | scheduler.period != 0 {
-        to.refuse(c"process.scheduler", c"runtime, deadline and period need SCHED_DEADLINE");
+    // The kernel would not mind.
+    if scheduler.policy != DEADLINE && scheduler.runtime | scheduler.deadline | scheduler.period != 0 {
+        to.refuse(FIELD, c"runtime, deadline and period need SCHED_DEADLINE");
     }
 }
 
