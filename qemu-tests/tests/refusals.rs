@@ -217,12 +217,6 @@ fn values() -> Vec<Refusal> {
             "config.json: process.oomScoreAdj: must be from -1000 to 1000",
         ),
         with(
-            "ambient",
-            "/process/capabilities",
-            json!({ "ambient": ["CAP_KILL"] }),
-            "config.json: process.capabilities.ambient: must all be in permitted and inheritable, too",
-        ),
-        with(
             "device-type",
             "/linux/devices",
             json!([{ "type": "x", "path": "/dev/x" }]),

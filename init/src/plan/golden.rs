@@ -418,10 +418,6 @@ fn what_cannot_work_is_refused_by_name() {
             config(r#", "capabilities": {"inheritable": ["CAP_CHOWN"]}"#, "", ""),
             "process.capabilities.inheritable: must all be in bounding, too",
         ),
-        (
-            config(r#", "capabilities": {"permitted": ["CAP_CHOWN"], "ambient": ["CAP_CHOWN"]}"#, "", ""),
-            "process.capabilities.ambient: must all be in permitted and inheritable, too",
-        ),
         (config("", "", r#""hostname": "x","#), "hostname: the container has no uts namespace of its own"),
         (config("", "", r#""domainname": "x","#), "domainname: the container has no uts namespace of its own"),
         (

@@ -146,9 +146,8 @@ fn capabilities(request: &Request, to: &mut Steps) -> Capabilities {
     if sets.inheritable & !sets.bounding != 0 {
         to.refuse(c"process.capabilities.inheritable", c"must all be in bounding, too");
     }
-    if sets.ambient & !(sets.permitted & sets.inheritable) != 0 {
-        to.refuse(c"process.capabilities.ambient", c"must all be in permitted and inheritable, too");
-    }
+    // The kernel has no others in that set. `runc spec` asks for some, and runc passes over them.
+    sets.ambient &= sets.permitted & sets.inheritable;
     sets
 }
 
