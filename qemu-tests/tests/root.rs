@@ -56,7 +56,7 @@ fn boots(machine: vm::Builder, options: &str, kind: &str, writable: bool) -> Res
     let end = machine.append(options).append(LOOK).start()?.expect(Ending::PowerOff)?;
     let line = |found: &str| end.console.lines().any(|line| line.contains(found));
     ensure!(line(&format!(" / {kind} ")), "{options}: no {kind}\n{}", end.console);
-    ensure!(line("from-the-disk") && line("pidone 0") && line("/run/pidone"), "{options}:\n{}", end.console);
+    ensure!(line("from-the-disk") && line("pidone version") && line("/run/pidone"), "{options}:\n{}", end.console);
     ensure!(line("written") == writable, "{options}: written\n{}", end.console);
     Ok(end)
 }

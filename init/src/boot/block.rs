@@ -149,23 +149,20 @@ fn partition(disk: BorrowedFd, by_identifier: bool, value: &[u8]) -> Option<u32>
     if by_identifier && value.len() == 11 && file::read_at(disk, 0, &mut header) == Ok(512) {
         // `SSSSSSSS-NN`: the signature of a DOS partition table, and the number.
         let (signature, partition) = cut(value, b'-')?;
-        let written = u32::from_le_bytes(*header.get(440..)?.first_chunk()?);
-        let is_it = header.ends_with(&[0x55, 0xaa]) && number(signature, 16) == Some(written.into());
+        let is_it = header.ends_with(&[0x55, 0xaa]) && number(signature, 16) == Some(little(&header, 440, 4));
         return number(partition, 16).filter(|_| is_it).map(|partition| partition as u32);
     }
     let wanted = if by_identifier { identifier(value)? } else { [0; 16] };
     // Sectors of both sizes that there are.
     for sector in [512, 4096] {
         if file::read_at(disk, sector, &mut header) == Ok(512) && header.starts_with(b"EFI PART") {
-            let word = |at: usize| Some(u64::from(u32::from_le_bytes(*header.get(at..)?.first_chunk()?)));
-            let first = (word(76)? << 32 | word(72)?).wrapping_mul(sector);
-            let (count, size) = (word(80)?, word(84)?);
+            let mut at = little(&header, 72, 8).wrapping_mul(sector);
             let mut entry = [0; ENTRY_BYTES];
-            for index in 0..count.min(limits::PARTITIONS_MAX) {
-                let at = first.wrapping_add(size.wrapping_mul(index));
+            for index in 0..little(&header, 80, 4).min(limits::PARTITIONS_MAX) {
                 if file::read_at(disk, at, &mut entry) != Ok(ENTRY_BYTES as u32) {
                     break;
                 }
+                at = at.wrapping_add(little(&header, 84, 4));
                 if if by_identifier { is_identifier(&entry, &wanted) } else { is_name(&entry, value) } {
                     return Some(index as u32 + 1);
                 }
@@ -173,6 +170,13 @@ fn partition(disk: BorrowedFd, by_identifier: bool, value: &[u8]) -> Option<u32>
         }
     }
     None
+}
+
+/// A number of so many bytes, the smallest first.
+#[inline(never)]
+fn little(bytes: &[u8], at: usize, count: usize) -> u64 {
+    let bytes = bytes.get(at..).unwrap_or_default().iter().take(count);
+    bytes.rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// The first three parts of an identifier are numbers, and written as such: the smallest byte first.
@@ -183,18 +187,11 @@ fn is_identifier(entry: &[u8; ENTRY_BYTES], wanted: &[u8; 16]) -> bool {
 
 /// Names are of 36 UTF-16 units; only ASCII ones are looked for.
 fn is_name(entry: &[u8; ENTRY_BYTES], wanted: &[u8]) -> bool {
-    let units = entry.get(56..).unwrap_or_default().chunks_exact(2);
-    let mut wanted = wanted.iter();
-    for unit in units {
-        let expected = wanted.next();
-        if unit != [expected.copied().unwrap_or_default(), 0] {
-            return false;
-        }
-        if expected.is_none() {
-            return true;
-        }
-    }
-    wanted.next().is_none()
+    wanted.len() <= 36
+        && (0..36).all(|unit| {
+            little(entry, 56 + 2 * unit, 2) == wanted.get(unit).copied().unwrap_or_default().into()
+                || unit > wanted.len()
+        })
 }
 
 #[cfg(test)]

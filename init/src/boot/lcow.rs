@@ -12,11 +12,11 @@ use crate::config::cmdline;
 use crate::limits;
 use crate::log;
 use crate::sys::process::{self, Fork, Pid};
-use crate::sys::{AsFd, Result, file, identity, mount, random, region, socket};
-use crate::text::{Value, cut, number};
+use crate::sys::{AsFd, Result, file, identity, random, region, socket};
+use crate::text::{Line, Value, cut, number};
 use crate::texts::until_nul;
 
-/// In this order; none may fail.
+/// In this order; none may fail. A mount makes its mount point.
 const STEPS: &[u8] = b"\
 limit RLIMIT_NOFILE 1024 1048576
 mount devtmpfs dev /dev nosuid,noexec
@@ -27,9 +27,7 @@ link /dev/stdout /proc/self/fd/1
 link /dev/stderr /proc/self/fd/2
 mount tmpfs tmpfs /run nosuid,nodev,noexec mode=0755
 mount tmpfs tmpfs /tmp nosuid,nodev,noexec
-directory /dev/shm 0755
 mount tmpfs shm /dev/shm nosuid,nodev,noexec
-directory /dev/pts 0755
 mount devpts devpts /dev/pts nosuid,noexec
 mount sysfs sysfs /sys nosuid,nodev,noexec
 ";
@@ -142,7 +140,7 @@ fn run<'a>(asked: Asked, program: &'a [&'a CStr], arena: &mut Arena<'a>) -> ! {
     set_up(LOOPBACK);
     in_child(&|| {
         if file::exists(c"/lib/modules") {
-            modules::load_list(words(MODULES));
+            modules::load_list(&mut words(MODULES));
             modules::coldplug();
         }
         // The socket's driver may be a module.
@@ -180,8 +178,10 @@ fn die(what: &'static str) -> ! {
 
 fn set_up(list: &[u8]) {
     identity::set_umask(0);
-    early::for_each(list, &mut |step, _| {
-        if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(step) {
+    early::for_each(list, &mut |step, needed| {
+        if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(step)
+            && needed
+        {
             log::error("{}: {}", &[Value::Print(step), Value::Kernel(errno)]);
             process::exit(1)
         }
@@ -193,7 +193,7 @@ fn set_up(list: &[u8]) {
 fn mount_cgroups() {
     let mut buffer = [0; limits::CMDLINE_BYTES_MAX];
     let options = cmdline::parse(file::read_file(c"/proc/cmdline", &mut buffer).unwrap_or_default());
-    let mut text = [0; 1024];
+    let (mut text, mut mounted) = ([0; 1024], false);
     let first = options.value(b"hcsshim.cgroup") == Some(b"v1")
         || file::read_file(c"/proc/filesystems", &mut text).is_ok_and(|known| {
             lines(known, b"").all(|line| cut(line, b'\t').is_none_or(|(_, name)| name != b"cgroup2"))
@@ -202,25 +202,19 @@ fn mount_cgroups() {
         return set_up(CGROUP2);
     }
     set_up(CGROUP1);
-    let mut mounted = false;
     // Name, hierarchy, groups, whether it is enabled.
     for line in lines(file::read_file(c"/proc/cgroups", &mut text).unwrap_or_default(), b"#") {
-        let mut line_words = words(line);
-        if let (Some(name), Some(b"1")) = (line_words.next(), line_words.nth(2)) {
-            mounted |= mount_controller(name).is_ok();
+        if let (Some(name), true) = (words(line).next(), line.ends_with(b"1")) {
+            let mut step = [0; 192];
+            let mut step = Line::new(&mut step);
+            step.text("?mount cgroup cgroup /sys/fs/cgroup/").raw(name).text(" nosuid,nodev,noexec ").raw(name);
+            set_up(step.bytes());
+            mounted = true;
         }
     }
     if !mounted {
         die("control groups");
     }
-}
-
-fn mount_controller(name: &[u8]) -> Result<()> {
-    let (mut path, mut data) = ([0; 64], [0; 32]);
-    let path = crate::sys::path::join(&mut path, &[b"/sys/fs/cgroup/", name])?;
-    file::make_directory(path, 0o755)?;
-    let flags = crate::plan::mount_flags(b"nosuid,nodev,noexec");
-    mount::mount(c"cgroup", path, c"cgroup", flags, crate::sys::path::copied(&mut data, name)?)
 }
 
 /// Runs what may wait, or reads what is not trusted, in a process of its own and waits for its end.

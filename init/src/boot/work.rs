@@ -26,7 +26,7 @@ pub struct Machine<'o> {
 impl Work for Machine<'_> {
     fn set_up(&self) -> u8 {
         modules::answer_kernel();
-        modules::load_list(self.options.modules());
+        modules::load_list(&mut self.options.modules());
         modules::coldplug();
         sysctl::write_all();
         hostname::set(self.options.hostname);

@@ -34,15 +34,10 @@ On the kernel command line:
   pidone.onshutdown=SECONDS                         for each onshutdown container (30)
   pidone.modules=NAME,NAME...                       kernel modules to load
   pidone.hostname=NAME                              if /etc/hostname has none
-  pidone.run=BUNDLE                                 run the bundle, then end with its exit code
-  pidone.run ... -- COMMAND...                      run the command, then end with its exit code
-  pidone.stdio=IN,OUT,ERR                           its streams: devices, names of virtio-serial ports (/dev/console)
-  pidone.exit=auto|console|pvpanic|isa-debug-exit[:PORT]|port:NAME|vsock:PORT
-                                                    how the host learns the exit code (auto)
-  root= rootfstype= rootflags= rootwait rootdelay= ro rw
-                                                    from an initramfs: the root to move to (/dev/..., UUID=, LABEL=,
-                                                    PARTUUID=, PARTLABEL=, or the name of what a monitor shares)
-  pidone.overlay=tmpfs|DEVICE                       where what is written to that root goes
+  pidone.run=BUNDLE, pidone.run ... -- COMMAND...   run that, then end with its exit code
+  pidone.stdio=IN,OUT,ERR                           its streams: devices, virtio-serial ports (/dev/console)
+  pidone.exit=HOW                                   how the host learns the code (auto)
+  root=WHAT, pidone.overlay=tmpfs|DEVICE            from an initramfs: the root to move to, writable if overlaid
   pidone.watchdog=SECONDS                           reset the machine when process 1 is silent so long
   pidone.seed=FILE                                  random bytes kept from boot to boot
   pidone.log=error|warn|info|debug                  least important messages shown (info)
