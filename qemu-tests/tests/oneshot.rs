@@ -1,6 +1,7 @@
 //! One-shot boots: a command or a bundle, its output to the last byte, its exit code.
 
 use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -128,6 +129,25 @@ fn what_cannot_be_started_ends_the_machine_and_says_why() -> Result<()> {
         assert!(end.console.contains(problem), "{options}\n{}", end.console);
         assert!(end.console.contains(&format!("pidone: exit code {code}")), "{options}\n{}", end.console);
     }
+    Ok(())
+}
+
+#[test]
+fn a_throwaway_machine_takes_a_command_or_a_bundle_and_gives_its_code_back() -> Result<()> {
+    let run = |arguments: &[&str]| -> Result<(String, Option<i32>)> {
+        let mut vm = Command::new(env!("CARGO_BIN_EXE_vm"));
+        let output = vm.args(["--timeout", "120"]).args(arguments).stdin(Stdio::null()).output()?;
+        let text = [output.stdout, output.stderr].concat();
+        Ok((String::from_utf8_lossy(&text).into_owned(), output.status.code()))
+    };
+    assert_eq!(run(&["--", "sh", "-c", "echo \"a  b\"; exit 42"])?, ("a  b\n".into(), Some(42)));
+    let bundle = tempfile::tempdir()?;
+    std::fs::create_dir_all(bundle.path().join("rootfs/bin"))?;
+    std::fs::copy(busybox()?, bundle.path().join("rootfs/bin/sh"))?;
+    let config = Container::shell("x", "echo kept > /new; echo in-a-bundle $$; exit 9").config_json();
+    std::fs::write(bundle.path().join("config.json"), config)?;
+    let path = bundle.path().to_str().expect("a path of ASCII");
+    assert_eq!(run(&["--bundle", path])?, ("in-a-bundle 1\n".into(), Some(9)));
     Ok(())
 }
 

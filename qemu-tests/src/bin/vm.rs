@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use qemu_tests::image::Image;
 use qemu_tests::oneshot;
 use qemu_tests::root::Root;
+use qemu_tests::tree::{Content, Kind, Tree};
 
 const USAGE: &str = "usage: vm [OPTION...] -- COMMAND [ARGUMENT...]
        vm [OPTION...] --bundle DIR
@@ -132,15 +133,30 @@ fn machine(options: &Options) -> Result<qemu_tests::vm::Builder> {
         let options = "root=/dev/vda ro rootwait pidone.overlay=tmpfs";
         return Ok(image.vm()?.disk_image(&path).append(options));
     }
+    if let Some(bundle) = &options.bundle {
+        // On a disk, where it can be written to as here, and has room to grow.
+        let mut tree = Tree::new();
+        oneshot::mount_points(&mut tree);
+        tree.host_tree(BUNDLE, bundle)?;
+        let bytes: u64 = tree.iter().filter_map(|(_, node)| size(&node.kind)).sum();
+        let size_mib = u32::try_from(bytes >> 19).context("the bundle is too large")?.saturating_add(64);
+        return Ok(image.vm()?.disk(&tree, size_mib).append("root=/dev/vda rw"));
+    }
     let mut added = Ok(());
     image = image.edit(|tree| {
         added = match &options.root {
             Some(root) => tree.host_tree("", root).map(drop),
             None => Root::busybox().map(|root| _ = tree.tree("", root.tree())),
-        }
-        .and_then(|()| options.bundle.as_deref().map_or(Ok(()), |bundle| tree.host_tree(BUNDLE, bundle).map(drop)));
+        };
         oneshot::mount_points(tree);
     });
     added?;
     image.vm()
+}
+
+fn size(kind: &Kind) -> Option<u64> {
+    match kind {
+        Kind::File(Content::Host(path)) => path.metadata().ok().map(|metadata| metadata.len()),
+        _ => None,
+    }
 }

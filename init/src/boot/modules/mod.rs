@@ -42,7 +42,7 @@ pub fn coldplug() {
 }
 
 /// Loads the modules named in `/etc/modules`, in `/etc/modules-load.d/*.conf`, and by the operator.
-pub fn load_list<'a>(names: &mut dyn Iterator<Item = &'a [u8]>) {
+pub fn load_list(names: &mut dyn Iterator<Item = &[u8]>) {
     let Some(tree) = Tree::open() else {
         // With everything built in, images for other kernels may well have lists; the operator means this one.
         if let Some(name) = names.next() {
