@@ -754,12 +754,21 @@ impl<'a, T: Record<'a>> Collection<'a> for &'a [T] {
     fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
         let count = elements.count();
         let items = elements.arena().filled(count, T::BLANK);
-        for item in items.iter_mut() {
-            elements.next(item.slot())?;
-        }
+        let result = fill(elements, &mut items.iter_mut().map(T::slot));
         *self = items;
-        Ok(count > 0)
+        result
     }
+}
+
+/// Reads an element into each of the slots; true if there are any. Compiled once for all lists.
+#[inline(never)]
+fn fill<'s, 'a: 's>(elements: &mut dyn Elements<'a>, slots: &mut dyn Iterator<Item = Slot<'s, 'a>>) -> Read<bool> {
+    let mut any = false;
+    for slot in slots {
+        elements.next(slot)?;
+        any = true;
+    }
+    Ok(any)
 }
 
 /// A set of capabilities.
