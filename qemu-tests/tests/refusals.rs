@@ -331,7 +331,7 @@ fn unsupported() -> Vec<Refusal> {
             json!({ "prestart": [{ "path": "bin/true" }] }),
             "hooks.prestart[0]: path: must be absolute",
         ),
-        with("terminal", "/process/terminal", json!(true), "process.terminal: not supported yet"),
+        with("terminal", "/process/terminal", json!(true), "process.terminal: nobody is there to take it"),
         with(
             "mount-label",
             "/linux/mountLabel",
