@@ -22,7 +22,7 @@ pub const LIST_NUMBERS_MAX: usize = 8192;
 /// crosses the launcher's pipe as a `u16`.
 pub const STEPS_MAX: usize = 16384;
 
-/// Instructions of a filter of system calls: `BPF_MAXINSNS`. Docker's profile takes about 300.
+/// Instructions of a filter of system calls: `BPF_MAXINSNS`. The profile of podman takes 368.
 pub const FILTER_INSTRUCTIONS_MAX: usize = 4096;
 
 /// Containers in one image, over all sections. Images have a few dozen; a thousand at once is a promise.
