@@ -1,5 +1,6 @@
 //! What PID 1's children do when it is PID 1 of a machine: the bodies of [`Work`].
 
+use core::cell::RefCell;
 use core::ffi::CStr;
 
 use crate::sys::BorrowedFd;
@@ -11,6 +12,7 @@ use crate::launch::bundle::{Source, as_it_is};
 use crate::launch::{self, Output, Request, Streams};
 use crate::log;
 use crate::plan::facts;
+use crate::runtime;
 use crate::supervise::message::Message;
 use crate::supervise::{Section, Work};
 use crate::sys::path::PathBuffer;
@@ -66,6 +68,7 @@ impl Work for Machine<'_> {
                 return u8::from(!oneshot::launch(self.options, &announce, &executed));
             }
         }
+        let group = RefCell::new(PathBuffer::empty());
         let launched = self.with_bundle(section, name, &mut |source, regions| {
             let request = Request {
                 sibling: true,
@@ -77,14 +80,21 @@ impl Work for Machine<'_> {
                 target: None,
                 console: None,
                 announce: &announce,
-                ready: &|_, _| Ok(()),
+                ready: &|_, plan| {
+                    let _ = group.borrow_mut().join(&[plan.cgroup.to_bytes()]);
+                    Ok(())
+                },
                 fail: &|failure, _| log::error("container {}: {}", &[Value::Name(name), Value::Print(failure)]),
             };
-            let launched = launch::launch(&source, &request, regions).is_some();
-            if launched {
+            let launched = launch::launch(&source, &request, regions);
+            if let Some(pid) = launched {
                 executed();
+                // For `pidone list` and the like. Nobody waits for it.
+                if let Err(error) = runtime::record(name, source.bundle, group.borrow().get(), pid) {
+                    log::debug("container {}: {}", &[Value::Name(name), Value::Print(&error)]);
+                }
             }
-            launched
+            launched.is_some()
         });
         u8::from(!launched)
     }
@@ -102,6 +112,7 @@ impl Work for Machine<'_> {
             if matches!(section, Section::Onboot | Section::Onshutdown) && self.options.output == cmdline::Output::Log {
                 launch::dump_log(source.section, name, console::write_to_all);
             }
+            runtime::forget(name);
             let fail = |failure: &dyn Print, _: &Error| {
                 log::error("container {}: clean up: {}", &[Value::Name(name), Value::Print(failure)]);
             };

@@ -13,12 +13,11 @@ use crate::error::{Context, Error, Result};
 use crate::launch::bundle::{Adjust, Source};
 use crate::limits;
 use crate::plan::facts::Section;
-use crate::plan::state::string;
 use crate::sys::file::{self, CWD};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::Pid;
-use crate::sys::{AsFd, identity, machine, map};
-use crate::text::{Line, Value};
+use crate::sys::{AsFd, identity, map};
+use crate::text::Line;
 
 /// `pidone create`.
 pub(super) fn create(caller: &Caller) -> Result<u8> {
@@ -90,9 +89,7 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
     // What is known of it before there is a process. All but annotations is short.
     let adjust: &Adjust = &|spec, facts, arena| {
         process::adjust(caller, place.id, &manner, spec, facts, arena);
-        let mut created = [0; 32];
-        let mut created = Line::new(&mut created);
-        created.time(machine::clock_seconds().unwrap_or_default());
+        let mut time = [0; 32];
         let mut owner = [0; 10];
         let mut owner = Line::new(&mut owner);
         match identity::user() {
@@ -107,7 +104,7 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
             version: spec.oci_version,
             bundle: Some(bundle),
             rootfs: rootfs.ok(),
-            created: created.terminated(),
+            created: state::created(&mut time),
             owner: owner.terminated(),
             annotations: spec.annotations,
             ..Kept::default()
@@ -127,14 +124,8 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
         attended,
         adjust,
         ready: &|pid, plan| {
-            // Without it nobody could tell later whether it still is the same.
-            let Ok(Some((_, started))) = state::started(pid) else {
-                return Err(Error::wrong(c"create", c"cannot tell when the process started"));
-            };
             let mut state = state.borrow_mut();
-            let (number, time) = (Value::Number(pid.unsigned_abs().into()), Value::Number(started));
-            state.format(",\"pid\":{},\"startTime\":{},\"cgroup\":", &[number, time]);
-            string(&mut state, plan.cgroup.to_bytes());
+            state::process_members(&mut state, pid, plan.cgroup)?;
             if !plan.poststart.is_empty() {
                 state.text(",\"poststart\":true");
             }

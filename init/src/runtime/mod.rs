@@ -33,6 +33,7 @@ use crate::text::{Print, Value, position};
 use options::{Name, Options, Words};
 use report::Report;
 use state::Place;
+pub use state::{forget, record};
 
 /// Exit code of a command that failed.
 const FAILED: u8 = 1;
@@ -149,7 +150,7 @@ impl Caller {
             (None, Some(own)) if !own.is_empty() && !identity::is_root_of_machine() => {
                 buffer.join(&[own.to_bytes(), b"/pidone"])
             }
-            _ => Ok(c"/run/pidone"),
+            _ => Ok(state::ROOT),
         };
         let root = root.map_err(|errno| Error::kernel(c"find the directory of states", errno))?;
         self.root = self.kept(root);

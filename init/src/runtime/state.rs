@@ -24,8 +24,9 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::{PathBuffer, join};
 use crate::sys::process::{Handle, Pid};
 use crate::sys::socket::{self, Kind};
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, map};
-use crate::text::{Line, fields, number};
+use crate::sys::texts::until_nul;
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, machine, map};
+use crate::text::{Line, Value, fields, number};
 
 /// The socket at which a created container waits.
 pub(super) const START: &CStr = c"start";
@@ -243,6 +244,56 @@ fn state_and_start(text: &[u8]) -> Option<(u8, u64)> {
 fn is_frozen(group: &CStr) -> bool {
     let mut buffer = [0; 8];
     !group.is_empty() && crate::apply::read_cgroup(group, c"cgroup.freeze", &mut buffer) == Ok(b"1\n")
+}
+
+/// Where states are unless somebody says otherwise.
+pub(super) const ROOT: &CStr = c"/run/pidone";
+
+/// Keeps of a container of PID 1 what the commands need, so that they find it as one of their own. Its configuration is
+/// not copied: it is in the image.
+///
+/// # Errors
+/// The kernel's.
+pub fn record(name: &CStr, bundle: &CStr, group: &CStr, pid: Pid) -> Result<()> {
+    forget(name);
+    let place = Place::reserve(ROOT, name)?;
+    let mut path = PathBuffer::empty();
+    path.below(bundle, c"config.json")
+        .and_then(|config| file::make_link(config, place.directory.as_fd(), c"config.json"))
+        .doing(STATE)?;
+    let mut buffer = [0; limits::PATH_BYTES_MAX];
+    let mut line = Line::new(&mut buffer);
+    let mut time = [0; 32];
+    let kept = Kept { bundle: Some(bundle), created: created(&mut time), owner: Some(c"root"), ..Kept::default() };
+    line.byte(b'{');
+    members(&mut line, name, &kept, "running", None);
+    process_members(&mut line, pid, group)?;
+    place.save(&[line.bytes(), b"}"])
+}
+
+/// Forgets it.
+pub fn forget(name: &CStr) {
+    // There is none if it was never launched.
+    let _ = Place::find(ROOT, name).and_then(|place| place.remove());
+}
+
+/// This moment as text.
+pub(super) fn created(buffer: &mut [u8; 32]) -> Option<&CStr> {
+    let mut line = Line::new(buffer);
+    line.time(machine::clock_seconds().unwrap_or_default()).byte(0);
+    until_nul(line.written())
+}
+
+/// Writes what else is kept of a container, once there is its first process.
+pub(super) fn process_members(line: &mut Line, pid: Pid, group: &CStr) -> Result<()> {
+    // Without it nobody could tell later whether it still is the same.
+    let Ok(Some((_, time))) = started(pid) else {
+        return Err(Error::wrong(c"create", c"cannot tell when the process started"));
+    };
+    let values = [Value::Number(pid.unsigned_abs().into()), Value::Number(time)];
+    line.format(",\"pid\":{},\"startTime\":{},\"cgroup\":", &values);
+    state::string(line, group.to_bytes());
+    Ok(())
 }
 
 /// Writes a container's state as JSON.
