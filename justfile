@@ -66,10 +66,9 @@ form: build
     (( bytes <= {{size_budget}} )) || fail "$bytes bytes, over the budget of {{size_budget}}: see \`just size\`"
     echo "target/release/pidone: $bytes bytes, static, no interpreter, no dynamic section, W^X, no executable stack"
 
-# Size of the binary by section, in bytes.
+# Bytes of the binary by section, crate, module and feature.
 size: build
-    @size -A -d target/release/pidone | awk '$2 ~ /^[0-9]+$/ && $1 != "Total" { printf "%-10s %8d\n", $1, $2 }'
-    @stat -c 'file       %8s' target/release/pidone
+    @linker/size
 
 # Memory of PID 1 with ten services, and its timeline up to the first container's exec, measured in a guest.
 mem: build

@@ -154,6 +154,10 @@ impl Caller {
         };
         let root = root.map_err(|errno| Error::kernel(c"find the directory of states", errno))?;
         self.root = self.kept(root);
+        // There was no memory for it.
+        if self.root.is_empty() {
+            return Err(Error::kernel(c"find the directory of states", Errno::NOMEM));
+        }
         Ok(())
     }
 

@@ -133,6 +133,7 @@ const MAY_FAIL: &[&str] = &[
     "statfs",
     "umask",
     "socket",
+    "connect",
     "rt_sigaction",
 ];
 
@@ -277,7 +278,7 @@ fn judge(ended: &Ended, name: &str, fault: Fault) -> Outcome {
 pub fn faults(name: &str) -> Vec<Fault> {
     let errors: &[Errno] = match name {
         // The first two do not return, the others cannot fail.
-        "exit" | "exit_group" | "umask" | "getpid" | "geteuid" => &[],
+        "exit" | "exit_group" | "umask" | "getpid" | "geteuid" | "rt_sigprocmask" => &[],
         "close" => &[Errno::EIO],
         "openat" | "openat2" => &[Errno::EACCES, Errno::EMFILE],
         "read" | "sendto" | "recvfrom" | "accept4" => &[Errno::EIO, Errno::EINTR],

@@ -70,6 +70,8 @@ pub fn run(command: &[String], fault: Option<(usize, Fault)>) -> Result<Ended> {
 struct Traced {
     /// In which order it appeared.
     number: usize,
+    /// Whether it was seen to stop where it begins.
+    begun: bool,
     /// Whether it is in a call.
     inside: bool,
     /// What its call is to return.
@@ -130,7 +132,7 @@ impl Tracing {
         waitpid(first, None)?;
         let follow = Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK | Options::PTRACE_O_TRACECLONE;
         ptrace::setoptions(first, follow | Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC)?;
-        self.entry(first);
+        self.entry(first).begun = true;
         ptrace::syscall(first, None)?;
         loop {
             let status = waitpid(None, Some(WaitPidFlag::__WALL))?;
@@ -149,10 +151,16 @@ impl Tracing {
                     self.executed.get_or_insert(self.calls.len());
                     self.traced.remove(&pid);
                 }
-                WaitStatus::PtraceEvent(pid, ..) => drop(ptrace::syscall(pid, None)),
+                WaitStatus::PtraceEvent(pid, ..) => {
+                    // It is known from now on, so that it is let go whatever happens.
+                    if let Ok(made) = ptrace::getevent(pid) {
+                        self.entry(Pid::from_raw(made as i32));
+                    }
+                    let _ = ptrace::syscall(pid, None);
+                }
                 WaitStatus::Stopped(pid, signal) => {
-                    let is_new = !self.traced.contains_key(&pid);
-                    self.entry(pid);
+                    let entry = self.entry(pid);
+                    let is_new = !core::mem::replace(&mut entry.begun, true);
                     let signal = Some(signal).filter(|signal| !(is_new && *signal == Signal::SIGSTOP));
                     let _ = ptrace::syscall(pid, signal);
                 }
@@ -163,7 +171,7 @@ impl Tracing {
 
     fn entry(&mut self, pid: Pid) -> &mut Traced {
         let number = self.traced.len();
-        self.traced.entry(pid).or_insert(Traced { number, inside: false, answer: None })
+        self.traced.entry(pid).or_insert(Traced { number, begun: false, inside: false, answer: None })
     }
 
     fn at_call(&mut self, pid: Pid) -> nix::Result<()> {
