@@ -69,9 +69,11 @@ impl Report {
         self.write(said, &[("step", step), ("errno", errno)]);
     }
 
+    /// To the log, if there is one, and to standard error: callers that do not know us by name read only that.
     fn write(&self, text: &[u8], numbers: &[(&str, Option<u64>)]) {
         let mut buffer = [0; 2 * limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
+        let plain = |line: &mut Line| _ = line.text("pidone: ").raw(text).byte(b'\n');
         if self.json {
             line.text("{\"msg\":");
             state::string(&mut line, text);
@@ -83,13 +85,15 @@ impl Report {
             }
             line.text("}\n");
         } else {
-            line.text("pidone: ").raw(text).byte(b'\n');
+            plain(&mut line);
         }
-        let log = self.file.and_then(|path| file::open(CWD, path, Open::Append).ok());
+        if let Some(log) = self.file.and_then(|path| file::open(CWD, path, Open::Append).ok()) {
+            // Standard error remains.
+            let _ = file::write_all(log.as_fd(), line.bytes());
+            line.clear();
+            plain(&mut line);
+        }
         // There is nobody else to tell.
-        let _ = match log {
-            Some(log) => file::write_all(log.as_fd(), line.bytes()),
-            None => file::write_all(file::standard_error(), line.bytes()),
-        };
+        let _ = file::write_all(file::standard_error(), line.bytes());
     }
 }
