@@ -52,6 +52,9 @@ fn command(
         // How the kernel asks for a module: `PROGRAM -q -- ALIAS`.
         Some(_) => modules::on_demand(all),
         None => match power(name) {
+            Some(_) if arguments.next().is_some_and(|word| matches!(word.to_bytes(), b"--help" | b"-h")) => {
+                help::print(None)
+            }
             Some(power) => supervise::request(power),
             None => match runtime::main(runtime::keep(&mut all.clone()), runtime::keep(environment)) {
                 Outcome::Done(code) => code,

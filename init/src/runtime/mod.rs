@@ -91,14 +91,14 @@ pub fn main(words: Words, environment: Words) -> Outcome {
         return Outcome::Version;
     }
     let place = options.name.and_then(|name| position(options::COMMANDS, name.to_bytes()));
+    if let (Err(problem), true) = (result, place.is_some() || options.name.is_none()) {
+        Report::new(&options).say(&[Value::Name(problem.0), Value::Text(": "), Value::Text(problem.1)]);
+        return Outcome::Done(FAILED);
+    }
     let (Some(command), Some(regions)) = (place.and_then(|place| RUN.get(place)), region::take()) else {
         return Outcome::Unknown;
     };
     let report = Report::new(&options);
-    if let Err(problem) = result {
-        report.say(&[Value::Name(problem.0), Value::Text(": "), Value::Text(problem.1)]);
-        return Outcome::Done(FAILED);
-    }
     let regions = RefCell::new(regions);
     let mut caller = Caller { options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
     let result = caller.find_root().and_then(|()| command(&caller));

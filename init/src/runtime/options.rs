@@ -34,7 +34,7 @@ macro_rules! options {
 
 options! {
     Root = "root" "" "*" "DIR" "where containers' states are (/run/pidone)";
-    Log = "log" "" "*" "FILE" "write messages there instead of to standard error";
+    Log = "log" "" "*" "FILE" "write messages there; failures to standard error, too";
     LogFormat = "log-format" "" "*" "FORMAT" "text or json";
     LogLevel = "log-level" "" "*" "LEVEL" "error, warning or debug";
     Debug = "debug" "" "*" "" "show more messages";
@@ -165,8 +165,13 @@ impl Options {
     pub fn read(&mut self, words: Words) -> Result<(), Problem> {
         self.words = words;
         let mut walk = Walk::new(words);
+        let result = self.follow(&mut walk);
+        self.name = walk.name;
+        result
+    }
+
+    fn follow(&mut self, walk: &mut Walk) -> Result<(), Problem> {
         while let Some(word) = walk.next()? {
-            self.name = walk.name;
             match word {
                 Word::Option(index, value) => {
                     if let Some(place) = self.values.get_mut(index) {
@@ -182,7 +187,6 @@ impl Options {
                 break;
             }
         }
-        self.name = walk.name;
         Ok(())
     }
 
@@ -391,6 +395,8 @@ mod tests {
         ] {
             assert_eq!(read(line).1, Err(Problem(word, why)), "{line}");
         }
+        // The command is known even so: the message is about the option.
+        assert_eq!(read("create --nothing ID").0.name, Some(c"create"));
     }
 
     #[test]
