@@ -43,11 +43,15 @@ pub(super) fn make(path: &CStr) -> Result<()> {
     Ok(())
 }
 
-/// Writes `+controller` for each controller of the group into its subtree_control.
+/// Writes `+controller` for each controller of the group into its subtree_control. What is above a group that was
+/// delegated to its user is somebody else's.
 fn delegate_all(group: BorrowedFd) -> Result<()> {
     let mut buffer = [0; 512];
     let controllers = file::read_all(file::open(group, c"cgroup.controllers", Open::Read)?.as_fd(), &mut buffer)?;
-    let control = file::open(group, c"cgroup.subtree_control", Open::Write)?;
+    let control = match file::open(group, c"cgroup.subtree_control", Open::Write) {
+        Err(Errno::ACCESS) => return Ok(()),
+        control => control?,
+    };
     for controller in fields(controllers.trim_ascii_end(), b' ').filter(|name| !name.is_empty()) {
         let mut request = [0; 64];
         let mut line = crate::text::Line::new(&mut request);

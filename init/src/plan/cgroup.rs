@@ -295,6 +295,9 @@ impl<'a> Files<'_, '_, 'a> {
     }
 
     fn check_unified(&self, name: &[u8]) -> core::result::Result<(), &'static CStr> {
+        if self.group.is_empty() {
+            return Err(NO_GROUP);
+        }
         if name.contains(&b'/') || name.windows(2).any(|pair| pair == b"..") {
             return Err(c"must be a file's name, without `/` and `..`");
         }
@@ -317,7 +320,9 @@ impl<'a> Files<'_, '_, 'a> {
     fn limit(&mut self, field: &'static CStr, file: &'static CStr, limit: Option<u64>) {
         match limit {
             None => {}
-            Some(MAX) if !Controllers::of_file(file.to_bytes()).is_some_and(|one| self.available.has(one)) => {}
+            Some(MAX)
+                if self.group.is_empty()
+                    || !Controllers::of_file(file.to_bytes()).is_some_and(|one| self.available.has(one)) => {}
             Some(MAX) => self.write(field, file, c"max"),
             Some(number) => {
                 let text = self.to.number(number);
@@ -329,6 +334,9 @@ impl<'a> Files<'_, '_, 'a> {
     /// Writes a file of a controller that must be there.
     #[inline(never)]
     fn write(&mut self, field: &'static CStr, file: &'a CStr, text: &'a CStr) {
+        if self.group.is_empty() {
+            self.to.refuse(field, NO_GROUP);
+        }
         if let Some(controller) = Controllers::of_file(file.to_bytes())
             && !self.available.has(controller)
         {
@@ -355,6 +363,7 @@ impl<'a> Files<'_, '_, 'a> {
     }
 }
 
+const NO_GROUP: &CStr = c"the container has no control group";
 const WEIGHT_RANGE: &CStr = c"must be from 10 to 1000";
 
 /// In the order of `BlockIo::throttles`: the field, and what io.max calls it.

@@ -97,23 +97,28 @@ fn start_of(inside: &[Step]) -> usize {
 }
 
 /// A further process of a running container: `exec`. It is made in the container's pid namespace by a launcher that has
-/// joined that, and joins all others itself.
+/// joined that, and joins all others itself; or by a process that has joined all, if there is a user namespace.
 fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<Plan<'a>> {
-    let (flags, pid) = (request.namespaces.all(), Namespace::Pid.flag());
+    let (flags, is_mapped) = (request.namespaces.all(), request.namespaces.is_mapped());
+    // What belongs to a user namespace is joined with the rights of that, which the launcher is not to enter.
+    let pid = if is_mapped { 0 } else { flags & Namespace::Pid.flag() };
     identity::oom_score(request, to);
     scheduling::initial_processors(&request.process.exec_affinity, to);
-    if flags & pid != 0 {
+    if pid != 0 {
         to.push(Step::JoinContainer { flags: pid });
     }
     let before = to.finish();
     scheduling::final_processors(&request.process.exec_affinity, to);
     identity::labels(request, to);
     to.push(Step::JoinContainer { flags: flags & !pid });
+    if is_mapped {
+        to.push(Step::MakeProcess { namespaces: 0 });
+    }
     to.push(Step::NewSession);
     if let Some(name) = request.facts.manner.keyring {
         to.push(Step::NewKeyring { name });
     }
-    if request.namespaces.is_mapped() {
+    if is_mapped {
         to.push(Step::BecomeRoot);
     }
     identity::console(request, to, Place::machine(rootfs::MULTIPLEXER), None);

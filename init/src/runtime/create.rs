@@ -11,13 +11,13 @@ use super::{Caller, FAILED, delete};
 use crate::config::spec::Kept;
 use crate::error::{Context, Error, Result};
 use crate::launch::bundle::{Adjust, Source};
-use crate::limits;
 use crate::plan::facts::Section;
 use crate::sys::file::{self, CWD};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::Pid;
 use crate::sys::{AsFd, identity, map};
-use crate::text::Line;
+use crate::text::{Line, Value};
+use crate::{limits, log};
 
 /// `pidone create`.
 pub(super) fn create(caller: &Caller) -> Result<u8> {
@@ -89,6 +89,9 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
     // What is known of it before there is a process. All but annotations is short.
     let adjust: &Adjust = &|spec, facts, arena| {
         process::adjust(caller, place.id, &manner, spec, facts, arena);
+        if process::check_group(spec, facts) {
+            log::warning("container {}: no control group: the caller may not make one", &[Value::Name(place.id)]);
+        }
         let mut time = [0; 32];
         let mut owner = [0; 10];
         let mut owner = Line::new(&mut owner);

@@ -19,7 +19,7 @@ use crate::config::spec::{Hooks, Process, Spec};
 use crate::error::{Context, Error, Result};
 use crate::sys::file::CWD;
 use crate::sys::path::PathBuffer;
-use crate::sys::{AsFd, map};
+use crate::sys::{AsFd, identity, map};
 use crate::text::{cut, fields, number};
 use crate::{apply, config, limits, observe};
 
@@ -39,7 +39,9 @@ pub(super) fn exec(caller: &Caller) -> Result<u8> {
     let attended = Attended::open(caller, true)?;
     let manner = process::manner(caller, &attended)?;
     let mut group = PathBuffer::empty();
-    let group = if manner.no_groups { c"" } else { group_of(caller, kept.pid(), &mut group)? };
+    // Who could make none has put the container into no other than his own.
+    let has_none = manner.no_groups || kept.cgroup.is_none() && !identity::is_root_of_machine();
+    let group = if has_none { c"" } else { group_of(caller, kept.pid(), &mut group)? };
     let beginning = Beginning {
         place: &place,
         bundle: kept.bundle.unwrap_or_default(),

@@ -16,10 +16,11 @@ use crate::plan::facts::{Facts, Manner};
 use crate::plan::step::Plan;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::{PathBuffer, decimal};
-use crate::sys::process::Pid;
+use crate::sys::process::{self, Pid};
 use crate::sys::socket::{self, Kind};
-use crate::sys::{AsFd, BorrowedFd, OwnedFd};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, identity};
 use crate::text::{cut_last, number};
+use crate::{apply, limits};
 
 /// What a launch needs that `create`, `run` and `exec` have in common.
 pub(super) struct Beginning<'b> {
@@ -80,14 +81,57 @@ pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'sta
 
 /// What a container was made with, as far as that matters when it is planned again. It may have done without a control
 /// group where there are some: then there is none to remove.
-pub(super) fn again<'x>(_: &mut Spec<'x>, facts: &mut Facts<'x>, _: &mut Arena<'x>) -> Result<()> {
+pub(super) fn again<'x>(spec: &mut Spec<'x>, facts: &mut Facts<'x>, _: &mut Arena<'x>) -> Result<()> {
     facts.manner.console = true;
     facts.manner.no_groups = has_no_groups();
+    check_group(spec, facts);
     Ok(())
 }
 
 fn has_no_groups() -> bool {
-    file::file_system_of(c"/sys/fs/cgroup") != Ok(CGROUP2)
+    file::file_system_of(ROOT) != Ok(CGROUP2)
+}
+
+const ROOT: &CStr = c"/sys/fs/cgroup";
+
+/// Goes without a control group if the caller is not root of the machine, and could not make the container's.
+pub(super) fn check_group(spec: &Spec, facts: &mut Facts) -> bool {
+    let lacks = !facts.manner.no_groups
+        && !identity::is_root_of_machine()
+        && !may_make_group(spec.linux.cgroups_path.unwrap_or_default());
+    if lacks {
+        facts.manner.no_groups = true;
+    }
+    lacks
+}
+
+/// Whether the caller may make a group, and have a process born into it: that is to move it there from his own group, for
+/// which the kernel wants the right to move processes in what is above both.
+fn may_make_group(group: &CStr) -> bool {
+    let (mut own, mut path) = ([0; limits::PATH_BYTES_MAX], PathBuffer::empty());
+    let Ok(own) = apply::group_of(process::own_pid(), &mut own) else { return false };
+    let mut above = group.to_bytes();
+    let mut is_there = false;
+    loop {
+        let mut may_write = |file: &[u8]| {
+            let path = path.join(&[ROOT.to_bytes(), above, file]);
+            path.map(|path| (file::exists(path), file::is_writable(path))).unwrap_or_default()
+        };
+        if !is_there {
+            let is_writable;
+            (is_there, is_writable) = may_write(b"");
+            if is_there && !is_writable {
+                return false;
+            }
+        }
+        if is_there && matches!(own.strip_prefix(above), Some([] | [b'/', ..])) {
+            return may_write(b"/cgroup.procs").1;
+        }
+        if above.is_empty() {
+            return false;
+        }
+        above = cut_last(above, b'/').0;
+    }
 }
 
 /// How many descriptors are handed on: those of `--preserve-fds`, and those of systemd's socket activation. Each must be

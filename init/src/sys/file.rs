@@ -9,7 +9,7 @@ use linux_raw_sys::general::{
     __NR_renameat, __NR_statfs, __NR_statx, __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH, AT_FDCWD,
     AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC, O_CREAT,
     O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
-    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, X_OK, open_how, stat, statfs, statx,
+    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, W_OK, X_OK, open_how, stat, statfs, statx,
 };
 
 use super::path::PathBuffer;
@@ -289,6 +289,12 @@ pub fn file_system_of(path: &CStr) -> Result<u64> {
 pub fn is_executable(directory: BorrowedFd, path: &CStr) -> bool {
     // SAFETY: a borrowed descriptor, a C string and a number.
     unsafe { raw::call(__NR_faccessat, directory.argument(), path.as_ptr() as usize, X_OK as usize) }.is_ok()
+}
+
+/// Whether this process's user may write to a path of the machine.
+pub fn is_writable(path: &CStr) -> bool {
+    // SAFETY: a borrowed descriptor, a C string and a number.
+    unsafe { raw::call(__NR_faccessat, CWD.argument(), path.as_ptr() as usize, W_OK as usize) }.is_ok()
 }
 
 /// Where a symbolic link leads: readlink(2). A target that fills the buffer may be longer.
