@@ -97,7 +97,7 @@ promises! { containerd:
     a_missing_program_is_named: "missing" => "1: .../no/such/program...",
     a_terminal_is_one: "terminal" => "0: .../dev/pts/0|",
     limits_are_in_the_control_group: "limits" => "0: 67108864|50000 100000|",
-    environment_and_directory_are_set: "environment" => "0: 0|b|...touch: /x: Read-only file system|...refused|",
+    environment_and_directory_are_set: "environment" => "0: 0|b|/tmp|refused|",
     the_usual_filter_is_in_force: "seccomp" => "0: Seccomp:\t2|",
     a_task_is_listed: "list" => "0: long RUNNING|",
     a_command_is_executed_inside: "exec" => "4: inside|",
@@ -244,7 +244,7 @@ check run c run --rm $image one sh -c 'echo out; exit 3'
 check missing c run --rm $image two /no/such/program
 check terminal sh -c "script -qc 'ctr run --rm -t --runc-binary /usr/bin/${runtime:-pidone} $image three tty' /dev/null"
 check limits sh -c 'ctr run -d --runc-binary /usr/bin/${runtime:-pidone} --memory-limit 67108864 --cpus 0.5 $image four sleep 100; cd /sys/fs/cgroup/default/four; cat memory.max cpu.max; ctr tasks kill -s KILL four; sleep 1; ctr containers delete four'
-check environment c run --rm --env A=b --cwd /tmp --read-only $image five sh -c 'id -u; echo $A; pwd; touch /x || echo refused'
+check environment c run --rm --env A=b --cwd /tmp --read-only $image five sh -c 'id -u; echo $A; pwd; touch /x 2> /dev/null || echo refused'
 check seccomp c run --rm --seccomp $image six grep Seccomp: /proc/self/status
 c run -d $image long sleep 1000
 check list sh -c 'ctr tasks list | tail -1 | tr -s " " | cut -d" " -f1,3'
