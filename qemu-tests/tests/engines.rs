@@ -215,7 +215,7 @@ check restart sh -c 'podman --runtime ${runtime:-pidone} start long > /dev/null 
 check kill sh -c 'podman --runtime ${runtime:-pidone} kill -s KILL long > /dev/null; podman wait long'
 check remove p rm -f long
 check pod sh -c 'podman --runtime ${runtime:-pidone} pod create --share-parent=false --name pod > /dev/null && podman --runtime ${runtime:-pidone} run -d --pod pod --name first localhost/busybox sleep 100 > /dev/null &&
-    podman --runtime ${runtime:-pidone} run --rm --pod pod localhost/busybox sh -c "ls -l /proc/self/ns/net | sed s/.*net:// ; hostname" && podman --runtime ${runtime:-pidone} pod rm -f pod > /dev/null'
+    podman --runtime ${runtime:-pidone} run --rm --pod pod localhost/busybox sh -c "ls -l /proc/self/ns/net | sed s/.*net:// ; hostname" && podman --runtime ${runtime:-pidone} pod rm -t 0 -f pod > /dev/null'
 p rm -f -a > /dev/null; sleep 1
 check left sh -c 'ls /run/pidone 2>/dev/null | wc -l; mount | grep -c /tmp/store/overlay/.*/merged; find /sys/fs/cgroup -name "libpod-*" | wc -l; ps | grep -c "[c]onmon"'
 
