@@ -220,6 +220,7 @@ p rm -f -a > /dev/null; sleep 1
 check left sh -c 'ls /run/pidone 2>/dev/null | wc -l; mount | grep -c /tmp/store/overlay/.*/merged; find /sys/fs/cgroup -name "libpod-*" | wc -l; ps | grep -c "[c]onmon"'
 
 mkdir -p /run/user/1000; chown 1000 /run/user/1000; chmod 755 /tmp/root; chmod 666 /dev/console
+chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap
 cat > /tmp/rootless <<'END'
 export XDG_RUNTIME_DIR=/run/user/1000 HOME=/home/user PATH=$PATH
 cd

@@ -135,6 +135,7 @@ fn wanted<'a>(device: &Device<'a>) -> core::result::Result<DeviceNode<'a>, &'sta
 pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if let Some(program) = compile(request.spec.linux.resources.devices, to.arena)
         && !request.cgroup.is_empty()
+        && !request.facts.manner.no_device_filter
     {
         to.push(Step::FilterDevices { path: request.cgroup, program });
     }

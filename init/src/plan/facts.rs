@@ -81,14 +81,23 @@ pub struct Manner<'a> {
     pub moves_root: bool,
     /// Whether there are no control groups of version 2, or none are wanted.
     pub no_groups: bool,
+    /// Whether the kernel takes no program for devices from the caller, who is not root of the machine.
+    pub no_device_filter: bool,
     /// The process joins the namespaces of a running container, and this control group of it.
     pub joins: Option<&'a CStr>,
 }
 
 impl Manner<'_> {
     /// Nothing.
-    pub const NONE: Manner<'static> =
-        Manner { console: false, descriptors: 0, keyring: None, moves_root: false, no_groups: false, joins: None };
+    pub const NONE: Manner<'static> = Manner {
+        console: false,
+        descriptors: 0,
+        keyring: None,
+        moves_root: false,
+        no_groups: false,
+        no_device_filter: false,
+        joins: None,
+    };
 }
 
 /// The section of the image that a container is from.

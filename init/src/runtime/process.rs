@@ -76,7 +76,7 @@ pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'sta
     };
     let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(c"");
     let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
-    Ok(Manner { console: attended.console().is_some(), descriptors, keyring, moves_root, no_groups, joins: None })
+    Ok(Manner { console: attended.console().is_some(), descriptors, keyring, moves_root, no_groups, ..Manner::NONE })
 }
 
 /// What a container was made with, as far as that matters when it is planned again. It may have done without a control
@@ -94,14 +94,14 @@ fn has_no_groups() -> bool {
 
 const ROOT: &CStr = c"/sys/fs/cgroup";
 
-/// Goes without a control group if the caller is not root of the machine, and could not make the container's.
+/// Goes without a control group if the caller is not root of the machine, and could not make the container's. In any case
+/// he goes without a filter of devices: those that he could open are all that the container can, and it can make none.
 pub(super) fn check_group(spec: &Spec, facts: &mut Facts) -> bool {
-    let lacks = !facts.manner.no_groups
-        && !identity::is_root_of_machine()
-        && !may_make_group(spec.linux.cgroups_path.unwrap_or_default());
-    if lacks {
-        facts.manner.no_groups = true;
-    }
+    let manner = &mut facts.manner;
+    manner.no_device_filter = !identity::is_root_of_machine();
+    let lacks =
+        manner.no_device_filter && !manner.no_groups && !may_make_group(spec.linux.cgroups_path.unwrap_or_default());
+    manner.no_groups |= lacks;
     lacks
 }
 
