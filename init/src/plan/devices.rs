@@ -92,7 +92,8 @@ pub(super) fn nodes<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 /// A user namespace's root may make no device nodes: the machine's is bound, with its owner and permissions.
 #[inline(never)]
 fn node<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, node: &DeviceNode<'a>) {
-    if request.namespaces.is_mapped() && node.kind != DeviceKind::Fifo {
+    let is_bound = request.namespaces.is_mapped() || request.facts.manner.is_ordinary;
+    if is_bound && node.kind != DeviceKind::Fifo {
         let attributes = Attributes::default();
         to.bind(node.at.path, &node.at, false, &attributes);
     } else {
@@ -135,7 +136,7 @@ fn wanted<'a>(device: &Device<'a>) -> core::result::Result<DeviceNode<'a>, &'sta
 pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if let Some(program) = compile(request.spec.linux.resources.devices, to.arena)
         && !request.cgroup.is_empty()
-        && !request.facts.manner.no_device_filter
+        && !request.facts.manner.is_ordinary
     {
         to.push(Step::FilterDevices { path: request.cgroup, program });
     }

@@ -81,8 +81,8 @@ pub struct Manner<'a> {
     pub moves_root: bool,
     /// Whether there are no control groups of version 2, or none are wanted.
     pub no_groups: bool,
-    /// Whether the kernel takes no program for devices from the caller, who is not root of the machine.
-    pub no_device_filter: bool,
+    /// Whether the caller is not root of the machine: he can make no device nodes, and filter nobody's use of them.
+    pub is_ordinary: bool,
     /// The process joins the namespaces of a running container, and this control group of it.
     pub joins: Option<&'a CStr>,
 }
@@ -95,7 +95,7 @@ impl Manner<'_> {
         keyring: None,
         moves_root: false,
         no_groups: false,
-        no_device_filter: false,
+        is_ordinary: false,
         joins: None,
     };
 }

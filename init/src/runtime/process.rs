@@ -98,9 +98,8 @@ const ROOT: &CStr = c"/sys/fs/cgroup";
 /// he goes without a filter of devices: those that he could open are all that the container can, and it can make none.
 pub(super) fn check_group(spec: &Spec, facts: &mut Facts) -> bool {
     let manner = &mut facts.manner;
-    manner.no_device_filter = !identity::is_root_of_machine();
-    let lacks =
-        manner.no_device_filter && !manner.no_groups && !may_make_group(spec.linux.cgroups_path.unwrap_or_default());
+    manner.is_ordinary = !identity::is_root_of_machine();
+    let lacks = manner.is_ordinary && !manner.no_groups && !may_make_group(spec.linux.cgroups_path.unwrap_or_default());
     manner.no_groups |= lacks;
     lacks
 }
