@@ -90,6 +90,7 @@ promises! { podman:
     a_pod_shares_its_network: "pod" => "0: [...]|pod|",
     nothing_is_left: "left" => "...: 0|0|0|0|",
     an_ordinary_user_runs_a_container: "rootless" => "3: hello|0|...",
+    an_ordinary_user_executes_inside: "rootless-exec" => "9: 0|",
 }
 
 promises! { containerd:
@@ -229,6 +230,9 @@ podman --runtime ${runtime:-pidone} --cgroup-manager cgroupfs --storage-driver v
 END
 r() { su -s /bin/sh -c '. /tmp/rootless' -- user rootless "$@"; }
 check rootless r run --rm --network none $i sh -c 'echo hello; id -u; wc -l < /proc/self/uid_map; exit 3'
+r run -d --name mine --network none $i sleep 1000 > /dev/null
+check rootless-exec r exec mine sh -c 'id -u; exit 9'
+r rm -f mine > /dev/null
 "#;
 
 const CONTAINERD: &str = r#"
