@@ -98,7 +98,7 @@ impl Home {
     fn live(&self, change: impl Fn(&mut Value)) {
         self.configure(
             &["sh", "-c", "id -u; cat /proc/self/uid_map; echo x > /dev/null; ls /sys/class; exit 7"],
-            |_| {},
+            &change,
         );
         let (code, out, err) = self.run("pidone run a");
         assert_eq!(code, 7, "{err}");

@@ -118,7 +118,7 @@ fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<Plan<'
     if let Some(name) = request.facts.manner.keyring {
         to.push(Step::NewKeyring { name });
     }
-    if is_mapped {
+    if is_mapped || request.facts.manner.is_ordinary {
         to.push(Step::BecomeRoot);
     }
     identity::console(request, to, Place::machine(rootfs::MULTIPLEXER), None);
@@ -173,7 +173,7 @@ fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     sysctl::write(request, to);
     rdt::inside(request, to);
     namespaces::set_clocks(request, to);
-    if namespaces.is_mapped() {
+    if namespaces.is_mapped() || request.facts.manner.is_ordinary {
         // Before anything is mounted: the kernel makes no file for somebody whom the mappings do not know.
         to.push(Step::BecomeRoot);
     }

@@ -76,7 +76,15 @@ pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'sta
     };
     let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(c"");
     let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
-    Ok(Manner { console: attended.console().is_some(), descriptors, keyring, moves_root, no_groups, ..Manner::NONE })
+    Ok(Manner {
+        console: attended.console().is_some(),
+        descriptors,
+        keyring,
+        moves_root,
+        no_groups,
+        is_ordinary: !identity::is_root_of_machine(),
+        ..Manner::NONE
+    })
 }
 
 /// What a container was made with, as far as that matters when it is planned again. It may have done without a control
@@ -84,6 +92,7 @@ pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'sta
 pub(super) fn again<'x>(spec: &mut Spec<'x>, facts: &mut Facts<'x>, _: &mut Arena<'x>) -> Result<()> {
     facts.manner.console = true;
     facts.manner.no_groups = has_no_groups();
+    facts.manner.is_ordinary = !identity::is_root_of_machine();
     check_group(spec, facts);
     Ok(())
 }
@@ -98,7 +107,6 @@ const ROOT: &CStr = c"/sys/fs/cgroup";
 /// he goes without a filter of devices: those that he could open are all that the container can, and it can make none.
 pub(super) fn check_group(spec: &Spec, facts: &mut Facts) -> bool {
     let manner = &mut facts.manner;
-    manner.is_ordinary = !identity::is_root_of_machine();
     let lacks = manner.is_ordinary && !manner.no_groups && !may_make_group(spec.linux.cgroups_path.unwrap_or_default());
     manner.no_groups |= lacks;
     lacks
