@@ -103,8 +103,7 @@ fn has_no_groups() -> bool {
 
 const ROOT: &CStr = c"/sys/fs/cgroup";
 
-/// Goes without a control group if the caller is not root of the machine, and could not make the container's. In any case
-/// he goes without a filter of devices: those that he could open are all that the container can, and it can make none.
+/// Goes without a control group if the caller is not root of the machine, and could not make the container's.
 pub(super) fn check_group(spec: &Spec, facts: &mut Facts) -> bool {
     let manner = &mut facts.manner;
     let lacks = manner.is_ordinary && !manner.no_groups && !may_make_group(spec.linux.cgroups_path.unwrap_or_default());
