@@ -50,6 +50,10 @@ pub const FREEZE_LOOKS: u32 = 200;
 pub const KILL_US: u64 = 2_000_000;
 /// How long the processes that belong to no container have after SIGTERM, when all containers have ended.
 pub const TERMINATE_US: u64 = 2_000_000;
+/// How long systemd may take to make a scope, or to let go of an empty one of the same name: what others wait for it.
+pub const SCOPE_US: u64 = 25_000_000;
+/// One message of systemd's: a page for most, more for what describes many units.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long unmounting may take. It writes back what is cached: minutes on a slow disk would be lost data, for ever is
 /// a network file system whose server has gone.
 pub const UNMOUNT_US: u64 = 90_000_000;

@@ -104,7 +104,8 @@ impl Text {
     /// No words.
     pub const EMPTY: Self = Self { bytes: [0; Self::BYTES_MAX], length: 0 };
 
-    fn new(text: &[u8]) -> Self {
+    /// A sentence, cut if it is too long.
+    pub fn new(text: &[u8]) -> Self {
         let mut bytes = [b'.'; Self::BYTES_MAX];
         let kept = if text.len() > Self::BYTES_MAX { Self::BYTES_MAX - 3 } else { text.len() };
         for (place, byte) in bytes.iter_mut().zip(text).take(kept) {

@@ -31,15 +31,17 @@ const NOT_NEEDED_TO_RUN: [&str; 12] = [
     "usrmerge",
 ];
 
-const LEFT_OUT: [&str; 7] = [
+const LEFT_OUT: [&str; 6] = [
     "./usr/lib/*/gconv/*",
     "./usr/share/doc/*",
     "./usr/share/info/*",
     "./usr/share/lintian/*",
     "./usr/share/locale/*",
     "./usr/share/man/*",
-    "./usr/lib/systemd/*",
 ];
+
+/// Left out unless systemd is asked for.
+const SYSTEMD: &str = "./usr/lib/systemd/*";
 
 /// The tree of the packages and their dependencies.
 pub fn tree(packages: &[&str]) -> Result<Tree> {
@@ -47,7 +49,7 @@ pub fn tree(packages: &[&str]) -> Result<Tree> {
     let mut hasher = DefaultHasher::new();
     files.hash(&mut hasher);
     let name = format!("{}-{:016x}", packages.join("+"), hasher.finish());
-    let root = cache::entry("debian", &name, |directory| unpack(&files, directory))?;
+    let root = cache::entry("debian", &name, |directory| unpack(&files, packages.contains(&"systemd"), directory))?;
     let mut tree = Tree::new();
     tree.host_tree("", &root)?;
     for (path, mode) in [("dev", 0o755), ("proc", 0o755), ("run", 0o755), ("sys", 0o755), ("tmp", 0o1777)] {
@@ -120,7 +122,7 @@ fn closure(text: &str, packages: &[&str]) -> BTreeSet<String> {
     wanted
 }
 
-fn unpack(files: &[String], directory: &Path) -> Result<()> {
+fn unpack(files: &[String], with_systemd: bool, directory: &Path) -> Result<()> {
     let scratch = tempfile::tempdir_in(cache::directory()?)?;
     let versions = files.iter().map(|file| package_and_version(file)).collect::<Result<Vec<String>>>()?;
     command::output(Command::new("apt-get").args(["-q", "download"]).args(versions).current_dir(scratch.path()))
@@ -137,6 +139,9 @@ fn unpack(files: &[String], directory: &Path) -> Result<()> {
         let mut tar = Command::new("tar");
         tar.arg("-x").arg("-C").arg(directory).args(["--keep-directory-symlink", "--no-same-owner", "-p"]);
         tar.args(LEFT_OUT.map(|pattern| format!("--exclude={pattern}")));
+        if !with_systemd {
+            tar.arg(format!("--exclude={SYSTEMD}"));
+        }
         tar.stdin(reader.stdout.take().context("dpkg-deb's standard output")?);
         let unpacked = tar.status()?.success();
         ensure!(reader.wait()?.success() && unpacked, "cannot unpack {}", package.display());

@@ -42,6 +42,8 @@ pub struct Host {
     packages: Vec<String>,
     /// What comes on top of the packages.
     own: Tree,
+    /// Whether systemd is its init.
+    systemd: bool,
 }
 
 impl Host {
@@ -61,7 +63,7 @@ impl Host {
         // Whom the kernel asks for modules.
         own.symlink("usr/sbin/modprobe", "../bin/busybox");
         own.directory("home/user", 0o755).owner("home/user", 1000, 1000);
-        Ok(Host { packages: packages.iter().map(|name| name.to_string()).collect(), own })
+        Ok(Host { packages: packages.iter().map(|name| name.to_string()).collect(), own, systemd: false })
     }
 
     /// Something more on it.
@@ -69,24 +71,37 @@ impl Host {
         &mut self.own
     }
 
-    /// The machine, whose init is this script. It ends with the script.
+    /// Has systemd, which must be among the packages, run the script.
+    pub fn with_systemd(mut self) -> Host {
+        self.own.file("etc/systemd/system/tests.service", 0o644, SERVICE);
+        self.own.file("etc/machine-id", 0o444, "0123456789abcdef0123456789abcdef\n");
+        self.systemd = true;
+        self
+    }
+
+    /// The machine, whose init is this script, or runs it. It ends with the script.
     pub fn machine(mut self, script: &str) -> Result<Builder> {
         let kernel = Kernel::from_environment()?;
-        self.own.file("usr/sbin/tests", 0o755, format!("{SCRIPT_HEAD}{script}\npoweroff -f\n"));
+        let (init, arguments, setup) = match self.systemd {
+            false => ("/usr/sbin/tests", "quiet", SETUP),
+            true => ("/usr/lib/systemd/systemd", "quiet systemd.unit=tests.service", SETUP_BESIDE_SYSTEMD),
+        };
+        let script = format!("{SCRIPT_HEAD}{setup}{SCRIPT_REST}{script}\npoweroff -f\n");
+        self.own.file("usr/sbin/tests", 0o755, script);
         let mut first = Tree::new();
         first.host_file("bin/busybox", 0o755, busybox()?);
-        first.file("init", 0o755, FIRST);
+        first.file("init", 0o755, format!("{FIRST}exec switch_root /new {init}\n"));
         first.tree("own", &self.own);
         modules::add(&mut first, &kernel, &[modules::USUAL, MODULES].concat())?;
         let drive = format!("file={},format=raw,if=none,readonly=on,id=packages", self.disk()?.display());
-        let arguments = ["-drive", &drive, "-device", "virtio-blk-pci,drive=packages"];
+        let devices = ["-drive", &drive, "-device", "virtio-blk-pci,drive=packages"];
         Ok(Vm::new(&kernel)
             .initramfs(&first)
-            .arguments(arguments)
+            .arguments(devices)
             .memory_mib(2048)
             .processors(2)
             .deadline(DEADLINE)
-            .append("quiet"))
+            .append(arguments))
     }
 
     /// The packages' disk, from the cache.
@@ -125,13 +140,20 @@ cp -a /own/. /new/
 mkdir -p /new/usr/lib/modules
 cp -a /lib/modules/. /new/usr/lib/modules/
 for directory in proc sys dev; do mkdir -p /new/$directory; mount --move /$directory /new/$directory; done
-exec switch_root /new ${init:-/usr/sbin/tests}
 ";
 
-/// What every script begins with: the machine as systemd would set it up, and how a script says what it sees.
+/// Nothing but the script is started, and it waits for nothing.
+const SERVICE: &str = "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nTimeoutStartSec=infinity\n\
+    ExecStart=/usr/sbin/tests\nStandardInput=null\nStandardOutput=null\nStandardError=null\n";
+
+/// What every script begins with.
 const SCRIPT_HEAD: &str = r#"#!/bin/busybox sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=linux
 exec < /dev/null > /dev/console 2>&1
+"#;
+
+/// The machine as systemd would set it up.
+const SETUP: &str = r#"
 mkdir -p /dev/pts /dev/shm /run /tmp /var/tmp /var/log
 mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
 mount -t tmpfs -o mode=1777 shm /dev/shm
@@ -141,6 +163,17 @@ mount -t tmpfs -o mode=1777 tmp /var/tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$controller > /sys/fs/cgroup/cgroup.subtree_control; done
 mount --make-rshared /
+"#;
+
+/// What systemd leaves to units that are not started.
+const SETUP_BESIDE_SYSTEMD: &str = r#"
+mkdir -p /tmp /var/tmp /var/log
+mount -t tmpfs -o mode=1777 tmp /tmp
+mount -t tmpfs -o mode=1777 tmp /var/tmp
+"#;
+
+/// How a script says what it sees.
+const SCRIPT_REST: &str = r#"
 hostname debian
 ip link set lo up
 # say KEY VALUE: one line of the report.

@@ -13,6 +13,7 @@ mod network;
 mod passwd;
 mod paths;
 mod scheduling;
+pub mod scope;
 
 use core::ffi::CStr;
 
@@ -56,6 +57,8 @@ pub struct Applier<'x, 'a> {
     arena: &'x mut Arena<'a>,
     /// For what the kernel says beside a step's error number, if somebody wants to know.
     words: Option<&'x mut Words>,
+    /// For the process that waits in a scope of systemd's.
+    holder: Option<&'x mut Option<Pid>>,
 }
 
 impl<'x, 'a> Applier<'x, 'a> {
@@ -74,6 +77,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             home: None,
             arena,
             words: None,
+            holder: None,
         }
     }
 
@@ -125,6 +129,11 @@ impl<'x, 'a> Applier<'x, 'a> {
         self.words = Some(words);
     }
 
+    /// Names the place for the process that waits in a scope of systemd's, which is killed by whoever names it.
+    pub fn set_holder(&mut self, holder: &'x mut Option<Pid>) {
+        self.holder = Some(holder);
+    }
+
     /// Names the board on which a filter's listener is offered.
     pub fn set_board(&mut self, board: &'static Board) {
         self.board = Some(board);
@@ -150,6 +159,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::Empty { path } => files::empty(path),
             Step::RemoveFile { path } => files::remove(path),
             Step::RemoveDirectory { path } => files::remove_directory(path),
+            Step::MakeScope { path } => self.make_scope(path),
             Step::MakeCgroup { path } => cgroup::make(path),
             Step::WriteCgroup { path, file, text, absent } => absent.judge(cgroup::write(path, file, text)),
             Step::GiveCgroup { path, uid } => cgroup::give(path, *uid),
@@ -195,6 +205,12 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::FilterSystemCalls(filter) => self.filter_system_calls(filter),
             Step::Execute(program) => Err(identity::execute(program, self.home, self.arena)),
         }
+    }
+
+    fn make_scope(&mut self, path: &CStr) -> Result<()> {
+        let Some(holder) = &mut self.holder else { return Err(Errno::INVAL) };
+        **holder = Some(scope::make(path, self.words.as_deref_mut())?);
+        Ok(())
     }
 
     fn filter_system_calls(&self, filter: &Filter) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::text::{Line, fields, position};
 const VERSION: &str = concat!(
     "pidone version ",
     env!("CARGO_PKG_VERSION"),
-    "\nspec: 1.3.0\n+CGROUP_V2 +SECCOMP +EBPF +APPARMOR +SELINUX +CAP\n"
+    "\nspec: 1.3.0\n+CGROUP_V2 +SECCOMP +EBPF +APPARMOR +SELINUX +CAP +SYSTEMD\n"
 );
 
 const HELP: &str = "\

@@ -73,6 +73,8 @@ struct Progress<'a> {
     made: List<Step<'a>>,
     /// What the kernel said beside the error number of the one that did not.
     words: apply::Words,
+    /// The process that waits in the container's scope.
+    holder: Option<Pid>,
 }
 
 fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>) -> Option<Pid> {
@@ -80,7 +82,9 @@ fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Ar
         log::info("container {}: {}", &[Value::Name(name), Value::Text(note)]);
     }
     let mut done = Progress::none(arena);
-    let error = match run(name, plan, request, arena, &mut done) {
+    let result = run(name, plan, request, arena, &mut done);
+    done.release();
+    let error = match result {
         Ok(pid) => return Some(pid),
         Err(error) => error,
     };
@@ -125,7 +129,14 @@ pub fn poststart(source: &Source, pid: Pid, regions: &mut Regions, fail: &dyn Fn
 impl<'a> Progress<'a> {
     /// Nothing done yet.
     fn none(arena: &mut Arena<'a>) -> Progress<'a> {
-        Progress { steps: 0, made: arena.list(), words: apply::Words::EMPTY }
+        Progress { steps: 0, made: arena.list(), words: apply::Words::EMPTY, holder: None }
+    }
+
+    /// The container's process is in its scope, or never will be.
+    fn release(&mut self) {
+        if let Some(pid) = self.holder.take() {
+            apply::scope::release(pid);
+        }
     }
 
     /// What takes back the steps that were done.
@@ -185,6 +196,7 @@ fn run<'a>(
     let mut doing = c"";
     let (pid, channel) =
         make_process(plan, request, &mut mapped, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
+    done.release();
     let pid = made(plan, &channel, pid)?;
     let result = conduct(plan, request, pid, &channel, listener.as_ref(), arena, done);
     if result.is_err() {
@@ -301,9 +313,10 @@ fn perform<'a>(
     arena: &mut Arena<'a>,
     done: &mut Progress<'a>,
 ) -> Result<()> {
-    let Progress { steps: done, made, words } = done;
+    let Progress { steps: done, made, words, holder } = done;
     let mut applier = Applier::new(arena);
     applier.set_words(words);
+    applier.set_holder(holder);
     applier.set_ends(target, None);
     applier.note_made(made);
     applier.set_process(process);

@@ -18,15 +18,18 @@ const PERIOD_DEFAULT_US: u64 = 100_000;
 /// The container's own group, from the root of all groups.
 pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
     let field = c"linux.cgroupsPath";
-    if facts.manner.no_groups {
+    if facts.manner.no_groups || facts.manner.joins.is_some() {
         return c"";
+    }
+    if facts.manner.systemd {
+        return scope(spec, facts, to);
     }
     let Some(given) = spec.linux.cgroups_path.filter(|path| !path.is_empty()) else {
         let path = to.arena.string(&[facts.section.group().as_bytes(), b"/", facts.name.to_bytes()]);
         return path::join(to.arena, c"/", path);
     };
-    if !path::is_absolute(given) && given.to_bytes().iter().filter(|byte| **byte == b':').count() == 2 {
-        to.refuse(field, c"the form slice:prefix:name needs systemd, which is not there");
+    if names_scope(given) {
+        to.refuse(field, c"the form slice:prefix:name needs --systemd-cgroup");
     }
     if path::goes_up(given) {
         to.refuse(field, c"must not contain `..`");
@@ -35,6 +38,57 @@ pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, '
         to.refuse(field, c"must not be the root of all groups");
     }
     path::join(to.arena, c"/", given)
+}
+
+/// Whether a path has the form `slice:prefix:name`, which is systemd's.
+pub fn names_scope(given: &CStr) -> bool {
+    let mut colons = 0;
+    for byte in given.to_bytes() {
+        match byte {
+            b':' => colons += 1,
+            b'/' => return false,
+            _ => {}
+        }
+    }
+    colons == 2
+}
+
+/// The group in what systemd makes: `slice:prefix:name` is `prefix-name.scope`, below each slice that the name of the slice
+/// says it is in: systemd.slice(5). What else a name may have is systemd's business.
+fn scope<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
+    let given = spec.linux.cgroups_path.unwrap_or_default();
+    let mut wrong = !given.is_empty() && !names_scope(given);
+    let mut parts = fields(if given.is_empty() { b":pidone:" } else { given.to_bytes() }, b':');
+    let mut part = || parts.next().unwrap_or_default();
+    let (mut slice, prefix, mut name) = (part(), part(), part());
+    if slice.is_empty() {
+        slice = b"system.slice";
+    }
+    if name.is_empty() {
+        name = facts.name.to_bytes();
+    }
+    let stem = slice.strip_suffix(b".slice").unwrap_or_default();
+    let mut path = c"";
+    let mut end = 0;
+    for part in fields(if slice == b"-.slice" { b"" } else { stem }, b'-') {
+        end += part.len();
+        wrong |= part.is_empty() && slice != b"-.slice";
+        if !part.is_empty() {
+            path = to.arena.string(&[path.to_bytes(), b"/", stem.get(..end).unwrap_or_default(), b".slice"]);
+        }
+        end += 1;
+    }
+    if wrong {
+        to.refuse(c"linux.cgroupsPath", c"with --systemd-cgroup, must be like a-b.slice:prefix:name");
+    }
+    to.arena.string(&[
+        path.to_bytes(),
+        b"/",
+        prefix,
+        if prefix.is_empty() { b"" } else { b"-" },
+        name,
+        b".scope/container",
+    ])
 }
 
 /// runtime.json's groups.
@@ -50,6 +104,9 @@ pub(super) fn runtime_groups<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
 
 /// The container's own group and its limits.
 pub(super) fn limits<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
+    if request.facts.manner.systemd && !request.cgroup.is_empty() {
+        to.push(Step::MakeScope { path: request.cgroup });
+    }
     if !request.cgroup.is_empty() {
         to.push(Step::MakeCgroup { path: request.cgroup });
     }
@@ -439,6 +496,31 @@ mod tests {
             // Just above a whole number the last bits decide.
             let is_near = (exact - exact.round()).abs() < 1e-5 * exact;
             assert!(weight == exact.ceil() || is_near && weight == exact.round(), "{shares}: {weight} {exact}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_below_every_slice_that_its_name_names() {
+        for (given, path) in [
+            (c"", Some(c"/system.slice/pidone-web.scope/container")),
+            (c":pidone:x", Some(c"/system.slice/pidone-x.scope/container")),
+            (c"machine.slice:libpod:x", Some(c"/machine.slice/libpod-x.scope/container")),
+            (c"a-b-c.slice::x", Some(c"/a.slice/a-b.slice/a-b-c.slice/x.scope/container")),
+            (c"-.slice:p:x", Some(c"/p-x.scope/container")),
+            (c"a:p:x", None),
+            (c".slice:p:x", None),
+            (c"a--b.slice:p:x", None),
+            (c"-a.slice:p:x", None),
+            (c"a.slice:p:../x", None),
+            (c"a.slice:p", None),
+            (c"/a/x", None),
+        ] {
+            let mut region = [0; 1024];
+            let mut arena = Arena::new(&mut region);
+            let mut spec = Spec::default();
+            spec.linux.cgroups_path = Some(given);
+            let found = scope(&spec, &Facts::MACHINE, &mut Steps::new(&mut arena));
+            assert_eq!(arena.check().ok().map(|()| found), path, "{given:?}");
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct Manner<'a> {
     pub no_groups: bool,
     /// Whether the caller is not root of the machine: he can make no device nodes, and filter nobody's use of them.
     pub is_ordinary: bool,
+    /// Whether systemd makes the control group.
+    pub systemd: bool,
     /// The process joins the namespaces of a running container, and this control group of it.
     pub joins: Option<&'a CStr>,
 }
@@ -96,6 +98,7 @@ impl Manner<'_> {
         moves_root: false,
         no_groups: false,
         is_ordinary: false,
+        systemd: false,
         joins: None,
     };
 }

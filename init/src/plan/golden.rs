@@ -452,7 +452,7 @@ fn what_cannot_work_is_refused_by_name() {
         ),
         (
             linux(r#""cgroupsPath": "system.slice:pidone:web""#),
-            "linux.cgroupsPath: the form slice:prefix:name needs systemd",
+            "linux.cgroupsPath: the form slice:prefix:name needs --systemd-cgroup",
         ),
         (linux(r#""cgroupsPath": "/a/../b""#), "linux.cgroupsPath: must not contain `..`"),
         (linux(r#""cgroupsPath": "//""#), "linux.cgroupsPath: must not be the root of all groups"),

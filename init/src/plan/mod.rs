@@ -39,7 +39,7 @@ use crate::plan::namespaces::Namespaces;
 use crate::plan::step::{Absent, Attributes, Bind, Filter, Moment, Place, Plan, Step};
 use crate::text::{Line, Value};
 
-pub use cgroup::update;
+pub use cgroup::{names_scope, update};
 pub use options::{NAMES as MOUNT_OPTIONS, RECURSIVE as RECURSIVE_OPTIONS, mount_flags};
 pub use rootfs::volume;
 

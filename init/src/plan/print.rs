@@ -25,6 +25,7 @@ impl Print for Step<'_> {
             Step::Empty { path } => ("empty {}", *path),
             Step::RemoveFile { path } => ("remove file {}", *path),
             Step::RemoveDirectory { path } => ("remove directory {} if it is empty", *path),
+            Step::MakeScope { path } => ("have systemd make the scope of {}", *path),
             Step::MakeCgroup { path } => ("make control group {}", *path),
             Step::RemoveCgroup { path } => ("remove control group {}", *path),
             Step::DeleteLink { name } => ("delete interface {}", *name),

@@ -313,6 +313,12 @@ pub enum Step<'a> {
         /// Which directory.
         path: &'a CStr,
     },
+    /// Has systemd make a control group, a transient scope, in the slice before it, around a process that waits until the
+    /// container's is there.
+    MakeScope {
+        /// Path of the group: `/system.slice/pidone-web.scope`.
+        path: &'a CStr,
+    },
     /// Makes a control group and its ancestors, and hands every controller that exists down to it.
     MakeCgroup {
         /// Absolute path from the cgroup root: `/services/web`.

@@ -38,8 +38,8 @@ options! {
     LogFormat = "log-format" "" "*" "FORMAT" "text or json";
     LogLevel = "log-level" "" "*" "LEVEL" "error, warning or debug";
     Debug = "debug" "" "*" "" "show more messages";
-    SystemdCgroup = "systemd-cgroup" "" "*" "" "-";
-    CgroupManager = "cgroup-manager" "" "*" "NAME" "cgroupfs, or disabled for no control group";
+    SystemdCgroup = "systemd-cgroup" "" "*" "" "have systemd make the control group";
+    CgroupManager = "cgroup-manager" "" "*" "NAME" "cgroupfs, systemd, or disabled for no control group";
     Help = "help" "h" "*" "" "say what a command does";
     Version = "version" "v" "*" "" "say which version this is";
     Rootless = "rootless" "" "*" "?" "accepted; with spec: for an ordinary user";
@@ -389,7 +389,6 @@ mod tests {
             ("state --bundle B ID", c"--bundle", "no such option"),
             ("create ID --bundle", c"--bundle", "needs a value"),
             ("create --pidfd-socket S ID", c"--pidfd-socket", "not supported"),
-            ("--systemd-cgroup create ID", c"--systemd-cgroup", "not supported"),
             ("kill ID 9 again", c"again", "one word too many"),
             ("exec -tx ID", c"-tx", "no such option"),
         ] {

@@ -12,6 +12,7 @@ use crate::config::spec::{Mount, Spec};
 use crate::error::{Context, Error, Result};
 use crate::launch::bundle::{Adjust, Source};
 use crate::launch::{self, Request, Streams};
+use crate::plan;
 use crate::plan::facts::{Facts, Manner};
 use crate::plan::step::Plan;
 use crate::sys::file::{self, CWD, Open};
@@ -70,10 +71,17 @@ pub(super) fn console_socket(caller: &Caller) -> Result<Option<OwnedFd>> {
 /// What the options say of how a process is made.
 pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'static>> {
     let no_groups = match caller.options.get(Name::CgroupManager).map(CStr::to_bytes) {
-        None | Some(b"cgroupfs") => has_no_groups(),
+        None | Some(b"cgroupfs" | b"systemd") => has_no_groups(),
         Some(b"disabled") => true,
-        Some(_) => return Err(Error::wrong(c"--cgroup-manager", c"not supported: cgroupfs or disabled")),
+        Some(_) => return Err(Error::wrong(c"--cgroup-manager", c"must be cgroupfs, systemd or disabled")),
     };
+    let systemd = wants_systemd(caller) && !no_groups;
+    if systemd && !identity::is_root_of_machine() {
+        return Err(Error::wrong(c"--systemd-cgroup", c"not supported for an ordinary user"));
+    }
+    if systemd && !file::exists(c"/run/systemd/private") {
+        return Err(Error::wrong(c"--systemd-cgroup", c"systemd does not run here"));
+    }
     let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(c"");
     let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
     Ok(Manner {
@@ -83,6 +91,7 @@ pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'sta
         moves_root,
         no_groups,
         is_ordinary: !identity::is_root_of_machine(),
+        systemd,
         ..Manner::NONE
     })
 }
@@ -94,7 +103,13 @@ pub(super) fn again<'x>(spec: &mut Spec<'x>, facts: &mut Facts<'x>, _: &mut Aren
     facts.manner.no_groups = has_no_groups();
     facts.manner.is_ordinary = !identity::is_root_of_machine();
     check_group(spec, facts);
+    // Not everybody who had systemd make it says so again.
+    facts.manner.systemd = spec.linux.cgroups_path.is_some_and(plan::names_scope);
     Ok(())
+}
+
+fn wants_systemd(caller: &Caller) -> bool {
+    caller.options.has(Name::SystemdCgroup) || caller.options.get(Name::CgroupManager) == Some(c"systemd")
 }
 
 fn has_no_groups() -> bool {

@@ -6,7 +6,7 @@ use linux_raw_sys::general::{
 };
 use linux_raw_sys::prctl::{
     PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
-    PR_SET_NO_NEW_PRIVS,
+    PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG,
 };
 
 use super::{Result, raw};
@@ -30,6 +30,11 @@ pub fn set_no_new_privileges() -> Result<()> {
 /// descriptors, until it executes a program.
 pub fn set_undumpable() -> Result<()> {
     prctl(PR_SET_DUMPABLE, 0, 0)
+}
+
+/// Has the kernel kill this process when its parent ends.
+pub fn end_with_parent() -> Result<()> {
+    prctl(PR_SET_PDEATHSIG, usize::from(crate::abi::signal::KILL), 0)
 }
 
 /// Drops one capability from the bounding set. EINVAL: the kernel does not know it.

@@ -5,8 +5,8 @@ use core::ffi::{CStr, c_char};
 use crate::abi::Errno;
 use linux_raw_sys::general::{
     __NR_chdir, __NR_chroot, __NR_clone, __NR_clone3, __NR_dup3, __NR_execve, __NR_exit_group, __NR_fchdir,
-    __NR_getpid, __NR_kill, __NR_pidfd_getfd, __NR_pidfd_open, __NR_pidfd_send_signal, __NR_setsid, __NR_wait4,
-    __NR_waitid, CLONE_INTO_CGROUP, CLONE_PARENT, SIGCHLD, WEXITED, WNOHANG, WNOWAIT, clone_args,
+    __NR_getpid, __NR_getppid, __NR_kill, __NR_pidfd_getfd, __NR_pidfd_open, __NR_pidfd_send_signal, __NR_setsid,
+    __NR_wait4, __NR_waitid, CLONE_INTO_CGROUP, CLONE_PARENT, SIGCHLD, WEXITED, WNOHANG, WNOWAIT, clone_args,
 };
 
 use super::arena::Arena;
@@ -215,6 +215,12 @@ impl AsFd for Handle {
 pub fn own_pid() -> Pid {
     // SAFETY: takes nothing. It cannot fail.
     unsafe { raw::address(__NR_getpid, [0; 5]) as Pid }
+}
+
+/// The id of the process that made this one, or of whoever has taken its place: getppid(2).
+pub fn parent() -> Pid {
+    // SAFETY: takes nothing. It cannot fail.
+    unsafe { raw::address(__NR_getppid, [0; 5]) as Pid }
 }
 
 /// Makes this process the leader of a new session: setsid(2).

@@ -1,0 +1,412 @@
+//! A control group that systemd makes: a transient scope, asked for over systemd's own socket. D-Bus Specification,
+//! "Message Protocol" and "Authentication Protocol"; org.freedesktop.systemd1(5).
+//!
+//! A scope is made around a process. It is made around one that only waits, so that the container's own process finds the
+//! group with its limits in force and is born there, as in every other group. The one that waits is killed then.
+
+use core::ffi::CStr;
+
+use super::{Words, cgroup};
+use crate::abi::{Errno, signal};
+use crate::limits;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::path::{PathBuffer, copy};
+use crate::sys::process::{self, Fork, Pid};
+use crate::sys::socket::{self, Kind};
+use crate::sys::{AsFd, BorrowedFd, Result, identity, map, time, wait};
+use crate::text::{Line, cut_last};
+
+/// Where systemd's socket is: as old as its D-Bus interface, for root alone, and there without a bus.
+const DIRECTORY: &CStr = c"/run/systemd";
+
+/// Root says who it is; the kernel confirms it. `30` is `0` in hexadecimal digits.
+const HELLO: &[u8] = b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n";
+
+/// Makes the group that a path ends in, in the scope and the slice before it: the process that waits there, for
+/// [`release`]. The scope's own limits are systemd's, which sets them anew when it is reloaded.
+pub(super) fn make(path: &CStr, words: Option<&mut Words>) -> Result<Pid> {
+    let (scope, group) = cut_last(path.to_bytes(), b'/');
+    let (above, name) = cut_last(scope, b'/');
+    let slice = match cut_last(above, b'/').1 {
+        b"" => b"-.slice",
+        slice => slice,
+    };
+    let launcher = process::own_pid();
+    let Fork::Parent(pid) = process::fork()? else {
+        // Nobody else would end it if the launcher was killed, be it by now.
+        if identity::end_with_parent().is_ok() && process::parent() == launcher {
+            let _ = wait::readable(core::iter::empty(), None);
+        }
+        process::exit(0)
+    };
+    let made = ask(name, slice, pid, words).and_then(|()| {
+        let (mut parent, mut last, mut digits) = (PathBuffer::empty(), PathBuffer::empty(), [0; 11]);
+        let scope = cgroup::open_cgroup(parent.join(&[scope])?)?;
+        file::make_directory_in(scope.as_fd(), last.join(&[group])?, 0o755)?;
+        // Only a scope without processes of its own can hand controllers down.
+        let mut number = Line::new(&mut digits);
+        let number = number.number(pid.unsigned_abs().into()).terminated().unwrap_or_default();
+        cgroup::write(path, c"cgroup.procs", number)
+    });
+    if made.is_err() {
+        release(pid);
+    }
+    made.map(|()| pid)
+}
+
+/// Ends the process that waits in a scope.
+pub fn release(pid: Pid) {
+    let _ = process::kill(pid, signal::KILL);
+    let _ = process::reap(pid, true);
+}
+
+fn ask(name: &[u8], slice: &[u8], pid: Pid, words: Option<&mut Words>) -> Result<()> {
+    let until = time::monotonic_us() + limits::SCOPE_US;
+    let directory = file::open(CWD, DIRECTORY, Open::Directory)?;
+    let socket = socket::connect(Kind::Stream, directory.as_fd(), c"private")?;
+    let socket = socket.as_fd();
+    let buffer = map::zeroed(limits::MESSAGE_BYTES_MAX)?;
+    file::write_all(socket, HELLO)?;
+    let mut byte = [0];
+    let mut first = 0;
+    while byte != *b"\n" {
+        fill(socket, &mut byte, until)?;
+        first = if first == 0 { byte[0] } else { first };
+    }
+    // `OK` and a number, or `REJECTED`.
+    if first != b'O' {
+        return Err(Errno::ACCESS);
+    }
+    loop {
+        file::write_all(socket, request(buffer, name, slice, pid).ok_or(Errno::NAMETOOLONG)?)?;
+        let mut is_begun = false;
+        loop {
+            let message = receive(socket, buffer, until)?;
+            match message.kind {
+                ANSWER => is_begun = true,
+                // One of the same name, which is empty, is about to go.
+                FAILURE if message.name.ends_with(b".UnitExists") => break,
+                FAILURE => {
+                    if let Some(words) = words {
+                        *words = Words::new(Reader { bytes: message.body, at: 0 }.string());
+                    }
+                    return Err(Errno::PROTO);
+                }
+                SIGNAL if is_begun => match ended(&message, name) {
+                    Some(b"done") => return Ok(()),
+                    Some(_) => return Err(Errno::CANCELED),
+                    None => {}
+                },
+                _ => {}
+            }
+        }
+        wait::pause();
+    }
+}
+
+/// Reads until the buffer is full.
+fn fill(socket: BorrowedFd, mut buffer: &mut [u8], until: u64) -> Result<()> {
+    while !buffer.is_empty() {
+        let left = until.saturating_sub(time::monotonic_us());
+        if left == 0 || wait::ready([Some(socket), None, None], Some(left))? == 0 {
+            return Err(Errno::TIMEDOUT);
+        }
+        match file::read(socket, buffer)? as usize {
+            0 => return Err(Errno::PROTO),
+            length => buffer = buffer.get_mut(length..).unwrap_or_default(),
+        }
+    }
+    Ok(())
+}
+
+/// The next message.
+fn receive<'b>(socket: BorrowedFd, buffer: &'b mut [u8], until: u64) -> Result<Message<'b>> {
+    let (head, rest) = buffer.split_at_mut_checked(HEAD_BYTES).ok_or(Errno::NOBUFS)?;
+    fill(socket, head, until)?;
+    let length = length(head).ok_or(Errno::PROTO)?;
+    fill(socket, rest.get_mut(..length - HEAD_BYTES).ok_or(Errno::NOBUFS)?, until)?;
+    decode(buffer.get(..length).unwrap_or_default()).ok_or(Errno::PROTO)
+}
+
+/// What is the same in every request: byte order, a call, no flags, the version; then, behind the body's length, a serial
+/// number, and path, member, interface and signature.
+const HEAD: &[u8] = b"\x01\0\0\0\x8e\0\0\0\
+\x01\x01o\0\x19\0\0\0/org/freedesktop/systemd1\0\0\0\0\0\0\0\
+\x03\x01s\0\x12\0\0\0StartTransientUnit\0\0\0\0\0\0\
+\x02\x01s\0\x20\0\0\0org.freedesktop.systemd1.Manager\0\0\0\0\0\0\0\0\
+\x08\x01g\0\x10ssa(sv)a(sa(sv))\0\0\0";
+
+/// What a scope is, up to the number of its process: nothing of the machine's shutdown order, the groups below are the
+/// container's, and it does not stay when it has failed.
+const PROPERTIES: &[u8] = b"\x0b\0\0\0Description\0\x01s\0\0\x13\0\0\0container of pidone\0\0\0\0\0\
+\x08\0\0\0Delegate\0\x01b\0\x01\0\0\0\0\0\0\0\
+\x13\0\0\0DefaultDependencies\0\x01b\0\0\0\0\0\0\
+\x0b\0\0\0CollectMode\0\x01s\0\0\x12\0\0\0inactive-or-failed\0\0\0\0\0\0\
+\x04\0\0\0PIDs\0\x02au\0\0\0\0\x04\0\0\0";
+
+/// And behind that, up to the name of its slice.
+const SLICE: &[u8] = b"\x05\0\0\0Slice\0\x01s\0\0\0\0";
+
+/// Where a request's body begins.
+const BODY: usize = 160;
+
+/// The request for a scope, whose names are short. None if it does not fit.
+fn request<'b>(buffer: &'b mut [u8], name: &[u8], slice: &[u8], pid: Pid) -> Option<&'b [u8]> {
+    let properties = PROPERTIES.len() + 4 + SLICE.len() + 4 + slice.len() + 1;
+    let mut line = Line::new(buffer);
+    line.raw(b"l\x01\0\x01\0\0\0\0").raw(HEAD);
+    string(&mut line, name);
+    string(&mut line, b"replace");
+    word(&mut line, properties as u32);
+    align(&mut line, 8);
+    line.raw(PROPERTIES);
+    word(&mut line, pid.unsigned_abs());
+    line.raw(SLICE);
+    string(&mut line, slice);
+    // No units beside it.
+    word(&mut line, 0);
+    align(&mut line, 8);
+    let length = line.bytes().len();
+    if line.overflowed() {
+        return None;
+    }
+    copy(buffer.get_mut(4..)?, &(length.checked_sub(BODY)? as u32).to_le_bytes());
+    buffer.get(..length)
+}
+
+fn string(line: &mut Line, text: &[u8]) {
+    word(line, text.len() as u32);
+    line.raw(text).byte(0);
+}
+
+fn word(line: &mut Line, number: u32) {
+    align(line, 4);
+    line.raw(&number.to_le_bytes());
+}
+
+/// Goes on at a multiple of a power of two.
+#[inline(never)]
+fn align(line: &mut Line, to: usize) {
+    while line.bytes().len() & (to - 1) != 0 && !line.overflowed() {
+        line.byte(0);
+    }
+}
+
+const ANSWER: u8 = 2;
+const FAILURE: u8 = 3;
+const SIGNAL: u8 = 4;
+
+/// A message as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'m> {
+    /// A call, an answer, an error or a signal.
+    pub kind: u8,
+    /// Of a signal, its member; of an error, its name.
+    pub name: &'m [u8],
+    /// The arguments.
+    pub body: &'m [u8],
+}
+
+/// Bytes of a message that say how long it is.
+pub const HEAD_BYTES: usize = 16;
+
+/// The length of a message of the machine's byte order, from its first bytes.
+pub fn length(head: &[u8]) -> Option<usize> {
+    let mut reader = Reader { bytes: head, at: 4 };
+    let (body, _, fields) = (reader.word(), reader.word(), reader.word());
+    // So that the sum is one.
+    let is_right = head.first() == Some(&b'l') && reader.is_whole() && (body | fields) >> 27 == 0;
+    is_right.then_some(HEAD_BYTES + (fields as usize).next_multiple_of(8) + body as usize)
+}
+
+/// Takes a whole message apart.
+pub fn decode(bytes: &[u8]) -> Option<Message<'_>> {
+    if length(bytes) != Some(bytes.len()) {
+        return None;
+    }
+    let mut message = Message { kind: *bytes.get(1)?, name: b"", body: b"" };
+    let mut fields = Reader { bytes, at: 12 };
+    let end = HEAD_BYTES + fields.word() as usize;
+    fields.bytes = bytes.get(..end)?;
+    while fields.at < end {
+        fields.align(8);
+        let code = fields.byte();
+        match fields.signature() {
+            b"o" | b"s" => {
+                let text = fields.string();
+                if matches!(code, 3 | 4) {
+                    message.name = text;
+                }
+            }
+            b"g" => _ = fields.signature(),
+            b"u" => _ = fields.word(),
+            _ => return None,
+        }
+    }
+    message.body = bytes.get(end.next_multiple_of(8)..)?;
+    fields.is_whole().then_some(message)
+}
+
+/// How the job of a unit ended, if that is what a signal says.
+pub fn ended<'m>(message: &Message<'m>, unit: &[u8]) -> Option<&'m [u8]> {
+    let mut body = Reader { bytes: message.body, at: 0 };
+    let (_, _, of, result) = (body.word(), body.string(), body.string(), body.string());
+    (message.name == b"JobRemoved" && body.is_whole() && of == unit).then_some(result)
+}
+
+/// Reads values one after the other. What is not there, or not as it must be, is empty, and so is all behind it.
+struct Reader<'m> {
+    bytes: &'m [u8],
+    at: usize,
+}
+
+/// Where a reader is that did not find what must be there.
+const NOWHERE: usize = usize::MAX;
+
+impl<'m> Reader<'m> {
+    /// Whether all was there.
+    fn is_whole(&self) -> bool {
+        self.at != NOWHERE
+    }
+
+    #[inline(never)]
+    fn take(&mut self, length: usize) -> &'m [u8] {
+        let end = self.at.saturating_add(length);
+        let taken = self.bytes.get(self.at..end);
+        self.at = if taken.is_some() { end } else { NOWHERE };
+        taken.unwrap_or_default()
+    }
+
+    fn align(&mut self, to: usize) {
+        self.take(self.at.wrapping_neg() & (to - 1));
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn word(&mut self) -> u32 {
+        self.align(4);
+        self.take(4).first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    }
+
+    fn string(&mut self) -> &'m [u8] {
+        let length = self.word() as usize;
+        self.terminated(length)
+    }
+
+    fn signature(&mut self) -> &'m [u8] {
+        let length = self.byte().into();
+        self.terminated(length)
+    }
+
+    #[inline(never)]
+    fn terminated(&mut self, length: usize) -> &'m [u8] {
+        let text = self.take(length);
+        if self.take(1) != b"\0" {
+            self.at = NOWHERE;
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As systemd sends them.
+    const REMOVED: &[u8] =
+        b"l\x04\x01\x01M\0\0\0M\0\0\0z\0\0\0\x01\x01o\0\x19\0\0\0/org/freedesktop/systemd1\0\0\0\0\0\0\0\
+\x02\x01s\0 \0\0\0org.freedesktop.systemd1.Manager\0\0\0\0\0\0\0\0\x03\x01s\0\n\0\0\0JobRemoved\0\0\0\0\0\0\
+\x08\x01g\0\x04uoss\0\0\0\0\0\0\0\x0c\0\0\0 \0\0\0/org/freedesktop/systemd1/job/12\0\0\0\0\
+\x10\0\0\0pidone-web.scope\0\0\0\0\x04\0\0\0done\0";
+    const EXISTS: &[u8] = b"l\x03\x01\x01!\0\0\0\x02\0\0\0?\0\0\0\x05\x01u\0\x01\0\0\0\x04\x01s\0#\0\0\0\
+org.freedesktop.systemd1.UnitExists\0\0\0\0\0\x08\x01g\0\x01s\0\0\x1c\0\0\0Unit x.scope already exists.\0";
+
+    #[test]
+    fn what_systemd_says_is_understood() {
+        let removed = decode(REMOVED).unwrap();
+        assert_eq!((removed.kind, removed.name), (SIGNAL, &b"JobRemoved"[..]));
+        assert_eq!(ended(&removed, b"pidone-web.scope"), Some(&b"done"[..]));
+        assert_eq!(ended(&removed, b"pidone-other.scope"), None);
+        let exists = decode(EXISTS).unwrap();
+        assert_eq!((exists.kind, exists.name), (FAILURE, &b"org.freedesktop.systemd1.UnitExists"[..]));
+        assert_eq!(Reader { bytes: exists.body, at: 0 }.string(), b"Unit x.scope already exists.");
+    }
+
+    #[test]
+    fn a_message_cut_short_is_none() {
+        for message in [REMOVED, EXISTS] {
+            for length in 0..message.len() {
+                assert_eq!(decode(&message[..length]), None);
+            }
+            let body = decode(message).unwrap().body;
+            for length in 0..body.len() {
+                assert_eq!(ended(&Message { kind: SIGNAL, name: b"JobRemoved", body: &body[..length] }, b"x"), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_changed_anywhere_is_read_without_harm() {
+        for message in [REMOVED, EXISTS] {
+            let mut message = message.to_vec();
+            for place in 0..message.len() {
+                let before = message[place];
+                for byte in [0, 1, 7, 8, 0x7f, 0x80, 0xff, before ^ 1, before ^ 0x20] {
+                    message[place] = byte;
+                    if let Some(message) = decode(&message) {
+                        ended(&message, b"pidone-web.scope");
+                    }
+                }
+                message[place] = before;
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_says_which_process_is_to_be_where() {
+        let mut buffer = [0; 1024];
+        let request = request(&mut buffer, b"pidone-web.scope", b"system.slice", 4711).unwrap();
+        assert_eq!(length(request), Some(request.len()));
+        assert_eq!(decode(request).map(|message| message.name), Some(&b"StartTransientUnit"[..]));
+        let mut body = Reader { bytes: &request[BODY..], at: 0 };
+        assert_eq!((body.string(), body.string()), (&b"pidone-web.scope"[..], &b"replace"[..]));
+        let length = body.word() as usize;
+        body.align(8);
+        let end = body.at + length;
+        let mut values = Vec::new();
+        while body.at < end {
+            body.align(8);
+            let name = body.string();
+            let value = match body.signature() {
+                b"s" => String::from_utf8_lossy(body.string()).into_owned(),
+                b"b" => body.word().to_string(),
+                b"au" => format!("{}: {}", body.word(), body.word()),
+                other => panic!("{other:?}"),
+            };
+            values.push(format!("{}={value}", String::from_utf8_lossy(name)));
+        }
+        let expected = [
+            "Description=container of pidone",
+            "Delegate=1",
+            "DefaultDependencies=0",
+            "CollectMode=inactive-or-failed",
+            "PIDs=4: 4711",
+            "Slice=system.slice",
+        ];
+        assert_eq!(values, expected);
+        assert_eq!(body.at, end);
+        assert_eq!(body.word(), 0);
+        body.align(8);
+        assert!(body.is_whole() && body.at == request.len() - BODY);
+    }
+
+    #[test]
+    fn a_request_that_does_not_fit_is_none() {
+        for length in 0..416 {
+            assert_eq!(request(&mut vec![0; length], b"pidone-web.scope", b"system.slice", 1), None, "{length}");
+        }
+    }
+}
