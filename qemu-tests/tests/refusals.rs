@@ -274,7 +274,7 @@ fn values() -> Vec<Refusal> {
             "group-of-systemd",
             "/linux/cgroupsPath",
             json!("system.slice:pidone:x"),
-            "config.json: linux.cgroupsPath: the form slice:prefix:name needs systemd, which is not there",
+            "config.json: linux.cgroupsPath: the form slice:prefix:name needs --systemd-cgroup",
         ),
         with(
             "ids-unmapped",
