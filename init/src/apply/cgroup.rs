@@ -13,7 +13,7 @@ use crate::sys::path::copied;
 use crate::sys::process::Pid;
 use crate::sys::{Result, bpf};
 use crate::text::{fields, number};
-use crate::texts::until_nul;
+use crate::texts::last;
 
 const ROOT: &CStr = c"/sys/fs/cgroup";
 
@@ -163,7 +163,7 @@ pub(super) fn remove(path: &CStr) -> Result<()> {
     remove_below(group.as_fd(), crate::limits::EMPTY_DEPTH_MAX)?;
     let root = file::open(CWD, ROOT, Open::Directory)?;
     let start = path.to_bytes().iter().position(|byte| *byte != b'/').ok_or(Errno::INVAL)?;
-    let relative = path.to_bytes_with_nul().get(start..).and_then(until_nul).ok_or(Errno::INVAL)?;
+    let relative = last(path, path.count_bytes() - start).ok_or(Errno::INVAL)?;
     absence_is_fine(file::remove_directory(root.as_fd(), relative))
 }
 

@@ -13,7 +13,7 @@ use crate::sys::Result;
 use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::path::copied;
 use crate::text::cut_last;
-use crate::texts::until_nul;
+use crate::texts::{last, until_nul};
 
 /// Permissions of directories that are made on the way to a place.
 const PARENT_MODE: u32 = 0o755;
@@ -145,7 +145,7 @@ fn split_last<'p>(path: &'p CStr, buffer: &'p mut [u8]) -> Result<(&'p CStr, &'p
     if matches!(name, b"" | b"." | b"..") || name.len() == bytes.len() {
         return Err(Errno::INVAL);
     }
-    let name = until_nul(path.to_bytes_with_nul().get(bytes.len() - name.len()..).unwrap_or(&[]));
+    let name = last(path, name.len());
     Ok((copied(buffer, if parent.is_empty() { b"/" } else { parent })?, name.unwrap_or_default()))
 }
 

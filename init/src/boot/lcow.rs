@@ -14,7 +14,7 @@ use crate::log;
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::{AsFd, Result, file, identity, random, region, socket};
 use crate::text::{Line, Value, cut, number};
-use crate::texts::until_nul;
+use crate::texts::last;
 
 /// In this order; none may fail. A mount makes its mount point.
 const STEPS: &[u8] = b"\
@@ -109,8 +109,7 @@ fn parse(arguments: impl Iterator<Item = &'static CStr>) -> Option<Asked> {
                 continue;
             }
             // Its value is the rest of the word, or the next one.
-            let rest = argument.count_bytes() - letters.len();
-            let mut value = until_nul(argument.to_bytes_with_nul().get(rest..)?)?;
+            let mut value = last(argument, letters.len())?;
             if value.is_empty() {
                 value = arguments.next()?;
                 asked.options += 1;

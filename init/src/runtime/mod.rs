@@ -29,6 +29,7 @@ use crate::sys::process::{Vector, exit};
 use crate::sys::region::{self, Regions};
 use crate::sys::{file, identity, image, map};
 use crate::text::{Print, Value, position};
+use crate::texts::last;
 
 use options::{Name, Options, Words};
 use report::Report;
@@ -91,14 +92,14 @@ pub fn main(words: Words, environment: Words) -> Outcome {
         return Outcome::Version;
     }
     let place = options.name.and_then(|name| position(options::COMMANDS, name.to_bytes()));
+    let report = Report::new(&options);
     if let (Err(problem), true) = (result, place.is_some() || options.name.is_none()) {
-        Report::new(&options).say(&[Value::Name(problem.0), Value::Text(": "), Value::Text(problem.1)]);
+        report.say(&[Value::Name(problem.0), Value::Text(": "), Value::Text(problem.1)]);
         return Outcome::Done(FAILED);
     }
     let (Some(command), Some(regions)) = (place.and_then(|place| RUN.get(place)), region::take()) else {
         return Outcome::Unknown;
     };
-    let report = Report::new(&options);
     let regions = RefCell::new(regions);
     let mut caller = Caller { options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
     let result = caller.find_root().and_then(|()| command(&caller));
@@ -181,8 +182,7 @@ impl Caller {
     fn variable(&self, name: &[u8]) -> Option<&'static CStr> {
         self.environment.iter().find_map(|pair| {
             let value = pair.to_bytes().strip_prefix(name)?.strip_prefix(b"=")?;
-            let all = pair.to_bytes_with_nul();
-            all.get(all.len() - value.len() - 1..).and_then(crate::texts::until_nul)
+            last(pair, value.len())
         })
     }
 

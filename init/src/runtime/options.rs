@@ -6,7 +6,7 @@
 use core::ffi::CStr;
 
 use crate::text::{cut, fields, position};
-use crate::texts::until_nul;
+use crate::texts::last;
 
 /// The commands that have options, by their place here.
 pub const COMMANDS: &[u8] = b"create start run exec state kill delete list ps pause resume update events spec features";
@@ -314,11 +314,8 @@ impl Walk {
             return Ok(Word::Option(index, (!is_off).then_some(c"")));
         }
         let value = match given {
-            // It is the end of the word, whose NUL is its own.
-            Some(given) => {
-                let all = word.to_bytes_with_nul();
-                all.get(all.len() - given.len() - 1..).and_then(until_nul)
-            }
+            // It is the end of the word.
+            Some(given) => last(word, given.len()),
             None => self.take(),
         };
         value.map(|value| Word::Option(index, Some(value))).ok_or(Problem(word, "needs a value"))

@@ -55,9 +55,22 @@ pub fn until_nul(bytes: &[u8]) -> Option<&CStr> {
     Some(unsafe { CStr::from_bytes_with_nul_unchecked(string) })
 }
 
+/// The end of a C string, so many bytes of it: its NUL serves the end as well. None if it is not that long.
+pub fn last(string: &CStr, bytes: usize) -> Option<&CStr> {
+    until_nul(string.to_bytes_with_nul().get(string.count_bytes().checked_sub(bytes)?..)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_string_is_one() {
+        assert_eq!(last(c"--root=R", 1), Some(c"R"));
+        assert_eq!(last(c"--root=", 0), Some(c""));
+        assert_eq!(last(c"all", 3), Some(c"all"));
+        assert_eq!(last(c"all", 4), None);
+    }
 
     #[test]
     fn texts_come_back_as_they_were() {
