@@ -173,21 +173,21 @@ p() { podman --runtime ${runtime:-pidone} "$@"; }
 i=localhost/busybox
 
 check version sh -c 'pidone --version | head -1'
-check run p run --rm --network none $i sh -c 'echo out; echo err >&2; exit 7'
+check run sh -c 'podman --runtime ${runtime:-pidone} run --rm --network none localhost/busybox sh -c "echo out; echo err >&2; exit 7" 2> /tmp/err; code=$?; cat /tmp/err; exit $code'
 check missing p run --rm --network none $i /no/such/program
 check missing-name p run --rm --network none $i nosuchprogram
 check not-executable p run --rm --network none $i /etc/data
 check terminal p run --rm -t --network none $i sh -c 'test -t 0 && test -t 1 && tty && stty size'
 check user p run --rm --network none --user 1000:1001 --group-add 7 $i id
 check environment p run --rm --network none --env COLOUR=blue --workdir /var/work --hostname inner $i sh -c 'echo $COLOUR; pwd; hostname'
-check read-only p run --rm --network none --read-only $i sh -c 'touch /x || echo refused'
+check read-only p run --rm --network none --read-only $i sh -c 'exec 2>&1; touch /x || echo refused'
 check limits p run --rm --network none --memory 64m --pids-limit 33 --cpus 0.5 --cpu-shares 512 $i sh -c 'cd /sys/fs/cgroup; cat memory.max pids.max cpu.max cpu.weight'
 check capabilities p run --rm --network none --cap-drop ALL --cap-add CHOWN $i grep Cap /proc/self/status
-check seccomp p run --rm --network none $i sh -c 'grep Seccomp: /proc/self/status; unshare -U true || echo refused'
+check seccomp p run --rm --network none $i sh -c 'exec 2>&1; grep Seccomp: /proc/self/status; unshare -U true || echo refused'
 check privileged p run --rm --network none --privileged $i sh -c 'grep Seccomp: /proc/self/status; mount -t tmpfs x /mnt && echo mounted'
-check volume p run --rm --network none -v /tmp/root/etc:/data:ro $i sh -c 'cat /data/data; touch /data/x || echo refused'
+check volume p run --rm --network none -v /tmp/root/etc:/data:ro $i sh -c 'exec 2>&1; cat /data/data; touch /data/x || echo refused'
 check tmpfs p run --rm --network none --tmpfs /scratch:size=1m $i sh -c 'grep " /scratch " /proc/mounts | cut -d" " -f1-3'
-check masked p run --rm --network none $i sh -c 'wc -c < /proc/kcore; touch /proc/sys/kernel/hostname || echo refused'
+check masked p run --rm --network none $i sh -c 'exec 2>&1; wc -c < /proc/kcore; touch /proc/sys/kernel/hostname || echo refused'
 check device p run --rm --network none --device /dev/kmsg $i ls /dev/kmsg
 check sysctl p run --rm --network none --sysctl net.ipv4.ip_forward=1 $i cat /proc/sys/net/ipv4/ip_forward
 check ulimit p run --rm --network none --ulimit nofile=77:88 $i sh -c 'ulimit -n; ulimit -Hn'
