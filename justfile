@@ -75,6 +75,10 @@ size: build
 mem: build
     @cargo run -q -p qemu-tests --bin measure
 
+# An hour (or SECONDS) of crashes, kills and containers by the thousand in a guest, and what that has left behind.
+soak seconds="3600" seed="1": build
+    @cargo run -q -p qemu-tests --bin soak -- {{seconds}} {{seed}}
+
 # Container cycles against crun, runc and the floor; `--check` fails when a bar is missed. Needs root, packages crun and runc.
 bench *options:
     @if ! command -v crun runc >/dev/null && [[ $(id -u) == 0 ]]; then \

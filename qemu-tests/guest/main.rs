@@ -7,6 +7,7 @@ mod netlink;
 mod network;
 mod processes;
 mod seccomp;
+mod soak;
 mod surroundings;
 mod wireguard;
 
@@ -101,6 +102,7 @@ fn run(command: &[String], report: &mut Report) {
         ["call32", ref words @ ..] => seccomp::call_i386(words, report),
         ["dies", ..] => seccomp::dies(|report| run(&command[1..], report), report),
         ["agent", path, group, filters] => seccomp::agent(path, group, number(filters), report),
+        ["soak", seconds, seed] => soak::soak(number(seconds), number(seed), report),
         ["say", ref words @ ..] => report.say("say", words.join(" ")),
         ["sleep", "forever"] => sleep_forever(report),
         ["sleep", seconds] => std::thread::sleep(Duration::from_secs(number(seconds).into())),

@@ -35,5 +35,6 @@ pub mod oneshot;
 pub mod profile;
 pub mod qmp;
 pub mod root;
+pub mod soak;
 pub mod tree;
 pub mod vm;
