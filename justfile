@@ -111,7 +111,7 @@ syscalls *options:
 faults *options:
     @cargo run -q -p qemu-tests --bin faults -- {{options}}
 
-# Feed random bytes to config, runtime, cmdline, netlink, modules or messages (see fuzz/src/lib.rs). Needs cargo-fuzz and g++.
+# Feed random bytes to one of the targets of fuzz/src/lib.rs: config, runtime, cmdline, netlink, modules, messages... Needs cargo-fuzz and g++.
 fuzz target seconds="60":
     #!/usr/bin/env bash
     set -euo pipefail

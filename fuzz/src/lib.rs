@@ -12,11 +12,12 @@ use mini_netlink::monitor::Event;
 use mini_netlink::reply::Reply;
 use mini_netlink::wire::{Attributes, Messages};
 use mini_netlink::{Neighbour, Route, Rule};
+use pidone::apply::scope;
 use pidone::arena::Arena;
 use pidone::boot::modules::index::{Index, When};
 use pidone::boot::modules::order::Order;
 use pidone::boot::modules::pattern;
-use pidone::config::spec::{Runtime, Spec};
+use pidone::config::spec::{Kept, Process, Resources, Runtime, Spec};
 use pidone::config::{self, cmdline, place};
 use pidone::error::{Error, Result};
 use pidone::limits;
@@ -37,6 +38,10 @@ pub const TARGETS: &[Target] = &[
     ("netlink", netlink),
     ("modules", modules),
     ("messages", messages),
+    ("process", process),
+    ("resources", resources),
+    ("state", state),
+    ("systemd", systemd),
 ];
 
 /// The least that a config.json must say.
@@ -192,6 +197,58 @@ pub fn messages(bytes: &[u8]) {
     }
 }
 
+/// A process.json for `exec`.
+pub fn process(bytes: &[u8]) {
+    let _ = process_error(bytes);
+}
+
+fn process_error(bytes: &[u8]) -> Option<Vec<u8>> {
+    read(bytes, |arena| config::read_process(bytes, arena, &mut Process::default()))
+}
+
+/// What `update` is given.
+pub fn resources(bytes: &[u8]) {
+    let _ = resources_error(bytes);
+}
+
+fn resources_error(bytes: &[u8]) -> Option<Vec<u8>> {
+    read(bytes, |arena| config::read_resources(bytes, arena, &mut Resources::default()))
+}
+
+/// A state.json. It is root's own, but may be cut short or old.
+pub fn state(bytes: &[u8]) {
+    let _ = state_error(bytes);
+}
+
+fn state_error(bytes: &[u8]) -> Option<Vec<u8>> {
+    read(bytes, |arena| {
+        let mut kept = Kept::default();
+        config::read_kept(bytes, arena, &mut kept)?;
+        assert!(kept.annotations.len() <= bytes.len());
+        Ok(())
+    })
+}
+
+/// Reads a text into the memory that a launch has; the error's line.
+fn read(text: &[u8], reader: impl FnOnce(&mut Arena) -> Result<()>) -> Option<Vec<u8>> {
+    REGION.with_borrow_mut(|region| {
+        let result = reader(&mut Arena::new(region));
+        result.err().map(|error| error_line(text, &error))
+    })
+}
+
+/// What systemd answers: messages one behind the other.
+pub fn systemd(mut bytes: &[u8]) {
+    while let Some(length) = scope::length(&bytes[..bytes.len().min(scope::HEAD_BYTES)]) {
+        let Some((message, rest)) = bytes.split_at_checked(length) else { return };
+        if let Some(message) = scope::decode(message) {
+            let inside = message.name.len() + message.body.len() <= length;
+            assert!(inside && scope::ended(&message, b"web.scope").is_none_or(|result| result.len() <= length));
+        }
+        bytes = rest;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,6 +343,39 @@ mod tests {
     #[test]
     fn control_messages_are_survived() {
         feed("messages");
+    }
+
+    #[test]
+    fn processes_to_execute_are_survived() {
+        feed("process");
+    }
+
+    #[test]
+    fn new_limits_are_survived() {
+        feed("resources");
+    }
+
+    #[test]
+    fn states_are_survived() {
+        feed("state");
+    }
+
+    #[test]
+    fn what_is_changed_was_good_before() {
+        let good = |name: &str, error: &dyn Fn(&[u8]) -> Option<Vec<u8>>| {
+            for line in corpus::seeds(name).iter().filter_map(|seed| error(seed)) {
+                panic!("{name}: {}", String::from_utf8_lossy(&line));
+            }
+        };
+        good("process", &process_error);
+        good("resources", &resources_error);
+        good("state", &state_error);
+        assert!(corpus::seeds("systemd").iter().all(|seed| scope::decode(seed).is_some()));
+    }
+
+    #[test]
+    fn answers_of_systemd_are_survived() {
+        feed("systemd");
     }
 
     #[test]
