@@ -1,22 +1,34 @@
-//! Prints figures of the README, measured in a guest: memory of PID 1 with ten services, and its way to the first exec.
+//! Prints figures of the README, measured in a guest: memory of PID 1 with ten services and of a launcher, and the way to the
+//! first exec.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use qemu_tests::container::Container;
 use qemu_tests::image::Image;
+use qemu_tests::root::Root;
 use qemu_tests::vm::{End, Ending};
+use serde_json::json;
 
 /// Fields of /proc/1/status and /proc/1/smaps_rollup that tell what PID 1 costs.
 const LOOK: &str = "sleep 1; grep -E '^(Rss|Pss|Private_Clean|Private_Dirty):' /proc/1/smaps_rollup; \
     grep -E '^(VmRSS|VmHWM|Threads):' /proc/1/status; echo children $(ls /proc | grep -c '^[0-9]'); kill -USR2 1";
 
+/// The same of a launcher, by a hook for which it waits.
+const LOOK_AT_LAUNCHER: &str =
+    "grep -E '^(Rss|Pss|Private_Clean|Private_Dirty):' /proc/$PPID/smaps_rollup | sed 's/^/launcher: /' > /dev/console";
+
 fn main() -> Result<()> {
     let end = boot()?;
+    let figures = |mark: &str| {
+        for line in end.console.lines().filter_map(|line| line.strip_prefix(mark)) {
+            println!("  {line}");
+        }
+    };
     println!("memory of PID 1, idle with ten services (kB):");
-    for line in end.console.lines().filter(|line| line.starts_with("figure: ")) {
-        println!("  {}", line.trim_start_matches("figure: "));
-    }
+    figures("figure: ");
+    println!("memory of a launcher, while its container waits for it (kB):");
+    figures("launcher: ");
     println!(
         "pidone's boot, from its own timeline (ms since the kernel's start, under emulation or KVM as available):"
     );
@@ -32,7 +44,11 @@ fn main() -> Result<()> {
 }
 
 fn boot() -> Result<End> {
-    let mut image = Image::new()?.onboot(Container::shell("first", "true"));
+    let hooks = json!({ "createRuntime": [{ "path": "/bin/sh", "args": ["sh", "-c", LOOK_AT_LAUNCHER] }] });
+    let hooked = Container::shell("hooked", "true").edit_config(move |config| config["hooks"] = hooks.clone());
+    let root = Root::busybox()?;
+    let image = Image::new()?.edit(|tree| _ = tree.tree("", root.tree()));
+    let mut image = image.onboot(Container::shell("first", "true")).onboot(hooked);
     for number in 0..10 {
         image = image.service(Container::shell(&format!("idle{number}"), "exec sleep 1000"));
     }
