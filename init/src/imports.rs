@@ -11,7 +11,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("command", "abi arena boot error launch limits plan runtime supervise sys text"),
     ("runtime", "abi apply arena config error launch limits log observe plan sys text texts"),
     ("boot", "abi apply arena config error launch limits log plan runtime supervise sys text texts"),
-    ("supervise", "abi error limits log sys text texts"),
+    ("supervise", "abi config error limits log sys text texts"),
     ("launch", "abi apply arena config error limits log observe plan sys text texts"),
     ("apply", "abi arena config limits plan sys text texts"),
     ("observe", "abi config plan sys text"),

@@ -37,6 +37,10 @@ pub const PROCESSES_BYTES: usize = 4096;
 /// Launchers and cleaners at work at the same time: enough to keep every processor of a large machine busy, few enough
 /// that their memory does not matter.
 pub const HELPERS_MAX: usize = 16;
+/// Launchers that wait for their container to be ready, each with some pages of memory.
+pub const WATCHERS_MAX: usize = 256;
+/// "This service waits for that one", over all services. An image with fifty has about a hundred.
+pub const EDGES_MAX: usize = 4096;
 /// Children reaped before PID 1 looks at its signals again, so that a storm of orphans cannot keep a power request out.
 pub const REAPS_PER_LOOK: u32 = 256;
 /// Signals read before PID 1 looks at its children again. Standard signals do not queue: there are at most 31.
@@ -48,12 +52,16 @@ pub const BUTTONS_MAX: usize = 4;
 pub const FREEZE_LOOKS: u32 = 200;
 /// How long a process may take to go after SIGKILL. Longer only when it is stuck in the kernel, for ever.
 pub const KILL_US: u64 = 2_000_000;
+/// How long it may take to clean up after a container: of a one-shot, the consoles are drained first.
+pub const CLEAN_US: u64 = 30_000_000;
 /// How long the processes that belong to no container have after SIGTERM, when all containers have ended.
 pub const TERMINATE_US: u64 = 2_000_000;
 /// How long systemd may take to make a scope, or to let go of an empty one of the same name: what others wait for it.
 pub const SCOPE_US: u64 = 25_000_000;
 /// One message of systemd's: a page for most, more for what describes many units.
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long it may take to read the annotations of all bundles: a thousand of them take a tenth of a second.
+pub const SURVEY_US: u64 = 20_000_000;
 /// How long unmounting may take. It writes back what is cached: minutes on a slow disk would be lost data, for ever is
 /// a network file system whose server has gone.
 pub const UNMOUNT_US: u64 = 90_000_000;
@@ -85,6 +93,12 @@ pub const CMDLINE_BYTES_MAX: usize = 4096;
 pub const CMDLINE_PROBLEMS_MAX: usize = 8;
 /// A grace time of a day is meant as "wait".
 pub const GRACE_SECONDS_MAX: u32 = 86_400;
+/// The most that a number of a container's wishes can be: a day in milliseconds.
+pub const WISH_MAX: u32 = GRACE_SECONDS_MAX * 1000;
+/// A count of restarts beyond this is meant as "always".
+pub const RESTARTS_MAX: u32 = 1_000_000;
+/// The highest descriptor that a container may say on that it is ready: what programs are told with a number is small.
+pub const READY_DESCRIPTOR_MAX: u32 = 63;
 /// How long the root's device may take to appear unless `rootwait` says otherwise: drivers look for disks at their leisure.
 pub const ROOT_WAIT_US: u64 = 2_000_000;
 /// Entries of a partition table that are looked at; the kernel itself makes at most 256 devices of a disk.

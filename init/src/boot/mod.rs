@@ -16,6 +16,7 @@ pub mod resolver;
 pub mod root;
 pub mod scripts;
 pub mod seed;
+pub mod survey;
 pub mod sysctl;
 pub mod volumes;
 pub mod work;
@@ -120,11 +121,11 @@ fn policy(options: &Options) -> Policy {
             Idle::Reboot => Some(Power::Reboot),
             Idle::Halt => Some(Power::Halt),
         },
-        grace_us: u64::from(options.grace_seconds) * 1_000_000,
         onshutdown_us: u64::from(options.onshutdown_seconds) * 1_000_000,
         one_shot: options.value(oneshot::RUN).is_some(),
         one_shot_panics: options.exit == Exit::Panic,
         watchdog_seconds: options.watchdog_seconds,
         timing: options.timing,
+        wishes: options.wishes,
     }
 }

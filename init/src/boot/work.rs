@@ -5,16 +5,16 @@ use core::ffi::CStr;
 
 use crate::sys::BorrowedFd;
 
-use super::{clock, console, farewell, hostname, modules, oneshot, resolver, scripts, seed, sysctl, volumes};
+use super::{clock, console, farewell, hostname, modules, oneshot, resolver, scripts, seed, survey, sysctl, volumes};
 use crate::config::cmdline::{self, Options};
 use crate::error::Error;
-use crate::launch::bundle::{Source, as_it_is};
+use crate::launch::bundle::{Adjust, Source};
 use crate::launch::{self, Output, Request, Streams};
 use crate::log;
 use crate::plan::facts;
 use crate::runtime;
 use crate::supervise::message::Message;
-use crate::supervise::{Section, Work};
+use crate::supervise::{Section, Slot, Work};
 use crate::sys::path::PathBuffer;
 use crate::sys::{region, time};
 use crate::text::{Print, Value};
@@ -50,7 +50,12 @@ impl Work for Machine<'_> {
         0
     }
 
-    fn launch(&self, slot: u16, section: Section, name: &CStr, announcements: BorrowedFd) -> u8 {
+    fn survey(&self, containers: &[Slot], announcements: BorrowedFd) -> u8 {
+        survey::run(containers, announcements)
+    }
+
+    fn launch(&self, slot: u16, container: &Slot, announcements: BorrowedFd) -> u8 {
+        let (section, name) = (container.section(), container.name());
         let output = if self.options.output == cmdline::Output::Log { Output::Log } else { Output::Inherit };
         let tell = |message: Message| {
             // PID 1 then takes the container for an orphan, and the launch for failed.
@@ -59,7 +64,11 @@ impl Work for Machine<'_> {
             }
         };
         let announce = || tell(Message::Announced { slot });
-        let executed = || tell(Message::Executed { slot, time_us: time::monotonic_us() });
+        let executed = || {
+            let time_us = time::monotonic_us();
+            tell(Message::Executed { slot, time_us });
+            tell(Message::Ready { slot, time_us });
+        };
         if section == Section::OneShot {
             if !oneshot::open_streams(self.options) {
                 return 1;
@@ -69,7 +78,7 @@ impl Work for Machine<'_> {
             }
         }
         let group = RefCell::new(PathBuffer::empty());
-        let launched = self.with_bundle(section, name, &mut |source, regions| {
+        let launched = self.with_bundle(container, &mut |source, regions| {
             let request = Request {
                 sibling: true,
                 streams: &|| match section {
@@ -99,7 +108,8 @@ impl Work for Machine<'_> {
         u8::from(!launched)
     }
 
-    fn clean(&self, section: Section, name: &CStr) -> u8 {
+    fn clean(&self, container: &Slot) -> u8 {
+        let (section, name) = (container.section(), container.name());
         if section == Section::OneShot {
             // Before anybody says something about it, in the midst of its last line.
             console::drain_all();
@@ -107,7 +117,7 @@ impl Work for Machine<'_> {
                 return 0;
             }
         }
-        let cleaned = self.with_bundle(section, name, &mut |source, regions| {
+        let cleaned = self.with_bundle(container, &mut |source, regions| {
             // Onboot and onshutdown containers have nobody who reads their files while they run.
             if matches!(section, Section::Onboot | Section::Onshutdown) && self.options.output == cmdline::Output::Log {
                 launch::dump_log(source.section, name, console::write_to_all);
@@ -135,22 +145,25 @@ impl Machine<'_> {
     }
 
     /// Hands on which container it is, and the memory for its plan. This process does one container and ends.
-    fn with_bundle(
-        &self,
-        section: Section,
-        name: &CStr,
-        act: &mut dyn FnMut(Source, &mut region::Regions) -> bool,
-    ) -> bool {
+    fn with_bundle(&self, container: &Slot, act: &mut dyn FnMut(Source, &mut region::Regions) -> bool) -> bool {
+        let (section, name) = (container.section(), container.name());
+        let again = container.restarts() > 0;
         let mut buffer = PathBuffer::empty();
-        let (section, bundle) = match section {
-            Section::Onboot => (facts::Section::Onboot, buffer.below(c"/containers/onboot", name)),
-            Section::Services => (facts::Section::Services, buffer.below(c"/containers/services", name)),
-            Section::Onshutdown => (facts::Section::Onshutdown, buffer.below(c"/containers/onshutdown", name)),
-            Section::OneShot => {
-                (facts::Section::Other, buffer.join(&[self.options.value(oneshot::RUN).unwrap_or(b"")]))
-            }
+        let bundle = match section {
+            Section::OneShot => buffer.join(&[self.options.value(oneshot::RUN).unwrap_or(b"")]),
+            _ => buffer.below(section.directory(), name),
+        };
+        let section = match section {
+            Section::Onboot => facts::Section::Onboot,
+            Section::Services => facts::Section::Services,
+            Section::Onshutdown => facts::Section::Onshutdown,
+            Section::OneShot => facts::Section::Other,
         };
         let (Ok(bundle), Some(regions)) = (bundle, region::take()) else { return false };
-        act(Source { section, name, bundle, texts: bundle, adjust: &as_it_is }, regions)
+        let adjust: &Adjust = &|_, facts, _| {
+            facts.again = again;
+            Ok(())
+        };
+        act(Source { section, name, bundle, texts: bundle, adjust }, regions)
     }
 }

@@ -1,6 +1,7 @@
 //! The kernel command line (bootparam(7)) to options. What is wrong in it is reported by name and never stops a boot: the
 //! option keeps its default.
 
+use super::policy::{self, Wishes};
 use crate::limits;
 use crate::text::{Line, cut, fields, number, position};
 
@@ -15,8 +16,8 @@ pub struct Options<'a> {
     pub output: Output,
     /// `pidone.idle=`: what to do when nothing is left to run.
     pub idle: Idle,
-    /// `pidone.grace=`: seconds that services have between TERM and KILL.
-    pub grace_seconds: u32,
+    /// What every container wants that does not say otherwise: `pidone.restart=`, `pidone.grace=` and the like.
+    pub wishes: Wishes,
     /// `pidone.onshutdown=`: seconds that each onshutdown container has.
     pub onshutdown_seconds: u32,
     /// `pidone.log=`: the least important records that are written. `linuxkit.runc_debug=1` is `debug`.
@@ -130,7 +131,7 @@ pub fn parse(text: &[u8]) -> Options<'_> {
         fail: Failure::Continue,
         output: Output::Log,
         idle: Idle::Stay,
-        grace_seconds: 10,
+        wishes: Wishes::DEFAULT,
         onshutdown_seconds: 30,
         log: LogLevel::Info,
         hostname: None,
@@ -196,7 +197,12 @@ impl<'a> Options<'a> {
     fn take(&mut self, token: Token<'a>) -> Result<(), &'static str> {
         let value = token.value.unwrap_or(b"");
         let Some(name) = choice(token.name, NAMES) else {
-            return if token.name.starts_with(b"pidone.") { Err("unknown option") } else { Ok(()) };
+            return match token.name.strip_prefix(policy::PREFIX) {
+                None => Ok(()),
+                Some(name) if policy::is_of_one(name) => Err("only for one service, as an annotation"),
+                Some(name) if self.wishes.take(name, value)? => Ok(()),
+                Some(_) => Err("unknown option"),
+            };
         };
         match name {
             Name::Timing if token.value.is_some() => return Err("takes no value"),
@@ -210,7 +216,6 @@ impl<'a> Options<'a> {
             Name::Output => self.output = choice(value, OUTPUTS).ok_or("expected log or console")?,
             Name::Idle => self.idle = choice(value, IDLES).ok_or("expected stay, poweroff, reboot or halt")?,
             Name::Log => self.log = choice(value, LEVELS).ok_or("expected error, warn, info or debug")?,
-            Name::Grace => self.grace_seconds = seconds(value)?,
             Name::Onshutdown => self.onshutdown_seconds = seconds(value)?,
             Name::Hostname if value.is_empty() || value.len() > limits::HOSTNAME_BYTES_MAX => {
                 return Err("expected a name of 1 to 64 bytes");
@@ -241,7 +246,6 @@ enum Name {
     Output,
     Idle,
     Log,
-    Grace,
     Onshutdown,
     Hostname,
     Exit,
@@ -260,7 +264,7 @@ enum Name {
 type Choices<T> = (&'static [u8], &'static [T]);
 
 const NAMES: Choices<Name> = (
-    b"pidone.timing pidone.modules pidone.fail pidone.output pidone.idle pidone.log pidone.grace pidone.onshutdown \
+    b"pidone.timing pidone.modules pidone.fail pidone.output pidone.idle pidone.log pidone.onshutdown \
         pidone.hostname pidone.exit pidone.watchdog rootdelay pidone.run pidone.stdio pidone.overlay pidone.seed linuxkit.runc_debug linuxkit.runc_console linuxkit.unified_cgroup_hierarchy",
     &[
         Name::Timing,
@@ -269,7 +273,6 @@ const NAMES: Choices<Name> = (
         Name::Output,
         Name::Idle,
         Name::Log,
-        Name::Grace,
         Name::Onshutdown,
         Name::Hostname,
         Name::Exit,
@@ -421,6 +424,7 @@ fn unquoted(text: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::policy::Key;
 
     fn lossy(bytes: &[u8]) -> String {
         String::from_utf8_lossy(bytes).into_owned()
@@ -436,7 +440,7 @@ mod tests {
             parse(b"BOOT_IMAGE=/boot/kernel root=/dev/vda console=ttyS0 console=tty0 page_poison=1 quiet --\n");
         assert_eq!((options.timing, options.fail, options.output), (false, Failure::Continue, Output::Log));
         assert_eq!((options.idle, options.log, options.hostname), (Idle::Stay, LogLevel::Info, None));
-        assert_eq!((options.grace_seconds, options.onshutdown_seconds), (10, 30));
+        assert_eq!((options.wishes, options.onshutdown_seconds), (Wishes::DEFAULT, 30));
         assert_eq!(options.problems.iter().count() + options.modules().count() + options.denied_modules().count(), 0);
     }
 
@@ -449,7 +453,7 @@ mod tests {
         );
         assert_eq!((options.timing, options.fail, options.output), (true, Failure::Poweroff, Output::Console));
         assert_eq!((options.idle, options.log, options.hostname), (Idle::Halt, LogLevel::Warning, Some(&b"box"[..])));
-        assert_eq!((options.grace_seconds, options.onshutdown_seconds), (3, 0));
+        assert_eq!((options.wishes.get(Key::Grace), options.onshutdown_seconds), (3000, 0));
         assert_eq!(options.modules().map(lossy).collect::<Vec<_>>(), ["overlay", "veth", "virtio_net"]);
         assert_eq!(options.denied_modules().map(lossy).collect::<Vec<_>>(), ["floppy", "pcspkr", "nouveau"]);
         assert_eq!(options.problems.iter().count(), 0);
@@ -486,14 +490,20 @@ mod tests {
             ("pidone.output=", "pidone.output: expected log or console"),
             ("pidone.idle=now", "pidone.idle: expected stay, poweroff, reboot or halt"),
             ("pidone.log=loud", "pidone.log: expected error, warn, info or debug"),
-            ("pidone.grace=-1", "pidone.grace: expected a number of seconds, at most 86400"),
-            ("pidone.grace=", "pidone.grace: expected a number of seconds, at most 86400"),
-            ("pidone.grace=99999999999", "pidone.grace: expected a number of seconds, at most 86400"),
+            ("pidone.grace=-1", "pidone.grace: expected a time such as 500ms, 10s or 2m, at most 24h"),
+            ("pidone.grace=", "pidone.grace: expected a time such as 500ms, 10s or 2m, at most 24h"),
+            ("pidone.grace=99999999999", "pidone.grace: expected a time such as 500ms, 10s or 2m, at most 24h"),
             ("pidone.onshutdown=1s", "pidone.onshutdown: expected a number of seconds, at most 86400"),
             ("pidone.timing=1", "pidone.timing: takes no value"),
             ("pidone.modules=", "pidone.modules: expected names of modules"),
             ("pidone.hostname=", "pidone.hostname: expected a name of 1 to 64 bytes"),
             ("pidone.tyming", "pidone.tyming: unknown option"),
+            (
+                "pidone.restart=maybe",
+                "pidone.restart: expected no, on-failure[:COUNT] or always[:COUNT], COUNT from 1 to 1000000",
+            ),
+            ("pidone.after=db", "pidone.after: only for one service, as an annotation"),
+            ("pidone.health=true", "pidone.health: only for one service, as an annotation"),
             (
                 "pidone.run=bundle",
                 "pidone.run: expected the absolute path of a bundle, or no value and a command behind ` -- `",
@@ -503,7 +513,11 @@ mod tests {
         ] {
             assert_eq!(problems(text), [problem]);
             let options = parse(text.as_bytes());
-            assert_eq!((options.timing, options.fail, options.grace_seconds), (false, Failure::Continue, 10), "{text}");
+            assert_eq!(
+                (options.timing, options.fail, options.wishes),
+                (false, Failure::Continue, Wishes::DEFAULT),
+                "{text}"
+            );
         }
         let many = parse(b"pidone.a pidone.b pidone.c pidone.d pidone.e pidone.f pidone.g pidone.h pidone.i pidone.j");
         assert_eq!((many.problems.iter().count(), many.problems.more()), (8, 2));

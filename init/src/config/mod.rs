@@ -4,6 +4,7 @@
 
 pub mod cmdline;
 pub mod place;
+pub mod policy;
 pub mod spec;
 
 mod read;

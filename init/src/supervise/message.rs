@@ -23,28 +23,66 @@ pub enum Message {
         /// When the launcher saw that: monotonic microseconds.
         time_us: u64,
     },
+    /// "The container does what it is there for", from its launcher.
+    Ready {
+        /// The container's slot in PID 1's table.
+        slot: u16,
+        /// When the launcher saw that: monotonic microseconds.
+        time_us: u64,
+    },
+    /// "This container wants something else than others do", from the surveyor.
+    Wish {
+        /// The container's slot in PID 1's table.
+        slot: u16,
+        /// What: see [`crate::config::policy::Key`].
+        place: u16,
+        /// How much.
+        number: u32,
+    },
+    /// "This container waits for that one", from the surveyor.
+    Order {
+        /// The slot of the one that waits.
+        slot: u16,
+        /// The slot of the other.
+        on: u16,
+        /// Whether it is not even started if the other one has failed.
+        requires: bool,
+    },
+    /// "This container is not to be started", from the surveyor, which has said why.
+    Refused {
+        /// The container's slot in PID 1's table.
+        slot: u16,
+    },
 }
 
 impl Message {
-    /// The message as bytes: kind, slot, four bytes of nothing, time; numbers as the machine has them.
+    /// The message as bytes: kind, slot, a number, a larger one; as the machine has them.
     pub fn encode(self) -> [u8; BYTES] {
-        let (kind, slot, time_us) = match self {
-            Message::Announced { slot } => (1_u16, slot, 0),
-            Message::Executed { slot, time_us } => (2, slot, time_us),
+        let (kind, slot, number, more) = match self {
+            Message::Announced { slot } => (1_u16, slot, 0, 0),
+            Message::Executed { slot, time_us } => (2, slot, 0, time_us),
+            Message::Ready { slot, time_us } => (3, slot, 0, time_us),
+            Message::Wish { slot, place, number } => (4, slot, number, place.into()),
+            Message::Order { slot, on, requires } => (5, slot, requires.into(), on.into()),
+            Message::Refused { slot } => (6, slot, 0, 0),
         };
-        let ([a, b], [c, d]) = (kind.to_ne_bytes(), slot.to_ne_bytes());
-        let [e, f, g, h, i, j, k, l] = time_us.to_ne_bytes();
-        [a, b, c, d, 0, 0, 0, 0, e, f, g, h, i, j, k, l]
+        let ([a, b], [c, d], [e, f, g, h]) = (kind.to_ne_bytes(), slot.to_ne_bytes(), number.to_ne_bytes());
+        let [i, j, k, l, m, n, o, p] = more.to_ne_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
     /// The message that the bytes are, if they are one.
     pub fn decode(bytes: [u8; BYTES]) -> Option<Message> {
-        let [a, b, c, d, 0, 0, 0, 0, e, f, g, h, i, j, k, l] = bytes else { return None };
-        let slot = u16::from_ne_bytes([c, d]);
-        let time_us = u64::from_ne_bytes([e, f, g, h, i, j, k, l]);
-        match u16::from_ne_bytes([a, b]) {
-            1 => Some(Message::Announced { slot }),
-            2 => Some(Message::Executed { slot, time_us }),
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        let (slot, number) = (u16::from_ne_bytes([c, d]), u32::from_ne_bytes([e, f, g, h]));
+        let more = u64::from_ne_bytes([i, j, k, l, m, n, o, p]);
+        match (u16::from_ne_bytes([a, b]), number) {
+            (1, 0) if more == 0 => Some(Message::Announced { slot }),
+            (2, 0) => Some(Message::Executed { slot, time_us: more }),
+            (3, 0) => Some(Message::Ready { slot, time_us: more }),
+            (4, number) => Some(Message::Wish { slot, place: u16::try_from(more).ok()?, number }),
+            (5, 0 | 1) => Some(Message::Order { slot, on: u16::try_from(more).ok()?, requires: number == 1 }),
+            (6, 0) if more == 0 => Some(Message::Refused { slot }),
             _ => None,
         }
     }
@@ -62,7 +100,15 @@ mod tests {
     #[test]
     fn messages_survive_the_socket_and_nonsense_does_not() {
         let executed = Message::Executed { slot: 0x1234, time_us: u64::MAX - 7 };
-        for message in [Message::Announced { slot: 1023 }, executed] {
+        for message in [
+            Message::Announced { slot: 1023 },
+            executed,
+            Message::Ready { slot: 7, time_us: 1 },
+            Message::Wish { slot: 2, place: 14, number: u32::MAX },
+            Message::Order { slot: 3, on: 0xffff, requires: true },
+            Message::Order { slot: 3, on: 0, requires: false },
+            Message::Refused { slot: 4 },
+        ] {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; BYTES]), None);

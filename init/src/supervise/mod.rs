@@ -16,6 +16,7 @@ use core::ffi::CStr;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::abi::Errno;
+use crate::config::policy::Key;
 use crate::error::Error;
 use crate::limits;
 use crate::log;
@@ -23,8 +24,8 @@ use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::{power, region, signal, time};
 use crate::text::Value;
-use table::{Action, Child, Event, Note, Phase, Table, Task};
-pub use table::{Policy, Power, Section, Slot};
+use table::{Action, Child, Edge, Event, Note, Phase, Table, Task};
+pub use table::{Policy, Power, Section, Slot, Stage};
 use wait::Events;
 use watchdog::Watchdog;
 
@@ -37,12 +38,16 @@ pub trait Work {
     fn run_scripts(&self, directory: &CStr) -> u8;
     /// Mounts the volumes.
     fn mount_volumes(&self) -> u8;
+    /// Finds out what containers that are not begun want, and sends it over `announcements`: [`message::Message::Wish`] and
+    /// its like.
+    fn survey(&self, containers: &[Slot], announcements: BorrowedFd) -> u8;
     /// Launches a container: 0 when its program runs; 1 when it does not, after saying why and taking everything back.
     /// The container's first process is a child of this process's parent (CLONE_PARENT) and sends
     /// [`message::Message::Announced`] over `announcements` before anything else.
-    fn launch(&self, slot: u16, section: Section, name: &CStr, announcements: BorrowedFd) -> u8;
+    /// It stays until the container is ready, and tells so; any other code then means that it is not.
+    fn launch(&self, slot: u16, container: &Slot, announcements: BorrowedFd) -> u8;
     /// Removes what a container leaves when it has ended. Of a one-shot, sees to it first that its output arrives.
-    fn clean(&self, section: Section, name: &CStr) -> u8;
+    fn clean(&self, container: &Slot) -> u8;
     /// Waits until the consoles have sent everything, and tells the host the exit code if there is one: by now nothing is
     /// mounted for writing any more, and ending the machine here is as good as anywhere.
     fn farewell(&self, code: Option<u8>) -> u8;
@@ -50,6 +55,8 @@ pub trait Work {
 
 /// Memory for the table of containers, in `.bss`.
 static SLOTS: region::Lent<[Slot; limits::CONTAINERS_MAX]> = region::Lent::new([Slot::EMPTY; _]);
+/// And for who waits for whom.
+static EDGES: region::Lent<[Edge; limits::EDGES_MAX]> = region::Lent::new([Edge::NONE; _]);
 
 /// Runs the machine until its end. `started_us` is when pidone was started, for the timeline.
 pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
@@ -57,12 +64,12 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
     // Only PID 1 of the machine may; in a container Ctrl-Alt-Del is not ours.
     let _ = power::catch_ctrl_alt_del();
     let opened = Events::open();
-    let (slots, (events, announcements)) = match (SLOTS.take(), opened) {
-        (Some(slots), Ok(opened)) => (slots, opened),
-        (_, Err(error)) => cannot_run(&error),
-        (None, _) => cannot_run(&Error::kernel(c"run twice", Errno::BUSY)),
+    let (slots, edges, (events, announcements)) = match (SLOTS.take(), EDGES.take(), opened) {
+        (Some(slots), Some(edges), Ok(opened)) => (slots, edges, opened),
+        (.., Err(error)) => cannot_run(&error),
+        _ => cannot_run(&Error::kernel(c"run twice", Errno::BUSY)),
     };
-    let table = Table::new(slots, policy, time::monotonic_us());
+    let table = Table::new(slots, edges, policy, time::monotonic_us());
     let mut supervisor = Supervisor { table, watchdog: None, events, announcements, work, started_us };
     supervisor.run()
 }
@@ -129,8 +136,10 @@ impl<W: Work> Supervisor<'_, W> {
             }
             Action::List(section) => self.list(section),
             Action::Ask(slot) => {
-                if let Some(main) = self.table.slot(slot).and_then(Slot::main) {
-                    shutdown::ask(main);
+                if let Some(slot) = self.table.slot(slot)
+                    && let Some(main) = slot.main()
+                {
+                    shutdown::ask(main, slot.wishes().get(Key::StopSignal) as u8);
                 }
             }
             Action::Kill(slot) => self.kill_container(slot),
@@ -163,17 +172,18 @@ impl<W: Work> Supervisor<'_, W> {
 
     /// In the new process; its exit code.
     fn become_child(&self, child: Child) -> u8 {
-        let container = |slot| self.table.slot(slot).map(|slot| (slot.section(), slot.name()));
         match child {
             Child::Worker(Task::Setup) => self.work.set_up(),
             Child::Worker(Task::Scripts) => self.work.run_scripts(c"/etc/init.d"),
             Child::Worker(Task::Volumes) => self.work.mount_volumes(),
+            Child::Worker(Task::Survey) => self.work.survey(self.table.slots(), self.announcements.as_fd()),
             Child::Worker(Task::ShutdownScripts) => self.work.run_scripts(c"/etc/shutdown.d"),
             Child::Worker(Task::Unmount) => shutdown::unmount_all(),
             Child::Worker(Task::Farewell) => self.work.farewell(self.table.code()),
-            Child::Launcher(slot) => container(slot)
-                .map_or(1, |(section, name)| self.work.launch(slot, section, name, self.announcements.as_fd())),
-            Child::Cleaner(slot) => container(slot).map_or(1, |(section, name)| self.work.clean(section, name)),
+            Child::Launcher(index) => {
+                self.table.slot(index).map_or(1, |slot| self.work.launch(index, slot, self.announcements.as_fd()))
+            }
+            Child::Cleaner(index) => self.table.slot(index).map_or(1, |slot| self.work.clean(slot)),
         }
     }
 
@@ -195,17 +205,13 @@ impl<W: Work> Supervisor<'_, W> {
     }
 
     fn list(&mut self, section: Section) {
-        let directory = match section {
-            Section::Onboot => c"/containers/onboot",
-            Section::Services => c"/containers/services",
-            Section::Onshutdown => c"/containers/onshutdown",
-            Section::OneShot => {
-                if !self.table.add(section, c"run") {
-                    refuse(c"", c"run");
-                }
-                return;
+        let directory = section.directory();
+        if section == Section::OneShot {
+            if !self.table.add(section, c"run") {
+                refuse(directory, c"run");
             }
-        };
+            return;
+        }
         let opened = match file::open(CWD, directory, Open::Directory) {
             Err(Errno::NOENT) => return,
             opened => opened,

@@ -52,6 +52,7 @@ impl Print for Task {
             Task::Setup => "setting up the machine",
             Task::Scripts => "running /etc/init.d",
             Task::Volumes => "mounting volumes",
+            Task::Survey => "reading annotations",
             Task::ShutdownScripts => "running /etc/shutdown.d",
             Task::Unmount => "unmounting",
             Task::Farewell => "telling the host",
@@ -86,9 +87,15 @@ impl Print for InWords<'_> {
                     let ms = Value::Number(ended.saturating_sub(started) / 1000);
                     let status = slot.status().unwrap_or(Ended::Exited(0));
                     line.format("{}: {} after {} ms", &[Print(slot), Print(&status), ms]);
+                    next_start(line, slot);
                 }
             }
-            Note::NotLaunched(slot) => about(line, slot, ": not started", &[]),
+            Note::NotLaunched(slot) => {
+                about(line, slot, ": not started", &[]);
+                if let Some(slot) = self.table.slot(slot) {
+                    next_start(line, slot);
+                }
+            }
             Note::LauncherLost(slot, ended) => {
                 about(line, slot, ": not started: its launcher was {}", &[Print(&ended)]);
             }
@@ -96,6 +103,13 @@ impl Print for InWords<'_> {
             Note::NotForked(slot, errno) => about(line, slot, ": make a process: {}", &[Kernel(errno)]),
             Note::NotCleaned(slot, ended) => {
                 about(line, slot, ": not cleaned up: the process for it {}", &[Print(&ended)]);
+            }
+            Note::NotReady(slot) => about(line, slot, ": not ready in time, killing it", &[]),
+            Note::Lacks(slot, other) => {
+                if let Some(other) = self.table.slot(other) {
+                    let other = Value::Quoted(other.name().to_bytes());
+                    about(line, slot, ": not started: requires {}, which failed", &[other]);
+                }
             }
             Note::Overdue(slot) => about(line, slot, ": not ended in time, killing it", &[]),
             Note::Stuck(slot) => about(line, slot, ": not even gone after it was killed, leaving it", &[]),
@@ -124,6 +138,16 @@ impl Print for InWords<'_> {
     }
 }
 
+/// `, starting it again in 200 ms (2)`, `, given up after 3 restarts`.
+fn next_start(line: &mut Line, slot: &Slot) {
+    if let Some(delay_us) = slot.delay_us() {
+        let (ms, tries) = (Value::Number(delay_us / 1000), Value::Number(slot.restarts_in_a_row().into()));
+        line.format(", starting it again in {} ms ({})", &[ms, tries]);
+    } else if slot.has_failed() && slot.restarts_in_a_row() > 0 {
+        line.format(", given up after {} restarts", &[Value::Number(slot.restarts_in_a_row().into())]);
+    }
+}
+
 fn level(table: &Table, note: Note) -> Level {
     match note {
         Note::Ready | Note::Stopping(..) | Note::Instead(_) => Level::Info,
@@ -143,6 +167,7 @@ const PHASES: [&str; Phase::ALL.len()] = [
     "setup",
     "/etc/init.d",
     "volumes",
+    "survey",
     "onboot",
     "services",
     "up",

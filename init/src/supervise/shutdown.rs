@@ -18,14 +18,14 @@ use crate::text::{Line, Value, cut_last, fields, number, position};
 /// Longest path the kernel takes or gives, with its NUL.
 const PATH_BYTES: usize = 4096;
 
-/// Asks a container to end.
+/// Asks a container to end, by the signal that it wants to be asked with.
 ///
 /// The init of a pid namespace never sees SIGTERM unless it handles it (pid_namespaces(7)): waiting for it would be
 /// waiting for nothing. Then those of its processes that do handle it are asked, as with a shell in front of a server;
 /// when there are none, it is killed at once.
-pub(super) fn ask(main: Pid) {
-    if hears(main, true) {
-        terminate(main);
+pub(super) fn ask(main: Pid, signal: u8) {
+    if hears(main, signal, true) {
+        terminate(main, signal);
         return;
     }
     let mut buffer = [0; PATH_BYTES];
@@ -34,9 +34,9 @@ pub(super) fn ask(main: Pid) {
     };
     let mut asked = false;
     for pid in processes.iter() {
-        if pid != main && hears(pid, false) {
+        if pid != main && hears(pid, signal, false) {
             // It may have ended meanwhile and its pid be another process's: all are told to end soon anyway.
-            asked |= terminate(pid);
+            asked |= terminate(pid, signal);
         }
     }
     if !asked {
@@ -45,8 +45,8 @@ pub(super) fn ask(main: Pid) {
 }
 
 /// A process that is stopped could not act on it, so it is continued.
-fn terminate(pid: Pid) -> bool {
-    let sent = process::kill(pid, signal::TERM).is_ok();
+fn terminate(pid: Pid, signal: u8) -> bool {
+    let sent = process::kill(pid, signal).is_ok();
     let _ = process::kill(pid, signal::CONT);
     sent
 }
@@ -106,17 +106,17 @@ fn proc_file<'a>(pid: Pid, name: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]
     file::read_file(line.terminated()?, buffer).ok().map(|text| &*text)
 }
 
-/// Whether SIGTERM reaches a process: if it is the init of a pid namespace, only when it catches or blocks it. With
+/// Whether a signal reaches a process: if it is the init of a pid namespace, only when it catches or blocks it. With
 /// `default` the signal's default action, the end, counts as well where there is one. In doubt it does.
-fn hears(pid: Pid, default: bool) -> bool {
+fn hears(pid: Pid, signal: u8, default: bool) -> bool {
     let mut buffer = [0; PATH_BYTES];
-    proc_file(pid, b"/status", &mut buffer).is_none_or(|status| status_hears(status, default))
+    proc_file(pid, b"/status", &mut buffer).is_none_or(|status| status_hears(status, signal, default))
 }
 
-fn status_hears(status: &[u8], default: bool) -> bool {
+fn status_hears(status: &[u8], signal: u8, default: bool) -> bool {
     let field = |name: &[u8]| fields(status, b'\n').find_map(|line| line.strip_prefix(name));
     let set = |name| field(name).and_then(|digits| number(digits, 16)).unwrap_or(!0);
-    let handles = (set(b"SigCgt:\t") | set(b"SigBlk:\t")) & 1 << (signal::TERM - 1) != 0;
+    let handles = (set(b"SigCgt:\t") | set(b"SigBlk:\t")) & 1 << (signal.wrapping_sub(1) & 63) != 0;
     // Its pid in each namespace it is in, the innermost last: an init is 1 there, and something else outside.
     let init = field(b"NSpid:\t").is_some_and(|pids| pids.ends_with(b"\t1"));
     handles || (default && !init)
@@ -322,12 +322,17 @@ mod tests {
             ("77\t21", none, none, true),
             ("77\t1\t5", none, none, true),
         ] {
-            assert_eq!(status_hears(&status(pids, caught, blocked), true), hears, "{pids} {caught} {blocked}");
+            assert_eq!(
+                status_hears(&status(pids, caught, blocked), signal::TERM, true),
+                hears,
+                "{pids} {caught} {blocked}"
+            );
         }
-        assert!(!status_hears(&status("77\t21", none, none), false));
-        assert!(status_hears(&status("77\t21", term, none), false));
-        assert!(status_hears(b"", true), "in doubt it is asked");
-        assert!(hears(process::own_pid(), true));
+        assert!(!status_hears(&status("77\t21", none, none), signal::TERM, false));
+        assert!(status_hears(&status("77\t21", term, none), signal::TERM, false));
+        assert!(!status_hears(&status("77\t1", term, none), signal::USR1, true));
+        assert!(status_hears(b"", signal::TERM, true), "in doubt it is asked");
+        assert!(hears(process::own_pid(), signal::TERM, true));
     }
 
     #[test]

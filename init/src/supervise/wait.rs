@@ -147,8 +147,7 @@ impl Events {
         loop {
             match wait::receive(self.announcements.as_fd(), &mut bytes) {
                 Ok(Some(pid)) => match Message::decode(bytes) {
-                    Some(Message::Announced { slot }) => return Some(Event::Announced { slot, pid }),
-                    Some(Message::Executed { slot, time_us }) => return Some(Event::Executed { slot, time_us }),
+                    Some(message) => return Some(Event::Told { pid, message }),
                     None => {}
                 },
                 // Not a message of ours; it is out of the queue.
@@ -309,7 +308,7 @@ mod tests {
             let mut announced = [0; 500];
             let mut right = 0;
             all_events(&mut events, |event| match event {
-                Event::Announced { slot, pid } => announced[usize::from(slot)] = pid,
+                Event::Told { pid, message: Message::Announced { slot } } => announced[usize::from(slot)] = pid,
                 Event::Ended { pid, ended } => {
                     let slot = announced.iter().position(|known| *known == pid);
                     right += u32::from(slot.is_some_and(|slot| ended == Ended::Exited(slot as u8)));
