@@ -146,10 +146,11 @@ impl Events {
         let mut bytes = [0; message::BYTES];
         loop {
             match wait::receive(self.announcements.as_fd(), &mut bytes) {
-                Ok(Some(pid)) => match Message::decode(bytes) {
-                    Some(message) => return Some(Event::Told { pid, message }),
-                    None => {}
-                },
+                Ok(Some(pid)) => {
+                    if let Some(message) = Message::decode(bytes) {
+                        return Some(Event::Told { pid, message });
+                    }
+                }
                 // Not a message of ours; it is out of the queue.
                 Err(Errno::BADMSG) => {}
                 Ok(None) | Err(_) => return None,
