@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("apply", "abi arena config limits plan sys text texts"),
     ("observe", "abi config plan sys text"),
     ("plan", "abi arena config error limits text texts"),
-    ("config", "abi arena error limits text texts"),
+    ("config", "abi arena error limits record text texts"),
     ("log", "limits sys text"),
     ("sys", "abi error limits"),
     ("text", "abi error texts"),

@@ -32,7 +32,7 @@ pub mod log;
 pub mod sys;
 pub mod text;
 
-pub use sys::{arena, texts};
+pub use sys::{arena, record, texts};
 
 #[cfg(test)]
 mod imports;

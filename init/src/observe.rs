@@ -16,7 +16,7 @@ const CAPABILITY_LAST: u8 = 40;
 /// The machine as a launch of this bundle finds it. What cannot be read counts as not there.
 pub fn facts<'a>(section: Section, name: &'a CStr, bundle: &'a CStr, spec: &Spec) -> Facts<'a> {
     let mut buffer = [0; 512];
-    let process = spec.process.as_ref();
+    let process = &spec.process;
     let controllers = file::read_file(c"/sys/fs/cgroup/cgroup.controllers", &mut buffer).unwrap_or_default();
     Facts {
         bundle,
@@ -30,10 +30,8 @@ pub fn facts<'a>(section: Section, name: &'a CStr, bundle: &'a CStr, spec: &Spec
         capabilities: capabilities(spec),
         bfq_weight: file::exists(c"/sys/module/bfq"),
         manner: Manner::NONE,
-        apparmor: process.is_some_and(|process| process.apparmor_profile.is_some())
-            && says_yes(c"/sys/module/apparmor/parameters/enabled"),
-        selinux: process.is_some_and(|process| process.selinux_label.is_some())
-            && file::exists(c"/sys/fs/selinux/enforce"),
+        apparmor: process.apparmor_profile.is_some() && says_yes(c"/sys/module/apparmor/parameters/enabled"),
+        selinux: process.selinux_label.is_some() && file::exists(c"/sys/fs/selinux/enforce"),
         resctrl: spec.linux.intel_rdt.map_or(Resctrl::Absent, |rdt| resctrl(rdt.class.unwrap_or(name))),
     }
 }

@@ -16,6 +16,7 @@ use core::ffi::CStr;
 use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::record::Record;
 
 use spec::{Kept, Process, Resources, Runtime, Spec};
 
@@ -28,7 +29,7 @@ pub fn read_config<'a>(text: &[u8], arena: &mut Arena<'a>, spec: &mut Spec<'a>) 
     if text.len() > limits::CONFIG_BYTES_MAX {
         return Err(Error::limit(DOING, c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
     }
-    read::read(text, arena, DOING, spec)
+    read::read(text, arena, DOING, Record::new(spec))
 }
 
 /// Reads a runtime.json into what is empty. All that it then holds is in the arena; the text may go.
@@ -40,7 +41,7 @@ pub fn read_runtime<'a>(text: &[u8], arena: &mut Arena<'a>, runtime: &mut Runtim
     if text.len() > limits::RUNTIME_BYTES_MAX {
         return Err(Error::limit(DOING, c"bytes", text.len(), limits::RUNTIME_BYTES_MAX));
     }
-    read::read(text, arena, DOING, runtime).map(|_| ())
+    read::read(text, arena, DOING, Record::new(runtime)).map(|_| ())
 }
 
 /// Reads a `process` alone, as `exec` is given one, into what is empty.
@@ -48,7 +49,7 @@ pub fn read_runtime<'a>(text: &[u8], arena: &mut Arena<'a>, runtime: &mut Runtim
 /// # Errors
 /// As [`read_config`].
 pub fn read_process<'a>(text: &[u8], arena: &mut Arena<'a>, process: &mut Process<'a>) -> Result<()> {
-    read::read(text, arena, c"read the process", process).map(|_| ())
+    read::read(text, arena, c"read the process", Record::new(process)).map(|_| ())
 }
 
 /// Reads `linux.resources` alone, as `update` is given them, into what is empty.
@@ -56,7 +57,7 @@ pub fn read_process<'a>(text: &[u8], arena: &mut Arena<'a>, process: &mut Proces
 /// # Errors
 /// As [`read_config`].
 pub fn read_resources<'a>(text: &[u8], arena: &mut Arena<'a>, resources: &mut Resources<'a>) -> Result<()> {
-    read::read(text, arena, c"read the resources", resources).map(|_| ())
+    read::read(text, arena, c"read the resources", Record::new(resources)).map(|_| ())
 }
 
 /// Reads a state that the command line keeps, into what is empty.
@@ -64,7 +65,7 @@ pub fn read_resources<'a>(text: &[u8], arena: &mut Arena<'a>, resources: &mut Re
 /// # Errors
 /// As [`read_config`].
 pub fn read_kept<'a>(text: &[u8], arena: &mut Arena<'a>, kept: &mut Kept<'a>) -> Result<()> {
-    read::read(text, arena, c"read state.json", kept).map(|_| ())
+    read::read(text, arena, c"read state.json", Record::new(kept)).map(|_| ())
 }
 
 /// [`read_config`], for tests.
@@ -118,6 +119,7 @@ impl Warnings {
 
 #[cfg(test)]
 mod tests {
+    use super::spec::Capabilities;
     use super::*;
     use crate::abi::namespace::Namespace;
     use crate::text::Line;
@@ -157,16 +159,16 @@ mod tests {
             assert_eq!(warnings.iter().count(), 0);
             assert_eq!(spec.oci_version, Some(c"1.2.0"));
             assert_eq!(spec.hostname, Some(c"web"));
-            let root = spec.root.unwrap();
+            let root = spec.root;
             assert_eq!((root.path, root.readonly), (Some(c"rootfs"), false));
-            let process = spec.process.unwrap();
+            let process = spec.process;
             assert_eq!(process.args.len(), 3);
             assert_eq!(process.args[2], c"daemon off; error_log stderr <info> & more;");
             assert_eq!(process.env[1..], [c"OPTIONS=a=1&b=<2>", c"GREETING=grüß \"dich\" \\ 😀"]);
             assert_eq!(process.cwd, Some(c"/var/www"));
             assert_eq!((process.user.uid, process.user.gid, process.user.umask), (101, 101, None));
             assert_eq!(process.user.additional_gids, [5, 1000]);
-            let capabilities = process.capabilities.unwrap();
+            let capabilities = process.capabilities;
             assert_eq!(capabilities.bounding, 1 << 0 | 1 << 6 | 1 << 7 | 1 << 10);
             assert_eq!(capabilities.effective, 1 << 0 | 1 << 6 | 1 << 7);
             assert_eq!(capabilities.ambient, 1 << 10);
@@ -215,7 +217,7 @@ mod tests {
             let cpu = resources.cpu;
             assert_eq!((cpu.shares, cpu.quota, cpu.period), (Some(512), Some(50000), Some(100000)));
             assert_eq!((cpu.cpus, cpu.mems, cpu.burst, cpu.idle), (Some(c"0-1"), Some(c"0"), None, None));
-            assert_eq!((resources.pids_limit, resources.block_io.weight), (Some(64), Some(100)));
+            assert_eq!((resources.pids.limit, resources.block_io.weight), (Some(64), Some(100)));
             assert_eq!(
                 (resources.hugepage_limits[0].page_size, resources.hugepage_limits[0].limit),
                 (c"2MB", 209715200)
@@ -238,7 +240,7 @@ mod tests {
                     (Some(c"wg0"), Some(c"wireguard"), None, true)
                 ]
             );
-            for (kind, path) in Namespace::ALL.iter().zip(runtime.bind_namespaces) {
+            for (kind, path) in Namespace::ALL.iter().zip(runtime.bind_namespaces.0) {
                 let expected = match kind {
                     Namespace::Ipc => Some(c"/run/ns/ipc"),
                     Namespace::Network => Some(c"/run/netns/web"),
@@ -292,8 +294,8 @@ mod tests {
     fn files_of_linuxkit_runc_and_docker_are_read_without_a_warning() {
         for text in SAMPLES {
             config(text, |spec, warnings| {
-                assert!(spec.root.unwrap().path.is_some());
-                assert!(!spec.process.unwrap().args.is_empty());
+                assert!(spec.root.path.is_some());
+                assert!(!spec.process.args.is_empty());
                 assert_eq!(warnings.iter().count(), 0);
             })
             .unwrap();
@@ -303,7 +305,7 @@ mod tests {
         }
         assert_eq!(runtime(b"{}", |runtime| runtime.mounts.len()), Ok(0));
         config(SAMPLES[2], |spec, _| {
-            assert_eq!(spec.process.unwrap().capabilities.unwrap().permitted, (1 << 41) - 1);
+            assert_eq!(spec.process.capabilities.permitted, (1 << 41) - 1);
         })
         .unwrap();
     }
@@ -481,7 +483,7 @@ mod tests {
             r#""env":["A=\"\\\/\b\f\n\r\t","\u00fc\u20ac\ud83d\ude00","\u0026\u003c\u003E","\\u0026","plain"]"#,
         );
         config(text.as_bytes(), |spec, _| {
-            let env = spec.process.unwrap().env;
+            let env = spec.process.env;
             assert_eq!(env, [c"A=\"\\/\x08\x0c\n\r\t", c"ü€😀", c"&<>", c"\\u0026", c"plain"]);
         })
         .unwrap();
@@ -798,11 +800,15 @@ mod tests {
             "pids":null,"blockIO":null,"hugepageLimits":null,"unified":null}}}"#;
         config(text.as_bytes(), |spec, _| {
             assert_eq!((spec.oci_version, spec.hostname, spec.domainname), (None, None, None));
-            let process = spec.process.unwrap();
+            let process = spec.process;
             assert_eq!(process.args, [c"a", c""]);
-            assert!(process.capabilities.is_none() && process.oom_score_adj.is_none() && process.env.is_empty());
+            assert!(
+                process.capabilities == Capabilities::default()
+                    && process.oom_score_adj.is_none()
+                    && process.env.is_empty()
+            );
             let resources = spec.linux.resources;
-            assert!(resources.pids_limit.is_none() && resources.cpu.shares.is_none() && resources.cpu.cpus.is_none());
+            assert!(resources.pids.limit.is_none() && resources.cpu.shares.is_none() && resources.cpu.cpus.is_none());
             assert_eq!((resources.devices[0].kind, resources.devices[0].access), (None, 0));
             assert!(spec.linux.cgroups_path.is_none() && spec.mounts.is_empty());
         })
@@ -908,7 +914,7 @@ mod tests {
         runtime(
             br#"{"bindNS":{"ipc":"","net":"/n"},"interfaces":[{"name":"a","add":"","peer":""}],"mounts":null}"#,
             |runtime| {
-                assert_eq!(runtime.bind_namespaces, [None, None, None, Some(c"/n"), None, None, None]);
+                assert_eq!(runtime.bind_namespaces.0, [None, None, None, Some(c"/n"), None, None, None]);
                 assert_eq!((runtime.interfaces[0].add, runtime.interfaces[0].peer), (None, None));
             },
         )
@@ -955,7 +961,7 @@ mod tests {
     fn an_unknown_capability_is_a_warning_with_its_place() {
         let text = process(r#""capabilities":{"bounding":["CAP_FUTURE","CAP_CHOWN"],"ambient":["chown"]}"#);
         config(text.as_bytes(), |spec, warnings| {
-            assert_eq!(spec.process.unwrap().capabilities.unwrap().bounding, 1);
+            assert_eq!(spec.process.capabilities.bounding, 1);
             let lines: Vec<_> = warnings
                 .iter()
                 .map(|warning| {
@@ -990,12 +996,12 @@ mod tests {
         };
         for (count, bytes) in [(2000, 40), (10_000, 80), (16_000, 63), (50_000, 20)] {
             let text = variables(count, bytes);
-            assert_eq!(config(text.as_bytes(), |spec, _| spec.process.unwrap().env.len()), Ok(count));
+            assert_eq!(config(text.as_bytes(), |spec, _| spec.process.env.len()), Ok(count));
         }
         // A MiB of environment, to the last byte.
         let mut text = variables(10, 104_000).into_bytes();
         text.resize(limits::CONFIG_BYTES_MAX, b' ');
-        assert_eq!(config(&text, |spec, _| spec.process.unwrap().env.len()), Ok(10));
+        assert_eq!(config(&text, |spec, _| spec.process.env.len()), Ok(10));
         text.push(b' ');
         assert_eq!(config(&text, |_, _| ()).unwrap_err(), "read config.json: too many bytes: 1048577, at most 1048576");
         // More records than the memory holds.

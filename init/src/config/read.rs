@@ -1,309 +1,154 @@
-//! From checked text into records: one serde visitor that drives any [`Object`].
+//! From checked text into records: one reader for all of them, led by the tables of `schema`.
 //!
-//! A derived deserialiser for every type of the specification is about 2 KB of code for each. Here a type says only what
-//! its fields are called and lends the place where each goes (a [`Slot`]); the code that reads is there once. It also
-//! carries what serde has no room for: the arena, the place of the value being read, and the failure with its reason.
+//! A derived deserialiser for every type of the specification is about 2 KB of code for each. Here a table says what the
+//! fields are called and what they hold; [`Record::slot`] lends the place where each goes. serde reads strings, numbers and
+//! truth values; what is around them the reader walks through itself, and so knows where each value is. Reading does not
+//! stop at what is wrong: the arena keeps the first failure.
 
 use core::ffi::CStr;
-use core::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-
+use serde_json_core::de::{Deserializer, from_slice};
 use serde_json_core::str::EscapedStr;
 
 use super::Warnings;
 use super::scan::{self, decode};
-use super::spec::{Named, Pair};
 use crate::abi::namespace::Namespace;
 use crate::abi::syscall::Name;
-use crate::abi::{capability, rlimit, scheduling};
+use crate::abi::{capability, rlimit, scheduling, seccomp};
 use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::record::{List, Pair, Record, Slot};
 use crate::texts::until_nul;
-
-/// A record that a JSON object is read into.
-pub(super) trait Object<'a> {
-    /// What its fields are called: all names in one string, each followed by a NUL; a list of strings would be three times
-    /// as large. First those that are read, and of them the required ones, which begin with `missing `: so the problem is
-    /// at hand when they are. Then those of the specification that pidone does not honour, refused unless they ask for
-    /// nothing: with `!` unless empty, with `?` unless empty or zero, with `+` if false; a `^` before it says that only
-    /// control groups of version 1 have it. A last `*` refuses all others.
-    fn fields(&self) -> &'static str;
-
-    /// Where the value of field `index` of [`Object::fields`] goes.
-    fn slot(&mut self, index: usize) -> Slot<'_, 'a>;
-}
 
 const MISSING: &[u8] = b"missing ";
 
 /// No name of a field has more bytes.
 const NAME_BYTES_MAX: usize = 32;
 
-/// An element of a list.
-pub(super) trait Record<'a>: Copy {
-    /// What it is before it is read.
-    const BLANK: Self;
-
-    /// Where its value goes.
-    fn slot(&mut self) -> Slot<'_, 'a>;
-}
-
-/// A list.
-pub(super) trait Collection<'a> {
-    /// Takes all elements. False if there are none.
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool>;
-}
-
-/// The elements of a JSON array, one after the other.
-pub(super) trait Elements<'a> {
-    /// How many there are.
-    fn count(&self) -> usize;
-
-    /// Reads the next element into `slot`.
-    fn next(&mut self, slot: Slot<'_, 'a>) -> Read<()>;
-
-    /// Where lists are made.
-    fn arena(&mut self) -> &mut Arena<'a>;
-}
-
-/// Reading has stopped; the reason is kept beside, in the [`Reading`], because serde's errors cannot carry it.
-pub(super) struct Stopped;
-
-/// The result of a part of reading.
-pub(super) type Read<T> = core::result::Result<T, Stopped>;
-
-impl Stopped {
-    fn in_serde<E: serde::de::Error>(self) -> E {
-        E::custom("")
-    }
-}
-
-/// Where a value goes, and thereby what it must be.
-pub(super) enum Slot<'r, 'a> {
-    /// A string; an empty one is absent, as in Go, whose programs write these files.
-    Text(&'r mut Option<&'a CStr>),
-    /// A string.
-    Word(&'r mut &'a CStr),
-    /// `true` or `false`.
-    Flag(&'r mut bool),
-    /// A user or group id. All ones is no id: system calls take it as "leave it as it is".
-    Id(&'r mut u32),
-    /// A user or group id.
-    OptionalId(&'r mut Option<u32>),
-    /// An integer from 0.
-    U32(&'r mut u32),
-    /// An integer from 0.
-    OptionalU32(&'r mut Option<u32>),
-    /// An integer from 0.
-    OptionalU16(&'r mut Option<u16>),
-    /// An integer from 0.
-    U64(&'r mut u64),
-    /// An integer from 0.
-    OptionalU64(&'r mut Option<u64>),
-    /// An integer.
-    OptionalI64(&'r mut Option<i64>),
-    /// The name of a capability, whose bit is set.
-    Capability(&'r mut u64),
-    /// The name of a resource limit, each once.
-    Rlimit(&'r mut u8),
-    /// The type of a namespace, each once.
-    Namespace(&'r mut Namespace),
-    /// One of a list's names: [`scheduling`].
-    OneOf(&'r mut u8, &'static CStr),
-    /// The name of a system call. One that is unknown is kept as such: it may be another kernel's, or another machine's.
-    SystemCall(&'r mut Name),
-    /// The type of a device node.
-    DeviceKind(&'r mut u8),
-    /// The type of devices that a rule is for.
-    RuleKind(&'r mut Option<u8>),
-    /// Which of read, write and mknod.
-    Access(&'r mut u8),
-    /// An object.
-    Object(&'r mut dyn Object<'a>),
-    /// An array.
-    List(&'r mut dyn Collection<'a>),
-    /// An object that maps strings to strings.
-    Pairs(&'r mut &'a [Pair<'a>]),
-    /// An object that maps strings to objects.
-    Named(&'r mut &'a [&'a CStr], &'r mut dyn Collection<'a>),
-    /// Nowhere: there is no such field.
-    Nothing,
-}
-
-/// What JSON has for it.
-#[derive(Clone, Copy)]
-enum Shape {
-    Text,
-    Flag,
-    Unsigned,
-    Signed,
-    Object,
-    List,
-}
-
-impl<'r, 'a> Slot<'r, 'a> {
-    /// An object that may be absent.
-    pub(super) fn optional_object<T: Object<'a> + Default>(object: &'r mut Option<T>) -> Slot<'r, 'a> {
-        Slot::Object(object.get_or_insert_default())
-    }
-
-    /// A map.
-    pub(super) fn named<T: Record<'a>>(map: &'r mut Named<'a, T>) -> Slot<'r, 'a> {
-        Slot::Named(&mut map.names, &mut map.values)
-    }
-
-    /// What the value must be, in JSON's terms and in words.
-    fn expected(&self) -> (Shape, &'static CStr) {
-        match self {
-            Slot::Text(_) | Slot::Word(_) => (Shape::Text, c"expected a string"),
-            Slot::Flag(_) => (Shape::Flag, c"expected true or false"),
-            Slot::Id(_) | Slot::OptionalId(_) => (Shape::Unsigned, c"expected an integer from 0 to 4294967294"),
-            Slot::U32(_) | Slot::OptionalU32(_) => (Shape::Unsigned, c"expected an integer from 0 to 4294967295"),
-            Slot::OptionalU16(_) => (Shape::Unsigned, c"expected an integer from 0 to 65535"),
-            Slot::U64(_) | Slot::OptionalU64(_) => (Shape::Unsigned, c"expected an integer from 0"),
-            Slot::OptionalI64(_) => (Shape::Signed, c"expected an integer"),
-            Slot::Capability(_) => (Shape::Text, c"expected the name of a capability"),
-            Slot::Rlimit(_) => (Shape::Text, c"expected the name of a resource limit, such as RLIMIT_NOFILE"),
-            Slot::Namespace(_) => (Shape::Text, c"expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
-            Slot::OneOf(_, list) => (Shape::Text, list),
-            Slot::SystemCall(_) => (Shape::Text, c"expected the name of a system call"),
-            Slot::DeviceKind(_) => (Shape::Text, c"expected one of b, c, u, p"),
-            Slot::RuleKind(_) => (Shape::Text, c"expected one of a, b, c"),
-            Slot::Access(_) => (Shape::Text, c"expected a string of the letters r, w, m"),
-            Slot::Object(_) | Slot::Nothing => (Shape::Object, c"expected an object"),
-            Slot::List(_) => (Shape::List, c"expected an array"),
-            Slot::Pairs(_) => (Shape::Object, c"expected an object of strings"),
-            Slot::Named(..) => (Shape::Object, c"expected an object of objects"),
-        }
-    }
-}
-
-/// Reads a text into `object`. `doing` is what an error says was being done.
+/// Reads a text into `record`. `doing` is what an error says was being done.
 ///
 /// # Errors
-/// The text is malformed or not what the object takes, or the arena is full.
+/// The text is malformed or not what the record takes, or the arena is full.
 pub(super) fn read<'a>(
     text: &[u8],
     arena: &mut Arena<'a>,
     doing: &'static CStr,
-    object: &mut dyn Object<'a>,
+    record: Record<'_, 'a>,
 ) -> Result<Warnings> {
-    let mut reading = Reading {
-        text,
-        arena,
-        doing,
-        spot: Spot { key: None, element: None },
-        expected: c"",
-        failure: None,
-        warnings: Warnings::default(),
-        rlimits: 0,
-        namespaces: 0,
-    };
     if let Err(fault) = scan::check(text) {
-        return Err(reading.error(fault.at, fault.problem));
+        return Err(Error::text(doing, fault.at, fault.problem));
     }
-    let mut deserializer = serde_json_core::de::Deserializer::new(text, None);
-    let spot = reading.spot;
-    let reader = Reader { reading: &mut reading, slot: Slot::Object(object), spot };
-    let result = reader.deserialize(&mut deserializer);
-    // What was read into no memory may look wrong.
-    reading.arena.check()?;
-    match result {
-        Ok(_) => Ok(reading.warnings),
-        Err(_) => Err(reading.why()),
-    }
+    let at = scan::skip_space(text, 0);
+    let mut reading = Reading { text, at, arena, doing, warnings: Warnings::default(), once: 0 };
+    reading.value(Slot::Object(record));
+    reading.arena.check().map(|()| reading.warnings)
 }
 
 /// The state of one reading.
 struct Reading<'c, 'a> {
     text: &'c [u8],
+    /// Where the next value or key begins.
+    at: usize,
     arena: &'c mut Arena<'a>,
     doing: &'static CStr,
-    /// The value that was begun last.
-    spot: Spot,
-    /// What it must be.
-    expected: &'static CStr,
-    /// Why reading stopped, if not because the value at `spot` is of the wrong kind.
-    failure: Option<Error>,
     warnings: Warnings,
-    /// Resource limits met so far, as bits.
-    rlimits: u32,
-    /// Namespaces met so far, as bits.
-    namespaces: u32,
+    /// Resource limits and namespaces met so far, as bits.
+    once: u64,
 }
 
-/// Where a value is: serde has no offsets, but keys are borrowed from the text. The offset itself is found when needed.
-#[derive(Clone, Copy)]
-struct Spot {
-    /// Offset of the key of the member that the value is, or is in. None for the whole text.
-    key: Option<usize>,
-    /// Position of the value in the member's array.
-    element: Option<usize>,
+/// In [`Reading::once`], the first namespace.
+const NAMESPACES: u8 = 32;
+
+/// What JSON has for a value: the first byte of one.
+mod shape {
+    pub(super) const TEXT: u8 = b'"';
+    pub(super) const OBJECT: u8 = b'{';
+    pub(super) const LIST: u8 = b'[';
+    pub(super) const FLAG: u8 = b't';
+    pub(super) const NUMBER: u8 = b'0';
 }
 
-impl Spot {
-    fn offset(self, text: &[u8]) -> usize {
-        let value = match self.key {
-            Some(key) => scan::member_value(text, key),
-            None => scan::skip_space(text, 0),
-        };
-        match self.element {
-            Some(element) => scan::children(text, value).nth(element).unwrap_or(value),
-            None => value,
-        }
+/// What a value must be, in JSON's terms and in words.
+fn expected(slot: &Slot) -> (u8, &'static CStr) {
+    use shape::{FLAG, LIST, NUMBER, OBJECT, TEXT};
+    match slot {
+        Slot::Text(_) | Slot::Word(_) => (TEXT, c"expected a string"),
+        Slot::Flag(_) => (FLAG, c"expected true or false"),
+        Slot::Id(_) | Slot::OptionalId(_) => (NUMBER, c"expected an integer from 0 to 4294967294"),
+        Slot::U32(_) | Slot::OptionalU32(_) => (NUMBER, c"expected an integer from 0 to 4294967295"),
+        Slot::OptionalU16(_) => (NUMBER, c"expected an integer from 0 to 65535"),
+        Slot::U64(_) | Slot::OptionalU64(_) => (NUMBER, c"expected an integer from 0"),
+        Slot::OptionalI64(_) => (NUMBER, c"expected an integer"),
+        Slot::Rlimit(_) => (TEXT, c"expected the name of a resource limit, such as RLIMIT_NOFILE"),
+        Slot::Namespace(_) => (TEXT, c"expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
+        Slot::SystemCall(_) => (TEXT, c"expected the name of a system call"),
+        Slot::DeviceKind(_) => (TEXT, c"expected one of b, c, u, p"),
+        Slot::RuleKind(_) => (TEXT, c"expected one of a, b, c"),
+        Slot::Access(_) => (TEXT, c"expected a string of the letters r, w, m"),
+        Slot::Policy(_) => (TEXT, scheduling::POLICIES),
+        Slot::IoClass(_) => (TEXT, scheduling::IO_CLASSES),
+        Slot::Personality(_) => (TEXT, scheduling::PERSONALITIES),
+        Slot::MemoryPolicy(_) => (TEXT, scheduling::MEMORY_POLICIES),
+        Slot::Action(_) => (TEXT, seccomp::ACTIONS),
+        Slot::Operator(_) => (TEXT, seccomp::OPERATORS),
+        Slot::Object(_) | Slot::Optional(_) | Slot::Nothing => (OBJECT, c"expected an object"),
+        Slot::Pairs(_) => (OBJECT, c"expected an object of strings"),
+        Slot::Named(..) => (OBJECT, c"expected an object of objects"),
+        Slot::List(_)
+        | Slot::Capabilities(_)
+        | Slot::SchedulerFlags(_)
+        | Slot::MemoryPolicyFlags(_)
+        | Slot::Architectures(_)
+        | Slot::FilterFlags(_) => (LIST, c"expected an array"),
     }
 }
 
-impl<'a> Reading<'_, 'a> {
-    fn error(&self, at: usize, problem: &'static CStr) -> Error {
-        Error::text(self.doing, at, problem)
-    }
-
-    /// Stops because of what is at an offset.
+impl<'c, 'a> Reading<'c, 'a> {
+    /// Keeps what is wrong at an offset.
     #[cold]
     #[inline(never)]
-    fn stop(&mut self, at: usize, problem: &'static CStr) -> Stopped {
-        self.failure = Some(self.error(at, problem));
-        Stopped
+    fn fail(&mut self, at: usize, problem: &'static CStr) {
+        self.arena.fail(Error::text(self.doing, at, problem));
     }
 
-    /// Stops because the current value is not what it must be.
-    #[cold]
-    #[inline(never)]
-    fn stop_here(&mut self) -> Stopped {
-        self.failure = Some(self.unexpected());
-        Stopped
+    /// Moves into an object or array. Whether there is something in it.
+    fn enter(&mut self) -> bool {
+        self.at = scan::skip_space(self.text, self.at + 1);
+        let is_empty = matches!(scan::byte(self.text, self.at), Some(b']' | b'}') | None);
+        self.at += usize::from(is_empty);
+        !is_empty
     }
 
-    /// Why reading stopped.
-    fn why(&self) -> Error {
-        self.failure.unwrap_or_else(|| self.unexpected())
-    }
-
-    fn unexpected(&self) -> Error {
-        self.error(self.spot.offset(self.text), self.expected)
-    }
-
-    /// The offset of a string of the text, which serde has borrowed from it.
-    fn offset(&self, raw: &str) -> usize {
-        // Without the opening quote.
-        (raw.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize).wrapping_sub(1)
-    }
-
-    /// Whether the member with this key asks for something that its entry, which begins with a mark, does not offer.
-    fn asks(&self, key: usize, entry: &[u8]) -> bool {
-        let value = scan::member_value(self.text, key);
-        match entry.first() {
-            Some(b'+') => scan::byte(self.text, value) == Some(b'f'),
-            mark => !is_neutral(self.text, value, mark == Some(&b'?')),
+    /// Moves on behind a value in an object or array. Whether another one follows.
+    fn next(&mut self) -> bool {
+        self.at = scan::skip_space(self.text, self.at);
+        let goes_on = scan::byte(self.text, self.at) == Some(b',');
+        self.at += 1;
+        if goes_on {
+            self.at = scan::skip_space(self.text, self.at);
         }
+        goes_on
     }
 
-    /// Keeps a string.
-    fn string(&mut self, raw: &str) -> &'a CStr {
-        let raw = raw.as_bytes();
+    /// Moves on behind a value.
+    fn skip(&mut self) {
+        self.at = scan::value_end(self.text, self.at);
+    }
+
+    /// Reads a string, as it stands between its quotes.
+    fn raw(&mut self) -> &'c [u8] {
+        let mut deserializer = Deserializer::new(self.text.get(self.at..).unwrap_or_default(), None);
+        let raw = EscapedStr::deserialize(&mut deserializer).map_or("", |EscapedStr(raw)| raw);
+        self.at += raw.len() + 2;
+        raw.as_bytes()
+    }
+
+    /// Reads a string and keeps it.
+    #[inline(never)]
+    fn string(&mut self) -> &'a CStr {
+        let raw = self.raw();
         if raw.iter().all(|byte| *byte != b'\\') {
             return self.arena.string(&[raw]);
         }
@@ -313,187 +158,336 @@ impl<'a> Reading<'_, 'a> {
         self.arena.string(&[decoded.get(..length).unwrap_or_default()])
     }
 
-    fn object<'de, M: MapAccess<'de>>(
-        &mut self,
-        object: &mut dyn Object<'a>,
-        mut members: M,
-    ) -> core::result::Result<bool, M::Error> {
-        let fields = object.fields();
-        let start = self.spot;
-        let (mut met, mut present) = (0_u32, 0_u32);
-        while let Some(key) = members.next_key_seed(Key)? {
-            let at = self.offset(key);
-            let mut name = [0; NAME_BYTES_MAX];
-            let length = decode(key.as_bytes(), &mut name);
-            // No entry is empty, which is what a name too long for all of them becomes.
-            let (index, entry) = find(fields, name.get(..length).unwrap_or_default());
-            let bit = 1_u32.wrapping_shl(index as u32);
-            let problem = match entry.first() {
-                // Unknown: skipped.
-                None => None,
-                Some(b'*') => Some(c"unknown field"),
-                Some(b'!' | b'?') => self.asks(at, entry).then_some(c"not supported yet"),
-                Some(b'^') => {
-                    let asks = self.asks(at, entry.get(1..).unwrap_or_default());
-                    asks.then_some(c"only control groups of version 1 have it")
+    /// Reads a key and moves on to its value.
+    fn key(&mut self) -> &'a CStr {
+        let at = self.at;
+        let key = self.string();
+        self.at = scan::member_value(self.text, at);
+        key
+    }
+
+    /// Reads a value. Whether it is there: neither `null` nor empty.
+    fn value(&mut self, slot: Slot<'_, 'a>) -> bool {
+        let at = self.at;
+        let (shape, expected) = expected(&slot);
+        let found = match scan::byte(self.text, at) {
+            Some(b'-' | b'0'..=b'9') => shape::NUMBER,
+            Some(b'f') => shape::FLAG,
+            first => first.unwrap_or_default(),
+        };
+        if found != shape {
+            self.skip();
+            self.fail(at, expected);
+            return true;
+        }
+        match slot {
+            Slot::Object(record) => return self.object(record),
+            Slot::Optional(list) => {
+                let mut one = list.begin(self.arena, 1);
+                self.value(one.slot(0));
+                one.finish();
+            }
+            Slot::List(list) => return self.list(list),
+            Slot::Pairs(pairs) => return self.pairs(pairs),
+            Slot::Named(names, values) => return self.named(names, values),
+            Slot::Capabilities(set) => *set = self.set(None),
+            Slot::SchedulerFlags(set) => *set = self.set(Some(scheduling::SCHEDULING_FLAGS)) as u32,
+            Slot::MemoryPolicyFlags(set) => *set = self.set(Some(scheduling::MEMORY_POLICY_FLAGS)) as u32,
+            Slot::Architectures(set) => *set = self.set(Some(seccomp::ARCHITECTURES)) as u32,
+            Slot::FilterFlags(set) => *set = self.set(Some(seccomp::FLAGS)) as u32,
+            Slot::Nothing => self.skip(),
+            slot if shape == shape::TEXT => return self.text(slot, at, expected),
+            slot => {
+                self.skip();
+                if scalar(self.text.get(at..self.at).unwrap_or_default(), slot).is_none() {
+                    self.fail(at, expected);
                 }
-                Some(_) if met & bit != 0 => Some(c"given twice"),
-                Some(_) => {
+            }
+        }
+        true
+    }
+
+    fn object(&mut self, mut record: Record<'_, 'a>) -> bool {
+        let start = self.at;
+        let names = record.names();
+        let (mut met, mut present) = (0_u32, 0_u32);
+        let mut more = self.enter();
+        while more {
+            let at = self.at;
+            let mut name = [0; NAME_BYTES_MAX];
+            let length = decode(self.raw(), &mut name);
+            self.at = scan::member_value(self.text, at);
+            // No entry is empty, which is what a name too long for all of them becomes.
+            let (index, entry) = find(names, name.get(..length).unwrap_or_default());
+            let bit = 1_u32.wrapping_shl(index as u32);
+            let problem = match entry {
+                // Unknown: skipped.
+                [] => None,
+                [b'*', ..] => Some(c"unknown field"),
+                [mark @ (b'!' | b'?'), ..] => self.asks(*mark).then_some(c"not supported yet"),
+                [b'^', mark, ..] => self.asks(*mark).then_some(c"only control groups of version 1 have it"),
+                _ if met & bit != 0 => Some(c"given twice"),
+                _ => {
                     met |= bit;
                     // What Go writes for an empty list or map.
-                    if scan::byte(self.text, scan::member_value(self.text, at)) == Some(b'n') {
-                        None
-                    } else {
-                        let spot = Spot { key: Some(at), element: None };
-                        if members.next_value_seed(Reader { reading: self, slot: object.slot(index), spot })? {
+                    if scan::byte(self.text, self.at) != Some(b'n') {
+                        if self.value(record.slot(index)) {
                             present |= bit;
                         }
+                        more = self.next();
                         continue;
                     }
+                    None
                 }
             };
             if let Some(problem) = problem {
-                return Err(self.stop(at, problem).in_serde());
+                self.fail(at, problem);
             }
-            members.next_value_seed(Skipped)?;
+            self.skip();
+            more = self.next();
         }
-        let mut index = 0;
-        while let Some(entry) = entry(fields, index) {
-            if entry.to_bytes().starts_with(MISSING) && present & 1_u32.wrapping_shl(index as u32) == 0 {
-                return Err(self.stop(start.offset(self.text), entry).in_serde());
+        let mut rest = names.as_bytes();
+        while let Some(entry) = next_entry(&mut rest)
+            && entry.to_bytes().starts_with(MISSING)
+        {
+            if present & 1 == 0 {
+                self.fail(start, entry);
             }
-            index += 1;
+            present >>= 1;
         }
-        Ok(true)
+        true
     }
 
-    fn pairs<'de, M: MapAccess<'de>>(
-        &mut self,
-        pairs: &mut &'a [Pair<'a>],
-        mut members: M,
-    ) -> core::result::Result<bool, M::Error> {
-        let (at, count) = self.count_names().map_err(Stopped::in_serde)?;
-        let blank = Pair { name: c"", value: c"" };
-        let filled = self.arena.filled(count, blank);
-        for pair in filled.iter_mut() {
-            let Some(key) = members.next_key_seed(Key)? else { break };
-            pair.name = self.string(key);
-            let spot = Spot { key: Some(self.offset(key)), element: None };
-            members.next_value_seed(Reader { reading: self, slot: Slot::Word(&mut pair.value), spot })?;
+    /// Whether the value asks for something that its field, which begins with this mark, does not offer.
+    fn asks(&self, mark: u8) -> bool {
+        match mark {
+            b'+' => scan::byte(self.text, self.at) == Some(b'f'),
+            mark => !is_neutral(self.text, self.at, mark == b'?'),
+        }
+    }
+
+    fn list(&mut self, list: List<'_, 'a>) -> bool {
+        let count = scan::children(self.text, self.at).count();
+        let mut elements = list.begin(self.arena, count);
+        let mut index = 0;
+        let mut more = self.enter();
+        while more {
+            self.value(elements.slot(index));
+            index += 1;
+            more = self.next();
+        }
+        elements.finish();
+        count > 0
+    }
+
+    fn pairs(&mut self, pairs: &mut &'a [Pair<'a>]) -> bool {
+        let at = self.at;
+        let count = self.count_names();
+        let filled = self.arena.filled(count, Pair { name: c"", value: c"" });
+        let mut free = filled.iter_mut();
+        let mut more = self.enter();
+        while more {
+            let mut nowhere = c"";
+            let name = self.key();
+            let value = match free.next() {
+                Some(pair) => {
+                    pair.name = name;
+                    &mut pair.value
+                }
+                None => &mut nowhere,
+            };
+            self.value(Slot::Word(value));
+            more = self.next();
         }
         *pairs = filled;
         for (index, pair) in pairs.iter().enumerate() {
             if pairs.iter().take(index).any(|earlier| earlier.name == pair.name) {
-                return Err(self.stop_twice(at, index).in_serde());
+                self.fail_twice(at, index);
             }
         }
-        Ok(count > 0)
+        count > 0
     }
 
-    /// The offset of the current object, and how many members it has.
-    fn count_names(&mut self) -> Read<(usize, usize)> {
-        let at = self.spot.offset(self.text);
-        let count = scan::children(self.text, at).count();
-        if count > limits::PAIRS_MAX {
-            self.failure = Some(Error::limit(self.doing, c"names in one object", count, limits::PAIRS_MAX));
-            return Err(Stopped);
+    fn named(&mut self, names: &mut &'a [&'a CStr], values: List<'_, 'a>) -> bool {
+        let at = self.at;
+        let count = self.count_names();
+        let kept = self.arena.filled(count, c"");
+        let mut values = values.begin(self.arena, count);
+        let mut index = 0;
+        let mut more = self.enter();
+        while more {
+            let key = self.key();
+            if kept.iter().take(index).any(|earlier| *earlier == key) {
+                self.fail_twice(at, index);
+            }
+            if let Some(name) = kept.get_mut(index) {
+                *name = key;
+            }
+            self.value(values.slot(index));
+            index += 1;
+            more = self.next();
         }
-        Ok((at, count))
+        values.finish();
+        *names = kept;
+        count > 0
     }
 
-    /// Stops because the key at a position of the object at an offset was there before.
+    /// How many members the object has; none if there are too many.
+    fn count_names(&mut self) -> usize {
+        let count = scan::children(self.text, self.at).count();
+        if count > limits::PAIRS_MAX {
+            self.arena.fail(Error::limit(self.doing, c"names in one object", count, limits::PAIRS_MAX));
+            return 0;
+        }
+        count
+    }
+
+    /// Keeps that the key at a position of the object at an offset was there before.
     #[cold]
     #[inline(never)]
-    fn stop_twice(&mut self, at: usize, position: usize) -> Stopped {
-        self.stop(scan::children(self.text, at).nth(position).unwrap_or(at), c"given twice")
+    fn fail_twice(&mut self, at: usize, position: usize) {
+        self.fail(scan::children(self.text, at).nth(position).unwrap_or(at), c"given twice");
     }
 
-    fn named<'de, M: MapAccess<'de>>(
-        &mut self,
-        names: &mut &'a [&'a CStr],
-        values: &mut dyn Collection<'a>,
-        members: M,
-    ) -> Read<bool> {
-        let (at, count) = self.count_names()?;
-        let kept = self.arena.filled(count, c"");
-        values.collect(&mut Members { reading: &mut *self, members, names: kept.iter_mut(), count })?;
-        *names = kept;
-        for (index, name) in names.iter().enumerate() {
-            if names.iter().take(index).any(|earlier| earlier == name) {
-                return Err(self.stop_twice(at, index));
+    /// Reads an array of a list's names, or of capabilities' if there is no list, as bits.
+    fn set(&mut self, list: Option<&'static CStr>) -> u64 {
+        let expected = list.unwrap_or(c"expected the name of a capability");
+        let mut set = 0;
+        let mut more = self.enter();
+        while more {
+            let at = self.at;
+            let is_text = scan::byte(self.text, at) == Some(shape::TEXT);
+            let name = if is_text { self.string() } else { c"" };
+            if !is_text {
+                self.skip();
             }
+            let number = match list {
+                Some(list) => scheduling::named(list, name.to_bytes()),
+                None => capability::number(name.to_bytes()),
+            };
+            match number {
+                Some(number) => set |= 1_u64.wrapping_shl(number.into()),
+                // The specification wants a warning: the container may ask for what only a newer kernel has.
+                None if is_text && list.is_none() => self.warnings.add(at as u32),
+                None => self.fail(at, expected),
+            }
+            more = self.next();
         }
-        Ok(count > 0)
+        set
     }
 
-    /// Takes a string into `slot`.
-    fn text(&mut self, slot: Slot<'_, 'a>, raw: &str) -> Read<bool> {
-        let text = self.string(raw);
+    /// Reads a string into `slot`. Whether it is not empty.
+    fn text(&mut self, slot: Slot<'_, 'a>, at: usize, expected: &'static CStr) -> bool {
+        let text = self.string();
         let bytes = text.to_bytes();
         let one = |letters: &[u8]| match bytes {
             [letter] if letters.contains(letter) => Some(*letter),
             _ => None,
         };
-        match slot {
-            Slot::Text(to) => *to = Some(text).filter(|text| !text.is_empty()),
-            Slot::Word(to) => *to = text,
-            Slot::Capability(set) => match capability::number(bytes) {
-                Some(number) => *set |= 1_u64.wrapping_shl(u32::from(number)),
-                // The specification wants a warning: the container may ask for what only a newer kernel has.
-                None => self.warnings.add(u32::try_from(self.offset(raw)).unwrap_or(u32::MAX)),
-            },
-            Slot::Rlimit(to) => {
-                *to = rlimit::number(bytes).ok_or_else(|| self.stop_here())?;
-                self.once(*to, |reading| &mut reading.rlimits)?;
+        // Most are one of some names.
+        let (to, number) = match slot {
+            Slot::Text(to) => {
+                *to = Some(text).filter(|text| !text.is_empty());
+                return !bytes.is_empty();
+            }
+            Slot::Word(to) => {
+                *to = text;
+                return !bytes.is_empty();
+            }
+            Slot::SystemCall(to) => {
+                *to = Name::named(bytes);
+                return true;
             }
             Slot::Namespace(to) => {
-                *to = Namespace::named(bytes).ok_or_else(|| self.stop_here())?;
-                self.once(*to as u8, |reading| &mut reading.namespaces)?;
-            }
-            Slot::OneOf(to, list) => *to = scheduling::named(list, bytes).ok_or_else(|| self.stop_here())?,
-            Slot::SystemCall(to) => *to = Name::named(bytes),
-            Slot::DeviceKind(to) => *to = one(b"bcup").ok_or_else(|| self.stop_here())?,
-            Slot::RuleKind(_) if bytes.is_empty() => {}
-            Slot::RuleKind(to) => *to = Some(one(b"abc").ok_or_else(|| self.stop_here())?),
-            Slot::Access(to) => {
-                for letter in bytes {
-                    *to |= match letter {
-                        b'r' => 1,
-                        b'w' => 2,
-                        b'm' => 4,
-                        _ => return Err(self.stop_here()),
-                    };
+                match Namespace::named(bytes) {
+                    Some(kind) => {
+                        *to = kind;
+                        self.once(at, NAMESPACES + kind as u8);
+                    }
+                    None => self.fail(at, expected),
                 }
+                return true;
             }
-            _ => return Err(self.stop_here()),
+            Slot::RuleKind(_) if bytes.is_empty() => return false,
+            Slot::RuleKind(to) => (to.insert(0), one(b"abc")),
+            Slot::DeviceKind(to) => (to, one(b"bcup")),
+            Slot::Access(to) => (to, access(bytes)),
+            Slot::Rlimit(to) => {
+                let number = rlimit::number(bytes);
+                if let Some(number) = number {
+                    self.once(at, number);
+                }
+                (to, number)
+            }
+            Slot::Policy(to)
+            | Slot::IoClass(to)
+            | Slot::Personality(to)
+            | Slot::MemoryPolicy(to)
+            | Slot::Action(to)
+            | Slot::Operator(to) => (to, scheduling::named(expected, bytes)),
+            _ => return true,
+        };
+        match number {
+            Some(number) => *to = number,
+            None => self.fail(at, expected),
         }
-        Ok(!bytes.is_empty())
+        true
     }
 
-    /// Notes that `number` was met, which may happen only once.
-    fn once(&mut self, number: u8, set: impl Fn(&mut Self) -> &mut u32) -> Read<()> {
-        let bit = 1_u32.wrapping_shl(u32::from(number));
-        if *set(self) & bit != 0 {
-            return Err(self.stop(self.spot.offset(self.text), c"given twice"));
+    /// Notes that something was met that may be there once.
+    fn once(&mut self, at: usize, number: u8) {
+        let bit = 1_u64.wrapping_shl(number.into());
+        if self.once & bit != 0 {
+            self.fail(at, c"given twice");
         }
-        *set(self) |= bit;
-        Ok(())
+        self.once |= bit;
     }
 }
 
-/// The entry of this position in [`Object::fields`].
-fn entry(fields: &'static str, index: usize) -> Option<&'static CStr> {
-    let mut rest = fields.as_bytes();
-    for _ in 0..index {
-        rest = rest.get(until_nul(rest)?.count_bytes() + 1..)?;
+/// Read (1), write (2) and mknod (4).
+fn access(letters: &[u8]) -> Option<u8> {
+    let mut access = 0;
+    for letter in letters {
+        access |= 1 << b"rwm".iter().position(|known| known == letter)?;
     }
-    until_nul(rest)
+    Some(access)
+}
+
+/// Takes a number or truth value into `slot`. None if it is not what goes there.
+fn scalar(raw: &[u8], slot: Slot) -> Option<()> {
+    match slot {
+        Slot::Flag(to) => *to = from_slice(raw).ok()?.0,
+        Slot::OptionalI64(to) => *to = Some(from_slice(raw).ok()?.0),
+        slot => {
+            let number: u64 = from_slice(raw).ok()?.0;
+            let small = u32::try_from(number);
+            let id = small.ok().filter(|id| *id != u32::MAX);
+            match slot {
+                Slot::Id(to) => *to = id?,
+                Slot::OptionalId(to) => *to = Some(id?),
+                Slot::U32(to) => *to = small.ok()?,
+                Slot::OptionalU32(to) => *to = Some(small.ok()?),
+                Slot::OptionalU16(to) => *to = Some(u16::try_from(number).ok()?),
+                Slot::U64(to) => *to = number,
+                Slot::OptionalU64(to) => *to = Some(number),
+                _ => {}
+            }
+        }
+    }
+    Some(())
+}
+
+/// The next of a type's names, with its marks.
+fn next_entry(rest: &mut &'static [u8]) -> Option<&'static CStr> {
+    let entry = until_nul(rest)?;
+    *rest = rest.get(entry.count_bytes() + 1..)?;
+    Some(entry)
 }
 
 /// The position and entry of a field; an empty entry if there is none.
-fn find(fields: &'static str, name: &[u8]) -> (usize, &'static [u8]) {
-    let mut index = 0;
-    while let Some(entry) = entry(fields, index) {
+fn find(names: &'static str, name: &[u8]) -> (usize, &'static [u8]) {
+    let (mut index, mut rest) = (0, names.as_bytes());
+    while let Some(entry) = next_entry(&mut rest) {
         let entry = entry.to_bytes();
         let known = match entry {
             [b'*'] => name,
@@ -540,267 +534,4 @@ fn is_neutral(text: &[u8], start: usize, zero_too: bool) -> bool {
         at += 1;
     }
     true
-}
-
-/// Reads one value. Its result says whether the value is there: neither `null` nor empty.
-struct Reader<'r, 's, 'c, 'a> {
-    reading: &'r mut Reading<'c, 'a>,
-    slot: Slot<'s, 'a>,
-    spot: Spot,
-}
-
-impl<'de> DeserializeSeed<'de> for Reader<'_, '_, '_, '_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<bool, D::Error> {
-        // Only now: a number such as 1.5 is noticed when the parser, which took the 1, is asked for what comes next.
-        self.reading.spot = self.spot;
-        self.reading.expected = self.slot.expected().1;
-        deserializer.deserialize_option(self)
-    }
-}
-
-impl<'de, 'a> Visitor<'de> for Reader<'_, '_, '_, 'a> {
-    type Value = bool;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        // Only asked for by errors with text, which the parser has none of.
-        formatter.write_str("")
-    }
-
-    /// An element is never absent, and neither is the whole text.
-    fn visit_none<E: serde::de::Error>(self) -> core::result::Result<bool, E> {
-        Err(self.reading.stop_here().in_serde())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<bool, D::Error> {
-        match self.slot.expected().0 {
-            Shape::Text => {
-                let EscapedStr(raw) = EscapedStr::deserialize(deserializer)?;
-                self.reading.text(self.slot, raw).map_err(Stopped::in_serde)
-            }
-            Shape::Flag => deserializer.deserialize_bool(self),
-            Shape::Unsigned => deserializer.deserialize_u64(self),
-            Shape::Signed => deserializer.deserialize_i64(self),
-            Shape::Object => deserializer.deserialize_map(self),
-            Shape::List => deserializer.deserialize_seq(self),
-        }
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> core::result::Result<bool, E> {
-        if let Slot::Flag(to) = self.slot {
-            *to = value;
-        }
-        Ok(true)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> core::result::Result<bool, E> {
-        let small = u32::try_from(value).ok();
-        let id = small.filter(|id| *id != u32::MAX);
-        let fits = match self.slot {
-            Slot::Id(to) => id.map(|id| *to = id),
-            Slot::OptionalId(to) => id.map(|id| *to = Some(id)),
-            Slot::U32(to) => small.map(|small| *to = small),
-            Slot::OptionalU32(to) => small.map(|small| *to = Some(small)),
-            Slot::OptionalU16(to) => u16::try_from(value).ok().map(|tiny| *to = Some(tiny)),
-            Slot::U64(to) => {
-                *to = value;
-                Some(())
-            }
-            Slot::OptionalU64(to) => {
-                *to = Some(value);
-                Some(())
-            }
-            _ => None,
-        };
-        if fits.is_some() { Ok(true) } else { Err(self.reading.stop_here().in_serde()) }
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> core::result::Result<bool, E> {
-        if let Slot::OptionalI64(to) = self.slot {
-            *to = Some(value);
-        }
-        Ok(true)
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, members: M) -> core::result::Result<bool, M::Error> {
-        match self.slot {
-            Slot::Object(object) => self.reading.object(object, members),
-            Slot::Pairs(pairs) => self.reading.pairs(pairs, members),
-            Slot::Named(names, values) => self.reading.named(names, values, members).map_err(Stopped::in_serde),
-            _ => Err(self.reading.stop_here().in_serde()),
-        }
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, elements: S) -> core::result::Result<bool, S::Error> {
-        let Slot::List(list) = self.slot else { return Err(self.reading.stop_here().in_serde()) };
-        let count = scan::children(self.reading.text, self.spot.offset(self.reading.text)).count();
-        let mut array = Array { reading: self.reading, elements, key: self.spot.key, index: 0, count };
-        list.collect(&mut array).map_err(Stopped::in_serde)
-    }
-}
-
-/// Reads a key, as it stands in the text.
-struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = &'de str;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<&'de str, D::Error> {
-        deserializer.deserialize_str(Skipped)
-    }
-}
-
-/// Passes over a value. Of a string the visitor keeps what stands between the quotes: so one visitor does for keys too,
-/// and the code that it is compiled into is there once.
-#[derive(Clone, Copy)]
-struct Skipped;
-
-impl<'de> DeserializeSeed<'de> for Skipped {
-    type Value = &'de str;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> core::result::Result<&'de str, D::Error> {
-        deserializer.deserialize_ignored_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Skipped {
-    type Value = &'de str;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("")
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> core::result::Result<&'de str, E> {
-        Ok(text)
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> core::result::Result<&'de str, E> {
-        Ok("")
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut elements: S) -> core::result::Result<&'de str, S::Error> {
-        while elements.next_element_seed(self)?.is_some() {}
-        Ok("")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> core::result::Result<&'de str, M::Error> {
-        while members.next_key_seed(Key)?.is_some() {
-            members.next_value_seed(self)?;
-        }
-        Ok("")
-    }
-}
-
-/// An array being read.
-struct Array<'r, 'c, 'a, S> {
-    reading: &'r mut Reading<'c, 'a>,
-    elements: S,
-    key: Option<usize>,
-    index: usize,
-    count: usize,
-}
-
-impl<'de, 'a, S: SeqAccess<'de>> Elements<'a> for Array<'_, '_, 'a, S> {
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    fn next(&mut self, slot: Slot<'_, 'a>) -> Read<()> {
-        let spot = Spot { key: self.key, element: Some(self.index) };
-        self.index += 1;
-        match self.elements.next_element_seed(Reader { reading: &mut *self.reading, slot, spot }) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Stopped),
-        }
-    }
-
-    fn arena(&mut self) -> &mut Arena<'a> {
-        self.reading.arena
-    }
-}
-
-/// An object being read as a map: its values are the elements.
-struct Members<'r, 'c, 'a, M> {
-    reading: &'r mut Reading<'c, 'a>,
-    members: M,
-    names: core::slice::IterMut<'r, &'a CStr>,
-    count: usize,
-}
-
-impl<'de, 'a, M: MapAccess<'de>> Elements<'a> for Members<'_, '_, 'a, M> {
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    fn next(&mut self, slot: Slot<'_, 'a>) -> Read<()> {
-        let Ok(Some(key)) = self.members.next_key_seed(Key) else { return Err(Stopped) };
-        if let Some(name) = self.names.next() {
-            *name = self.reading.string(key);
-        }
-        let spot = Spot { key: Some(self.reading.offset(key)), element: None };
-        match self.members.next_value_seed(Reader { reading: &mut *self.reading, slot, spot }) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Stopped),
-        }
-    }
-
-    fn arena(&mut self) -> &mut Arena<'a> {
-        self.reading.arena
-    }
-}
-
-impl<'a, T: Record<'a>> Collection<'a> for &'a [T] {
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
-        let count = elements.count();
-        let items = elements.arena().filled(count, T::BLANK);
-        let result = fill(elements, &mut items.iter_mut().map(T::slot));
-        *self = items;
-        result
-    }
-}
-
-/// Reads an element into each of the slots; true if there are any. Compiled once for all lists.
-#[inline(never)]
-fn fill<'s, 'a: 's>(elements: &mut dyn Elements<'a>, slots: &mut dyn Iterator<Item = Slot<'s, 'a>>) -> Read<bool> {
-    let mut any = false;
-    for slot in slots {
-        elements.next(slot)?;
-        any = true;
-    }
-    Ok(any)
-}
-
-/// A set of capabilities.
-impl<'a> Collection<'a> for u64 {
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
-        for _ in 0..elements.count() {
-            elements.next(Slot::Capability(self))?;
-        }
-        Ok(true)
-    }
-}
-
-impl<'a> Record<'a> for Name {
-    const BLANK: Name = Name::UNKNOWN;
-
-    fn slot(&mut self) -> Slot<'_, 'a> {
-        Slot::SystemCall(self)
-    }
-}
-
-impl<'a> Record<'a> for u32 {
-    const BLANK: u32 = 0;
-
-    fn slot(&mut self) -> Slot<'_, 'a> {
-        Slot::Id(self)
-    }
-}
-
-impl<'a> Record<'a> for &'a CStr {
-    const BLANK: &'a CStr = c"";
-
-    fn slot(&mut self) -> Slot<'_, 'a> {
-        Slot::Word(self)
-    }
 }

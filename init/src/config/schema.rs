@@ -3,84 +3,20 @@
 //!
 //! What is in none of the lists is unknown to the specification and skipped, as it demands.
 
-use core::ffi::CStr;
-
-use super::read::{Collection, Elements, Object, Read, Record, Slot};
 use super::spec::{
-    Affinity, Architectures, BlockIo, Capabilities, Comparison, ConsoleSize, Cpu, Device, DeviceLimit, DeviceRule,
-    FilterFlags, Hook, Hooks, HugepageLimit, IdMapping, IntelRdt, Interface, IoPriority, Kept, Linux, Memory,
-    MemoryPolicy, MemoryPolicyFlags, Mount, NamespaceEntry, NetDevice, Personality, Process, RdmaLimit, Resources,
-    Rlimit, Root, Runtime, Scheduler, SchedulerFlags, Seccomp, Spec, SyscallRule, TimeOffset, TimeOffsets, User,
+    Affinity, Architectures, BlockIo, BoundNamespaces, Capabilities, Comparison, ConsoleSize, Cpu, Device, DeviceLimit,
+    DeviceRule, FilterFlags, Hook, Hooks, HugepageLimit, IdMapping, IntelRdt, Interface, IoPriority, Kept, Linux,
+    Memory, MemoryPolicy, MemoryPolicyFlags, Mount, NamespaceEntry, NetDevice, Personality, Pids, Process, RdmaLimit,
+    Resources, Rlimit, Root, Runtime, Scheduler, SchedulerFlags, Seccomp, Spec, SyscallRule, TimeOffset, TimeOffsets,
+    User,
 };
 use crate::abi::namespace::Namespace;
-use crate::abi::{scheduling, seccomp};
-
-/// One object: its required and optional fields, each with the [`Slot`] it goes to; the fields refused unless empty, and
-/// unless zero; those that only control groups of version 1 can have; `closed` if any other field is refused too.
-macro_rules! object {
-    (
-        $(#[$closed:ident])? $object:ty {
-            $(required $required:literal => $required_slot:ident($required_field:ident),)*
-            $(optional $optional:literal => $optional_slot:ident($optional_field:ident),)*
-            $(refused unless empty: $($empty:literal)*;)?
-            $(refused unless zero: $($zero:literal)*;)?
-            $(of version 1: $($old:literal)*;)?
-        }
-    ) => {
-        impl<'a> Object<'a> for $object {
-            fn fields(&self) -> &'static str {
-                const KNOWN: usize = [$($required,)* $($optional,)*].len();
-                const _: () = assert!(KNOWN <= 32, "the fields met are bits of a u32");
-                concat!(
-                    $("missing ", $required, "\0",)*
-                    $($optional, "\0",)*
-                    $($("!", $empty, "\0",)*)?
-                    $($("?", $zero, "\0",)*)?
-                    $($("^", $old, "\0",)*)?
-                    object!(@closed $($closed)?),
-                )
-            }
-
-            fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
-                let mut rest = index;
-                $(
-                    if rest == 0 {
-                        return Slot::$required_slot(&mut self.$required_field);
-                    }
-                    rest = rest.wrapping_sub(1);
-                )*
-                $(
-                    if rest == 0 {
-                        return Slot::$optional_slot(&mut self.$optional_field);
-                    }
-                    rest = rest.wrapping_sub(1);
-                )*
-                let _ = rest;
-                Slot::Nothing
-            }
-        }
-    };
-    (@closed) => { "" };
-    (@closed closed) => { "*\0" };
-}
-
-/// Makes an object an element of lists.
-macro_rules! record {
-    ($record:ty, $blank:expr) => {
-        impl<'a> Record<'a> for $record {
-            const BLANK: Self = $blank;
-
-            fn slot(&mut self) -> Slot<'_, 'a> {
-                Slot::Object(self)
-            }
-        }
-    };
-}
+use crate::record::object;
 
 object! {
     Spec<'a> {
-        required "root" => optional_object(root),
-        required "process" => optional_object(process),
+        required "root" => Object(root),
+        required "process" => Object(process),
         optional "ociVersion" => Text(oci_version),
         optional "hostname" => Text(hostname),
         optional "domainname" => Text(domainname),
@@ -122,14 +58,14 @@ object! {
         optional "user" => Object(user),
         optional "terminal" => Flag(terminal),
         optional "consoleSize" => Object(console_size),
-        optional "capabilities" => optional_object(capabilities),
+        optional "capabilities" => Object(capabilities),
         optional "rlimits" => List(rlimits),
         optional "noNewPrivileges" => Flag(no_new_privileges),
         optional "oomScoreAdj" => OptionalI64(oom_score_adj),
         optional "apparmorProfile" => Text(apparmor_profile),
         optional "selinuxLabel" => Text(selinux_label),
-        optional "scheduler" => optional_object(scheduler),
-        optional "ioPriority" => optional_object(io_priority),
+        optional "scheduler" => Optional(scheduler),
+        optional "ioPriority" => Optional(io_priority),
         optional "execCPUAffinity" => Object(exec_affinity),
         refused unless empty:
             "commandLine"
@@ -156,20 +92,30 @@ object! {
 
 object! {
     Scheduler {
-        required "policy" => policy(policy),
+        required "policy" => Policy(policy),
         optional "nice" => OptionalI64(nice),
         optional "priority" => OptionalI64(priority),
-        optional "flags" => List(flags),
+        optional "flags" => SchedulerFlags(flags.0),
         optional "runtime" => U64(runtime),
         optional "deadline" => U64(deadline),
         optional "period" => U64(period),
+        blank: Scheduler {
+            policy: 0,
+            nice: None,
+            priority: None,
+            flags: SchedulerFlags(0),
+            runtime: 0,
+            deadline: 0,
+            period: 0,
+        };
     }
 }
 
 object! {
     IoPriority {
-        required "class" => io_class(class),
+        required "class" => IoClass(class),
         required "priority" => U64(priority),
+        blank: IoPriority { class: 0, priority: 0 };
     }
 }
 
@@ -197,9 +143,9 @@ object! {
         optional "args" => List(args),
         optional "env" => List(env),
         optional "timeout" => OptionalI64(timeout),
+        blank: Hook { path: None, args: &[], env: &[], timeout: None };
     }
 }
-record!(Hook<'a>, Hook { path: None, args: &[], env: &[], timeout: None });
 
 object! {
     #[closed]
@@ -218,16 +164,18 @@ object! {
 
 object! {
     Personality {
-        required "domain" => personality(domain),
+        required "domain" => Personality(domain),
         refused unless empty: "flags";
+        blank: Personality { domain: 0 };
     }
 }
 
 object! {
     MemoryPolicy<'a> {
-        required "mode" => memory_policy(mode),
+        required "mode" => MemoryPolicy(mode),
         optional "nodes" => Text(nodes),
-        optional "flags" => List(flags),
+        optional "flags" => MemoryPolicyFlags(flags.0),
+        blank: MemoryPolicy { mode: 0, nodes: None, flags: MemoryPolicyFlags(0) };
     }
 }
 
@@ -239,59 +187,17 @@ object! {
         optional "schemata" => List(schemata),
         optional "enableMonitoring" => Flag(monitoring),
         refused unless empty: "enableCMT" "enableMBM";
+        blank: IntelRdt { class: None, l3_cache: None, memory_bandwidth: None, schemata: &[], monitoring: false };
     }
-}
-
-/// A name of a list of `abi::scheduling`, to its number.
-macro_rules! one_of {
-    ($($slot:ident $list:path,)*) => {
-        impl<'r, 'a> Slot<'r, 'a> {
-            $(
-                fn $slot(number: &'r mut u8) -> Slot<'r, 'a> {
-                    Slot::OneOf(number, $list)
-                }
-            )*
-        }
-    };
-}
-one_of! {
-    policy scheduling::POLICIES,
-    io_class scheduling::IO_CLASSES,
-    personality scheduling::PERSONALITIES,
-    memory_policy scheduling::MEMORY_POLICIES,
-    action seccomp::ACTIONS,
-    operator seccomp::OPERATORS,
-}
-
-impl<'a> Collection<'a> for SchedulerFlags {
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
-        collect_flags(&mut self.0, scheduling::SCHEDULING_FLAGS, elements)
-    }
-}
-
-impl<'a> Collection<'a> for MemoryPolicyFlags {
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
-        collect_flags(&mut self.0, scheduling::MEMORY_POLICY_FLAGS, elements)
-    }
-}
-
-/// A set of names of a list of `abi::scheduling`: the first is bit 0.
-fn collect_flags<'a>(set: &mut u32, list: &'static CStr, elements: &mut dyn Elements<'a>) -> Read<bool> {
-    for _ in 0..elements.count() {
-        let mut bit = 0;
-        elements.next(Slot::OneOf(&mut bit, list))?;
-        *set |= 1_u32.wrapping_shl(bit.into());
-    }
-    Ok(true)
 }
 
 object! {
     Capabilities {
-        optional "bounding" => List(bounding),
-        optional "effective" => List(effective),
-        optional "inheritable" => List(inheritable),
-        optional "permitted" => List(permitted),
-        optional "ambient" => List(ambient),
+        optional "bounding" => Capabilities(bounding),
+        optional "effective" => Capabilities(effective),
+        optional "inheritable" => Capabilities(inheritable),
+        optional "permitted" => Capabilities(permitted),
+        optional "ambient" => Capabilities(ambient),
     }
 }
 
@@ -300,9 +206,9 @@ object! {
         required "type" => Rlimit(resource),
         required "soft" => U64(soft),
         required "hard" => U64(hard),
+        blank: Rlimit { resource: 0, soft: 0, hard: 0 };
     }
 }
-record!(Rlimit, Rlimit { resource: 0, soft: 0, hard: 0 });
 
 object! {
     Mount<'a> {
@@ -312,19 +218,16 @@ object! {
         optional "options" => List(options),
         optional "uidMappings" => List(uid_mappings),
         optional "gidMappings" => List(gid_mappings),
+        blank: Mount { destination: None, kind: None, source: None, options: &[], uid_mappings: &[], gid_mappings: &[] };
     }
 }
-record!(
-    Mount<'a>,
-    Mount { destination: None, kind: None, source: None, options: &[], uid_mappings: &[], gid_mappings: &[] }
-);
 
 object! {
     Linux<'a> {
         optional "namespaces" => List(namespaces),
         optional "uidMappings" => List(uid_mappings),
         optional "gidMappings" => List(gid_mappings),
-        optional "netDevices" => named(net_devices),
+        optional "netDevices" => Named(net_devices),
         optional "sysctl" => Pairs(sysctl),
         optional "devices" => List(devices),
         optional "maskedPaths" => List(masked_paths),
@@ -334,10 +237,10 @@ object! {
         optional "cgroupsPath" => Text(cgroups_path),
         optional "resources" => Object(resources),
         optional "timeOffsets" => Object(time_offsets),
-        optional "personality" => optional_object(personality),
-        optional "memoryPolicy" => optional_object(memory_policy),
-        optional "intelRdt" => optional_object(intel_rdt),
-        optional "seccomp" => optional_object(seccomp),
+        optional "personality" => Optional(personality),
+        optional "memoryPolicy" => Optional(memory_policy),
+        optional "intelRdt" => Optional(intel_rdt),
+        optional "seccomp" => Optional(seccomp),
     }
 }
 
@@ -345,18 +248,18 @@ object! {
     NamespaceEntry<'a> {
         required "type" => Namespace(kind),
         optional "path" => Text(path),
+        blank: NamespaceEntry { kind: Namespace::Mount, path: None };
     }
 }
-record!(NamespaceEntry<'a>, NamespaceEntry { kind: Namespace::Mount, path: None });
 
 object! {
     IdMapping {
         required "containerID" => Id(container_id),
         required "hostID" => Id(host_id),
         required "size" => U32(size),
+        blank: IdMapping { container_id: 0, host_id: 0, size: 0 };
     }
 }
-record!(IdMapping, IdMapping { container_id: 0, host_id: 0, size: 0 });
 
 object! {
     Device<'a> {
@@ -367,50 +270,39 @@ object! {
         optional "fileMode" => OptionalU32(file_mode),
         optional "uid" => OptionalId(uid),
         optional "gid" => OptionalId(gid),
+        blank: Device { kind: 0, path: None, major: None, minor: None, file_mode: None, uid: None, gid: None };
     }
 }
-record!(Device<'a>, Device { kind: 0, path: None, major: None, minor: None, file_mode: None, uid: None, gid: None });
 
 object! {
     Resources<'a> {
         optional "devices" => List(devices),
         optional "memory" => Object(memory),
         optional "cpu" => Object(cpu),
-        optional "pids" => Object(pids_limit),
+        optional "pids" => Object(pids),
         optional "blockIO" => Object(block_io),
         optional "hugepageLimits" => List(hugepage_limits),
-        optional "rdma" => named(rdma),
+        optional "rdma" => Named(rdma),
         optional "unified" => Pairs(unified),
         of version 1: "?network";
     }
 }
 
-/// `pids`, of which one field is kept.
-impl<'a> Object<'a> for Option<i64> {
-    fn fields(&self) -> &'static str {
-        "limit\0"
-    }
-
-    fn slot(&mut self, _: usize) -> Slot<'_, 'a> {
-        Slot::OptionalI64(self)
+object! {
+    Pids {
+        optional "limit" => OptionalI64(limit),
     }
 }
 
-impl<'a> Object<'a> for BlockIo<'a> {
-    fn fields(&self) -> &'static str {
-        "weight\0weightDevice\0throttleReadBpsDevice\0throttleWriteBpsDevice\0throttleReadIOPSDevice\0\
-            throttleWriteIOPSDevice\0^?leafWeight\0"
-    }
-
-    fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
-        match index {
-            0 => Slot::OptionalU16(&mut self.weight),
-            1 => Slot::List(&mut self.weight_device),
-            _ => match self.throttles.get_mut(index - 2) {
-                Some(throttle) => Slot::List(throttle),
-                None => Slot::Nothing,
-            },
-        }
+object! {
+    BlockIo<'a> {
+        optional "weight" => OptionalU16(weight),
+        optional "weightDevice" => List(weight_device),
+        optional "throttleReadBpsDevice" => List(throttles[0]),
+        optional "throttleWriteBpsDevice" => List(throttles[1]),
+        optional "throttleReadIOPSDevice" => List(throttles[2]),
+        optional "throttleWriteIOPSDevice" => List(throttles[3]),
+        of version 1: "?leafWeight";
     }
 }
 
@@ -421,24 +313,24 @@ object! {
         optional "weight" => OptionalU16(weight),
         optional "rate" => OptionalU64(rate),
         of version 1: "?leafWeight";
+        blank: DeviceLimit { major: 0, minor: 0, weight: None, rate: None };
     }
 }
-record!(DeviceLimit, DeviceLimit { major: 0, minor: 0, weight: None, rate: None });
 
 object! {
     NetDevice<'a> {
         optional "name" => Text(name),
+        blank: NetDevice { name: None };
     }
 }
-record!(NetDevice<'a>, NetDevice { name: None });
 
 object! {
     RdmaLimit {
         optional "hcaHandles" => OptionalU32(handles),
         optional "hcaObjects" => OptionalU32(objects),
+        blank: RdmaLimit { handles: None, objects: None };
     }
 }
-record!(RdmaLimit, RdmaLimit { handles: None, objects: None });
 
 object! {
     DeviceRule {
@@ -447,9 +339,9 @@ object! {
         optional "major" => OptionalI64(major),
         optional "minor" => OptionalI64(minor),
         optional "access" => Access(access),
+        blank: DeviceRule { allow: false, kind: None, major: None, minor: None, access: 0 };
     }
 }
-record!(DeviceRule, DeviceRule { allow: false, kind: None, major: None, minor: None, access: 0 });
 
 object! {
     Memory {
@@ -478,9 +370,9 @@ object! {
     HugepageLimit<'a> {
         required "pageSize" => Word(page_size),
         required "limit" => U64(limit),
+        blank: HugepageLimit { page_size: c"", limit: 0 };
     }
 }
-record!(HugepageLimit<'a>, HugepageLimit { page_size: c"", limit: 0 });
 
 object! {
     #[closed]
@@ -501,61 +393,61 @@ object! {
         optional "add" => Text(add),
         optional "peer" => Text(peer),
         optional "createInRoot" => Flag(create_in_root),
+        blank: Interface { name: None, add: None, peer: None, create_in_root: false };
     }
 }
-record!(Interface<'a>, Interface { name: None, add: None, peer: None, create_in_root: false });
 
-/// `bindNS`: in the order of [`Namespace::ALL`], by the names of [`Namespace::proc_name`].
-impl<'a> Object<'a> for [Option<&'a CStr>; 7] {
-    fn fields(&self) -> &'static str {
-        "cgroup\0ipc\0mnt\0net\0pid\0user\0uts\0*\0"
-    }
-
-    fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
-        self.get_mut(index).map_or(Slot::Nothing, Slot::Text)
+// In the order of [`Namespace::ALL`], by the names of [`Namespace::proc_name`].
+object! {
+    #[closed]
+    BoundNamespaces<'a> {
+        optional "cgroup" => Text(0[0]),
+        optional "ipc" => Text(0[1]),
+        optional "mnt" => Text(0[2]),
+        optional "net" => Text(0[3]),
+        optional "pid" => Text(0[4]),
+        optional "user" => Text(0[5]),
+        optional "uts" => Text(0[6]),
     }
 }
 
 object! {
     Seccomp<'a> {
-        required "defaultAction" => action(default_action),
+        required "defaultAction" => Action(default_action),
         optional "defaultErrnoRet" => OptionalU16(default_errno),
-        optional "architectures" => List(architectures),
-        optional "flags" => List(flags),
+        optional "architectures" => Architectures(architectures.0),
+        optional "flags" => FilterFlags(flags.0),
         optional "listenerPath" => Text(listener_path),
         optional "listenerMetadata" => Text(listener_metadata),
         optional "syscalls" => List(syscalls),
+        blank: Seccomp {
+            default_action: 0,
+            default_errno: None,
+            architectures: Architectures(0),
+            flags: FilterFlags(0),
+            listener_path: None,
+            listener_metadata: None,
+            syscalls: &[],
+        };
     }
 }
 
 object! {
     SyscallRule<'a> {
         required "names" => List(names),
-        required "action" => action(action),
+        required "action" => Action(action),
         optional "errnoRet" => OptionalU16(errno),
         optional "args" => List(arguments),
+        blank: SyscallRule { names: &[], action: 0, errno: None, arguments: &[] };
     }
 }
-record!(SyscallRule<'a>, SyscallRule { names: &[], action: 0, errno: None, arguments: &[] });
 
 object! {
     Comparison {
         required "index" => U32(index),
         required "value" => U64(value),
-        required "op" => operator(operator),
+        required "op" => Operator(operator),
         optional "valueTwo" => U64(value_two),
-    }
-}
-record!(Comparison, Comparison { index: 0, value: 0, value_two: 0, operator: 0 });
-
-impl<'a> Collection<'a> for Architectures {
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
-        collect_flags(&mut self.0, seccomp::ARCHITECTURES, elements)
-    }
-}
-
-impl<'a> Collection<'a> for FilterFlags {
-    fn collect(&mut self, elements: &mut dyn Elements<'a>) -> Read<bool> {
-        collect_flags(&mut self.0, seccomp::FLAGS, elements)
+        blank: Comparison { index: 0, value: 0, value_two: 0, operator: 0 };
     }
 }

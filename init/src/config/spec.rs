@@ -10,6 +10,7 @@ use core::ffi::CStr;
 
 use crate::abi::namespace::Namespace;
 use crate::abi::syscall::Name;
+pub use crate::record::{Named, Pair};
 
 /// config.json: runtime-spec `config.md`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,9 +18,9 @@ pub struct Spec<'a> {
     /// Version of the specification the text claims to follow.
     pub oci_version: Option<&'a CStr>,
     /// `root`.
-    pub root: Option<Root<'a>>,
+    pub root: Root<'a>,
     /// `process`.
-    pub process: Option<Process<'a>>,
+    pub process: Process<'a>,
     /// `hostname`.
     pub hostname: Option<&'a CStr>,
     /// `domainname`.
@@ -32,37 +33,6 @@ pub struct Spec<'a> {
     pub hooks: Hooks<'a>,
     /// `linux`.
     pub linux: Linux<'a>,
-}
-
-/// One entry of a map of strings.
-#[derive(Clone, Copy, Debug)]
-pub struct Pair<'a> {
-    /// Key.
-    pub name: &'a CStr,
-    /// Value.
-    pub value: &'a CStr,
-}
-
-/// A map of strings to records.
-#[derive(Clone, Copy, Debug)]
-pub struct Named<'a, T> {
-    /// Keys.
-    pub names: &'a [&'a CStr],
-    /// Values, in the order of the keys.
-    pub values: &'a [T],
-}
-
-impl<'a, T> Named<'a, T> {
-    /// Keys, each with its value.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a CStr, &'a T)> {
-        self.names.iter().copied().zip(self.values)
-    }
-}
-
-impl<T> Default for Named<'_, T> {
-    fn default() -> Self {
-        Named { names: &[], values: &[] }
-    }
 }
 
 /// `root`.
@@ -89,8 +59,8 @@ pub struct Process<'a> {
     pub terminal: bool,
     /// `consoleSize`.
     pub console_size: ConsoleSize,
-    /// `capabilities`; absent means that none are kept.
-    pub capabilities: Option<Capabilities>,
+    /// `capabilities`; where it is absent, none are kept.
+    pub capabilities: Capabilities,
     /// `rlimits`.
     pub rlimits: &'a [Rlimit],
     /// `noNewPrivileges`.
@@ -102,9 +72,9 @@ pub struct Process<'a> {
     /// `selinuxLabel`.
     pub selinux_label: Option<&'a CStr>,
     /// `scheduler`.
-    pub scheduler: Option<Scheduler>,
+    pub scheduler: Option<&'a Scheduler>,
     /// `ioPriority`.
-    pub io_priority: Option<IoPriority>,
+    pub io_priority: Option<&'a IoPriority>,
     /// `execCPUAffinity`: only for processes that come later.
     pub exec_affinity: Affinity<'a>,
 }
@@ -275,13 +245,13 @@ pub struct Linux<'a> {
     /// `timeOffsets`.
     pub time_offsets: TimeOffsets,
     /// `personality.domain`: its position among the names.
-    pub personality: Option<Personality>,
+    pub personality: Option<&'a Personality>,
     /// `memoryPolicy`.
-    pub memory_policy: Option<MemoryPolicy<'a>>,
+    pub memory_policy: Option<&'a MemoryPolicy<'a>>,
     /// `intelRdt`.
-    pub intel_rdt: Option<IntelRdt<'a>>,
+    pub intel_rdt: Option<&'a IntelRdt<'a>>,
     /// `seccomp`.
-    pub seccomp: Option<Seccomp<'a>>,
+    pub seccomp: Option<&'a Seccomp<'a>>,
 }
 
 /// `linux.timeOffsets`.
@@ -394,8 +364,8 @@ pub struct Resources<'a> {
     pub memory: Memory,
     /// `cpu`.
     pub cpu: Cpu<'a>,
-    /// `pids.limit`; -1 is unlimited.
-    pub pids_limit: Option<i64>,
+    /// `pids`.
+    pub pids: Pids,
     /// `blockIO`.
     pub block_io: BlockIo<'a>,
     /// `hugepageLimits`.
@@ -432,6 +402,13 @@ pub struct Memory {
     pub swap: Option<i64>,
     /// `checkBeforeUpdate`: a limit below what is in use is refused.
     pub check_before_update: bool,
+}
+
+/// `linux.resources.pids`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pids {
+    /// `limit`; -1 is unlimited.
+    pub limit: Option<i64>,
 }
 
 /// `linux.resources.blockIO`.
@@ -506,11 +483,15 @@ pub struct Runtime<'a> {
     pub mkdir: &'a [&'a CStr],
     /// Interfaces for the container's network namespace.
     pub interfaces: &'a [Interface<'a>],
-    /// Where to bind each namespace of the container, in the order of [`Namespace::ALL`].
-    pub bind_namespaces: [Option<&'a CStr>; 7],
+    /// Where to bind each namespace of the container.
+    pub bind_namespaces: BoundNamespaces<'a>,
     /// containerd's namespace: meaningless here, kept for those who look.
     pub namespace: Option<&'a CStr>,
 }
+
+/// runtime.json's `bindNS`: files, in the order of [`Namespace::ALL`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BoundNamespaces<'a>(pub [Option<&'a CStr>; 7]);
 
 /// One of runtime.json's `interfaces`.
 #[derive(Clone, Copy, Debug, Default)]

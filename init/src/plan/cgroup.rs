@@ -255,7 +255,7 @@ impl<'a> Files<'_, '_, 'a> {
     }
 
     fn pids(&mut self, resources: &Resources) {
-        let limit = resources.pids_limit.map(|limit| match limit {
+        let limit = resources.pids.limit.map(|limit| match limit {
             // None but itself: the kernel counts a process where it is born, so that 0 would keep it from being there.
             0 if !self.zero_is_unset => 1,
             1.. => limit.unsigned_abs(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
-use crate::config::spec::Resources;
+use crate::config::spec::{Pids, Resources};
 use crate::config::{parse_config, parse_runtime};
 use crate::error::Error;
 use crate::limits;
@@ -670,7 +670,7 @@ fn shares_and_weights_keep_their_ends() {
     assert_eq!(written(r#""blockIO": {"weight": 1000}"#).as_deref(), Some("10000"));
     assert_eq!(written(r#""memory": {"limit": 5, "swap": 5}"#).as_deref(), Some("0"));
     assert_eq!(written(r#""pids": {"limit": 0}"#).as_deref(), Some("max"));
-    let wanted = Resources { pids_limit: Some(0), ..Resources::default() };
+    let wanted = Resources { pids: Pids { limit: Some(0) }, ..Resources::default() };
     let mut region = region();
     let steps = crate::plan::update(&wanted, c"/a", &MACHINE, &mut Arena::new(&mut region)).unwrap();
     assert!(matches!(steps, [Step::WriteCgroup { text, .. }] if *text == c"1"));

@@ -126,14 +126,14 @@ fn rlimits<'a>(process: &Process, to: &mut Steps<'_, 'a>) {
 
 /// Whether capabilities are asked for that the container cannot be given.
 pub(super) fn lacks_capabilities(request: &Request) -> bool {
-    let sets = request.process.capabilities.unwrap_or_default();
+    let sets = request.process.capabilities;
     let wanted = sets.bounding | sets.effective | sets.inheritable | sets.permitted | sets.ambient;
     wanted & !request.facts.capabilities != 0
 }
 
 /// The wanted sets, without what cannot be given. The rules between the sets are capabilities(7)'s.
 fn capabilities(request: &Request, to: &mut Steps) -> Capabilities {
-    let mut sets = request.process.capabilities.unwrap_or_default();
+    let mut sets = request.process.capabilities;
     let known = request.facts.capabilities;
     sets.bounding &= known;
     sets.effective &= known;

@@ -50,8 +50,7 @@ pub use rootfs::volume;
 pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena: &mut Arena<'a>) -> Result<Plan<'a>> {
     let to = &mut Steps::new(arena);
     check_version(spec.oci_version, to);
-    to.arena.check()?;
-    let process = spec.process.as_ref().ok_or(Error::refused(c"process", c"required"))?;
+    let process = &spec.process;
     let request = &Request {
         spec,
         process,

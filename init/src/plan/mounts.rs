@@ -54,7 +54,7 @@ pub(super) fn make_readonly<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
             to.set_attributes(&at, &attributes);
         }
     }
-    if request.spec.root.is_some_and(|root| root.readonly) {
+    if request.spec.root.readonly {
         to.set_attributes(&Place::container(c"/"), &attributes);
     }
 }

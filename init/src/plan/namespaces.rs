@@ -65,7 +65,7 @@ impl<'a> Namespaces<'a> {
         if !self.is_new(Namespace::User) {
             return;
         }
-        let user = spec.process.map(|process| process.user).unwrap_or_default();
+        let user = &spec.process.user;
         check_mappings(to, c"linux.uidMappings", uids, &[user.uid]);
         check_mappings(to, c"linux.gidMappings", gids, &[user.gid]);
         check_mappings(to, c"linux.gidMappings", gids, user.additional_gids);
@@ -196,7 +196,7 @@ pub(super) fn map_ids<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 
 /// LinuxKit's bindNS: once the process exists.
 pub(super) fn bind<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
-    for (kind, file) in Namespace::ALL.into_iter().zip(request.runtime.bind_namespaces) {
+    for (kind, file) in Namespace::ALL.into_iter().zip(request.runtime.bind_namespaces.0) {
         let Some(file) = file.filter(|file| !file.is_empty()) else { continue };
         if path::goes_up(file) {
             return to.refuse(c"runtime.json: bindNS", c"a path must not contain `..`");

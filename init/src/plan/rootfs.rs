@@ -20,7 +20,7 @@ pub(super) const MULTIPLEXER: &CStr = c"/dev/pts/ptmx";
 
 /// The root's directory on the machine.
 pub(super) fn root_path<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
-    let given = spec.root.and_then(|root| root.path).unwrap_or_default();
+    let given = spec.root.path.unwrap_or_default();
     if given.is_empty() {
         to.refuse(c"root.path", c"required");
     }

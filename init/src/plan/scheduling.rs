@@ -22,14 +22,14 @@ pub(super) fn outside(process: &Process, to: &mut Steps) {
     set(INITIAL, process.exec_affinity.initial, to);
     set(FINAL, process.exec_affinity.last, to);
     if let Some(scheduler) = process.scheduler {
-        check(&scheduler, to);
-        to.push(Step::SetScheduler(scheduler));
+        check(scheduler, to);
+        to.push(Step::SetScheduler(*scheduler));
     }
     if let Some(priority) = process.io_priority {
         if priority.priority > 7 {
             to.refuse(c"process.ioPriority.priority", c"must be from 0 to 7");
         }
-        to.push(Step::SetIoPriority(priority));
+        to.push(Step::SetIoPriority(*priority));
     }
 }
 
@@ -38,10 +38,10 @@ pub(super) fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let linux = &request.spec.linux;
     if let Some(policy) = linux.memory_policy {
         let nodes = set(c"linux.memoryPolicy.nodes", policy.nodes, to);
-        to.push(Step::SetMemoryPolicy { policy, nodes });
+        to.push(Step::SetMemoryPolicy { policy: *policy, nodes });
     }
     if let Some(personality) = linux.personality {
-        to.push(Step::SetPersonality(personality));
+        to.push(Step::SetPersonality(*personality));
     }
 }
 

@@ -39,7 +39,7 @@ const ARGUMENTS: u32 = 6;
 
 /// The filter that was asked for.
 pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Option<Filter<'a>> {
-    let seccomp = request.spec.linux.seccomp.as_ref()?;
+    let seccomp = request.spec.linux.seccomp?;
     let notifies = check(seccomp, to);
     let listener = listener(request, seccomp, notifies, to);
     // There is one thread, and the kernel gives no listener to several; without a listener nobody waits for one.

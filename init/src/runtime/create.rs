@@ -100,7 +100,7 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
             user => owner.number(user.into()),
         };
         let mut root = PathBuffer::empty();
-        let given = spec.root.and_then(|root| root.path).unwrap_or_default();
+        let given = spec.root.path.unwrap_or_default();
         let rootfs =
             if given.to_bytes().starts_with(b"/") { root.join(&[given.to_bytes()]) } else { root.below(bundle, given) };
         let kept = Kept {

@@ -80,7 +80,7 @@ fn group_of<'b>(caller: &Caller, pid: i32, buffer: &'b mut PathBuffer) -> Result
 fn change_process<'x>(caller: &Caller, spec: &mut Spec<'x>, arena: &mut Arena<'x>) -> Result<()> {
     let options = &caller.options;
     spec.hooks = Hooks::default();
-    let Some(process) = &mut spec.process else { return Ok(()) };
+    let process = &mut spec.process;
     if let Some(file) = options.get(Name::Process) {
         *process = Process::default();
         let text = map::read(CWD, file).doing(c"read the process")?;
@@ -122,7 +122,7 @@ fn change_process<'x>(caller: &Caller, spec: &mut Spec<'x>, arena: &mut Arena<'x
     options.each(Name::Capability, &mut |name| {
         let bit = capability::number(name.to_bytes()).map_or(0, |number| 1_u64 << (number & 63));
         is_wrong.set(is_wrong.get() || bit == 0);
-        let sets = process.capabilities.get_or_insert_default();
+        let sets = &mut process.capabilities;
         sets.bounding |= bit;
         sets.effective |= bit;
         sets.permitted |= bit;

@@ -109,7 +109,7 @@ fn flags<'a>(caller: &Caller, wanted: &mut Resources<'a>) -> Option<()> {
     amount(Name::MemoryLimit, &mut wanted.memory.limit)?;
     amount(Name::MemoryReservation, &mut wanted.memory.reservation)?;
     amount(Name::MemorySwap, &mut wanted.memory.swap)?;
-    amount(Name::PidsLimit, &mut wanted.pids_limit)?;
+    amount(Name::PidsLimit, &mut wanted.pids.limit)?;
     amount(Name::CpuQuota, &mut wanted.cpu.quota)?;
     natural(Name::CpuPeriod, &mut wanted.cpu.period)?;
     natural(Name::CpuBurst, &mut wanted.cpu.burst)?;

@@ -178,7 +178,7 @@ pub(super) fn adjust<'x>(
     facts.manner = *manner;
     // What runc calls it.
     facts.manner.keyring = manner.keyring.map(|_| arena.string(&[b"_ses.", id.to_bytes()]));
-    let Some(process) = &mut spec.process else { return };
+    let process = &mut spec.process;
     let mut environment = arena.list();
     for pair in process.env {
         arena.push(&mut environment, *pair);

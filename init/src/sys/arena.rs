@@ -135,10 +135,12 @@ impl<'a> Arena<'a> {
         unsafe { core::slice::from_raw_parts_mut(to.cast(), count) }
     }
 
+    /// Memory with so many copies of an element; null when it is full.
+    ///
     /// # Safety
-    /// `element` has `size` bytes.
+    /// `element` has `size` bytes, a multiple of `align`.
     #[inline(never)]
-    unsafe fn copies(&mut self, count: usize, element: *const u8, size: usize, align: usize) -> *mut u8 {
+    pub(super) unsafe fn copies(&mut self, count: usize, element: *const u8, size: usize, align: usize) -> *mut u8 {
         let start = self.take(size.saturating_mul(count), align);
         if start.is_null() {
             return start;

@@ -23,6 +23,7 @@ pub mod power;
 pub mod process;
 pub mod random;
 mod raw;
+pub mod record;
 pub mod region;
 pub mod scheduling;
 pub mod seccomp;
