@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use super::Caller;
 use super::options::Name;
+use super::packed::{Text, text};
 use super::state::Status;
 use crate::apply::{self, Applier};
 use crate::arena::Arena;
@@ -124,18 +125,10 @@ fn flags<'a>(caller: &Caller, wanted: &mut Resources<'a>) -> Option<()> {
     Some(())
 }
 
-/// What `events` says of a container, as runc's: text, and where `@FILE WORD@` stands a number of a control file, times
-/// 1000 behind `@*`.
-const STATS: &str = "\"data\":{\"cpu\":{\"usage\":{\"total\":@*cpu.stat usage_usec@,\"kernel\":@*cpu.stat system_usec@,\
-\"user\":@*cpu.stat user_usec@},\"throttling\":{\"periods\":@cpu.stat nr_periods@,\
-\"throttledPeriods\":@cpu.stat nr_throttled@,\"throttledTime\":@*cpu.stat throttled_usec@}},\
-\"memory\":{\"usage\":{\"limit\":@memory.max@,\"usage\":@memory.current@,\"max\":@memory.peak@},\
-\"swap\":{\"limit\":@memory.swap.max@,\"usage\":@memory.swap.current@},\"cache\":@memory.stat file@},\
-\"pids\":{\"current\":@pids.current@,\"limit\":@pids.max@}}}\n";
-
 /// `pidone events`.
 pub(super) fn events(caller: &Caller) -> Result<u8> {
     let seconds = interval(caller).ok_or(Error::wrong(c"--interval", c"must be like 5s or 500ms"))?;
+    let template = text(Text::Stats);
     loop {
         let place = caller.place()?;
         let (kept, status) = place.load()?;
@@ -149,10 +142,14 @@ pub(super) fn events(caller: &Caller) -> Result<u8> {
         };
         let mut buffer = [0; 2048];
         let mut line = Line::new(&mut buffer);
-        line.text("{\"type\":\"stats\",\"id\":\"").raw(place.id.to_bytes()).text("\",");
-        for (index, piece) in fields(STATS.as_bytes(), b'@').enumerate() {
-            if index % 2 == 0 {
+        // Text, and between two `@` what there is to be read; nothing is the id.
+        let mut is_text = false;
+        for piece in fields(template, b'@') {
+            is_text = !is_text;
+            if is_text {
                 line.raw(piece);
+            } else if piece.is_empty() {
+                line.raw(place.id.to_bytes());
             } else {
                 stat(&mut line, group, piece);
             }
@@ -165,7 +162,7 @@ pub(super) fn events(caller: &Caller) -> Result<u8> {
     }
 }
 
-/// One number; 0 where the kernel has none, and the largest one for no limit.
+/// A number of a control file, `FILE WORD`, times 1000 behind a `*`; 0 where the kernel has none, and the largest one for no limit.
 fn stat(line: &mut Line, group: &CStr, piece: &[u8]) {
     let (piece, factor) = piece.strip_prefix(b"*").map_or((piece, 1), |piece| (piece, 1000));
     let mut parts = fields(piece, b' ');

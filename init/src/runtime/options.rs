@@ -1,4 +1,5 @@
-//! Options of every command, in one table: the names of runc and of crun, what each takes and what it says in the help.
+//! Options of every command, in one table: the names of runc and of crun, and what each takes. `texts/help.txt` says what
+//! they are for.
 //!
 //! `--name value`, `--name=value`, `-name value`, `-n value`, `-nvalue`, letters together as in `-td`, and anywhere before
 //! or behind the container's id; but what follows the id of `exec` is the program's.
@@ -14,10 +15,10 @@ pub const COMMANDS: &[u8] = b"create start run exec state kill delete list ps pa
 /// A command's letter in the table of options, by its place in [`COMMANDS`].
 const LETTERS: &[u8] = b"csretkdlpamuvwf";
 
-/// Makes the table, one line an option: name, letter, letters of its commands (`*` is all), what it takes (nothing is a
-/// switch), what it is for. `-` instead of what it is for: not supported.
+/// Makes the table, one line an option: name, letter, letters of its commands (`*` is all), and what it is: `=` takes a
+/// value, nothing is a switch, `?` is one that may be given `=` and something. With `-` before that it is not supported.
 macro_rules! options {
-    ($($(#[doc = $_doc:literal])* $variant:ident = $name:literal $letter:literal $commands:literal $takes:literal $help:literal;)*) => {
+    ($($(#[doc = $_doc:literal])* $variant:ident = $name:literal $letter:literal $commands:literal $kind:literal;)*) => {
         /// An option, by its line in the table.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "the table says it")]
@@ -26,69 +27,69 @@ macro_rules! options {
         }
 
         /// The table as text.
-        pub const TABLE: &str = concat!($($name, "|", $letter, "|", $commands, "|", $takes, "|", $help, "\n",)*);
+        pub const TABLE: &str = concat!($($name, "|", $letter, "|", $commands, "|", $kind, "\n",)*);
 
         const COUNT: usize = [$(Name::$variant,)*].len();
     };
 }
 
 options! {
-    Root = "root" "" "*" "DIR" "where containers' states are (/run/pidone)";
-    Log = "log" "" "*" "FILE" "write messages there; failures to standard error, too";
-    LogFormat = "log-format" "" "*" "FORMAT" "text or json";
-    LogLevel = "log-level" "" "*" "LEVEL" "error, warning or debug";
-    Debug = "debug" "" "*" "" "show more messages";
-    SystemdCgroup = "systemd-cgroup" "" "*" "" "have systemd make the control group";
-    CgroupManager = "cgroup-manager" "" "*" "NAME" "cgroupfs, systemd, or disabled for no control group";
-    Help = "help" "h" "*" "" "say what a command does";
-    Version = "version" "v" "*" "" "say which version this is";
-    Rootless = "rootless" "" "*" "?" "accepted; with spec: for an ordinary user";
-    Bundle = "bundle" "b" "crw" "DIR" "the bundle (the current directory)";
-    Config = "config" "f" "cr" "FILE" "instead of the bundle's config.json";
-    ConsoleSocket = "console-socket" "" "cre" "SOCKET" "send the terminal to this unix socket";
-    PidfdSocket = "pidfd-socket" "" "cre" "SOCKET" "-";
-    PidFile = "pid-file" "" "cre" "FILE" "write the process id there";
-    NoPivot = "no-pivot" "" "cr" "" "move the root instead of pivot_root(2)";
-    NoNewKeyring = "no-new-keyring" "" "cr" "" "keep the caller's session keyring";
-    PreserveFds = "preserve-fds" "" "cre" "N" "hand on N descriptors from 3 up";
-    NoSubreaper = "no-subreaper" "" "cre" "" "accepted: there is no subreaper";
-    Detach = "detach" "d" "re" "" "do not wait for the process";
-    Keep = "keep" "" "r" "" "leave the container when it has ended";
-    Cwd = "cwd" "" "e" "DIR" "working directory";
-    Environment = "env" "e" "e" "NAME=VALUE" "a variable of the environment; may be given again";
-    Tty = "tty" "t" "e" "" "with a terminal";
-    User = "user" "u" "e" "UID[:GID]" "user and group, as numbers";
-    AdditionalGids = "additional-gids" "g" "e" "GID" "a further group; may be given again";
-    Process = "process" "p" "e" "FILE" "what to run, as config.json's process";
-    ProcessLabel = "process-label" "" "e" "LABEL" "SELinux label";
-    Apparmor = "apparmor" "" "e" "PROFILE" "AppArmor profile";
-    NoNewPrivs = "no-new-privs" "" "e" "" "forbid new privileges";
-    Capability = "cap" "c" "e" "CAP" "a further capability; may be given again";
-    Cgroup = "cgroup" "" "e" "PATH" "in this group below the container's";
-    IgnorePaused = "ignore-paused" "" "e" "" "even if the container is paused";
-    All = "all" "a" "k" "" "every process of the container";
-    Regex = "regex" "r" "kd" "" "-";
-    Force = "force" "f" "d" "" "kill it first; a container that is not there is fine";
-    Format = "format" "f" "lp" "FORMAT" "table or json";
-    Quiet = "quiet" "q" "l" "" "ids alone";
-    Resources = "resources" "r" "u" "FILE" "config.json's linux.resources; - is standard input";
-    BlkioWeight = "blkio-weight" "" "u" "N" "share of input and output, 10 to 1000";
-    CpuPeriod = "cpu-period" "" "u" "US" "microseconds of one period";
-    CpuQuota = "cpu-quota" "" "u" "US" "processor time in one period";
-    CpuBurst = "cpu-burst" "" "u" "US" "processor time saved up for later periods";
-    CpuShare = "cpu-share" "" "u" "N" "share of processor time, 2 to 262144";
-    CpuRtPeriod = "cpu-rt-period" "" "u" "US" "-";
-    CpuRtRuntime = "cpu-rt-runtime" "" "u" "US" "-";
-    CpusetCpus = "cpuset-cpus" "" "u" "LIST" "processors to run on, such as 0-3,7";
-    CpusetMems = "cpuset-mems" "" "u" "LIST" "memory nodes";
-    MemoryLimit = "memory" "" "u" "BYTES" "most memory; -1 is unlimited";
-    MemoryReservation = "memory-reservation" "" "u" "BYTES" "memory that is protected";
-    MemorySwap = "memory-swap" "" "u" "BYTES" "most memory and swap together; -1 is unlimited";
-    PidsLimit = "pids-limit" "" "u" "N" "most processes; -1 is unlimited";
-    L3Cache = "l3-cache-schema" "" "u" "TEXT" "-";
-    MemoryBandwidth = "mem-bw-schema" "" "u" "TEXT" "-";
-    Stats = "stats" "" "v" "" "once";
-    Interval = "interval" "" "v" "TIME" "time between two lines (5s)";
+    Root = "root" "" "*" "=";
+    Log = "log" "" "*" "=";
+    LogFormat = "log-format" "" "*" "=";
+    LogLevel = "log-level" "" "*" "=";
+    Debug = "debug" "" "*" "";
+    SystemdCgroup = "systemd-cgroup" "" "*" "";
+    CgroupManager = "cgroup-manager" "" "*" "=";
+    Help = "help" "h" "*" "";
+    Version = "version" "v" "*" "";
+    Rootless = "rootless" "" "*" "?";
+    Bundle = "bundle" "b" "crw" "=";
+    Config = "config" "f" "cr" "=";
+    ConsoleSocket = "console-socket" "" "cre" "=";
+    PidfdSocket = "pidfd-socket" "" "cre" "-=";
+    PidFile = "pid-file" "" "cre" "=";
+    NoPivot = "no-pivot" "" "cr" "";
+    NoNewKeyring = "no-new-keyring" "" "cr" "";
+    PreserveFds = "preserve-fds" "" "cre" "=";
+    NoSubreaper = "no-subreaper" "" "cre" "";
+    Detach = "detach" "d" "re" "";
+    Keep = "keep" "" "r" "";
+    Cwd = "cwd" "" "e" "=";
+    Environment = "env" "e" "e" "=";
+    Tty = "tty" "t" "e" "";
+    User = "user" "u" "e" "=";
+    AdditionalGids = "additional-gids" "g" "e" "=";
+    Process = "process" "p" "e" "=";
+    ProcessLabel = "process-label" "" "e" "=";
+    Apparmor = "apparmor" "" "e" "=";
+    NoNewPrivs = "no-new-privs" "" "e" "";
+    Capability = "cap" "c" "e" "=";
+    Cgroup = "cgroup" "" "e" "=";
+    IgnorePaused = "ignore-paused" "" "e" "";
+    All = "all" "a" "k" "";
+    Regex = "regex" "r" "kd" "-";
+    Force = "force" "f" "d" "";
+    Format = "format" "f" "lp" "=";
+    Quiet = "quiet" "q" "l" "";
+    Resources = "resources" "r" "u" "=";
+    BlkioWeight = "blkio-weight" "" "u" "=";
+    CpuPeriod = "cpu-period" "" "u" "=";
+    CpuQuota = "cpu-quota" "" "u" "=";
+    CpuBurst = "cpu-burst" "" "u" "=";
+    CpuShare = "cpu-share" "" "u" "=";
+    CpuRtPeriod = "cpu-rt-period" "" "u" "-=";
+    CpuRtRuntime = "cpu-rt-runtime" "" "u" "-=";
+    CpusetCpus = "cpuset-cpus" "" "u" "=";
+    CpusetMems = "cpuset-mems" "" "u" "=";
+    MemoryLimit = "memory" "" "u" "=";
+    MemoryReservation = "memory-reservation" "" "u" "=";
+    MemorySwap = "memory-swap" "" "u" "=";
+    PidsLimit = "pids-limit" "" "u" "=";
+    L3Cache = "l3-cache-schema" "" "u" "-=";
+    MemoryBandwidth = "mem-bw-schema" "" "u" "-=";
+    Stats = "stats" "" "v" "";
+    Interval = "interval" "" "v" "=";
 }
 
 /// One line of the table.
@@ -98,10 +99,7 @@ pub struct Entry {
     /// What is behind `-`.
     pub letter: &'static [u8],
     commands: &'static [u8],
-    /// What it takes: nothing if it is a switch; `?` if it may be given `=` and something.
-    pub takes: &'static [u8],
-    /// What it is for; `-` if it is not supported.
-    pub help: &'static [u8],
+    kind: &'static [u8],
 }
 
 impl Entry {
@@ -113,7 +111,12 @@ impl Entry {
 
     /// Whether it takes nothing.
     pub fn is_switch(&self) -> bool {
-        matches!(self.takes, b"" | b"?")
+        !self.kind.ends_with(b"=")
+    }
+
+    /// Whether it is refused.
+    pub fn is_refused(&self) -> bool {
+        self.kind.starts_with(b"-")
     }
 
     /// Whether all commands have it.
@@ -127,7 +130,7 @@ pub fn table() -> impl Iterator<Item = Entry> {
     fields(TABLE.trim_ascii_end().as_bytes(), b'\n').map(|line| {
         let mut parts = fields(line, b'|');
         let mut part = || parts.next().unwrap_or_default();
-        Entry { name: part(), letter: part(), commands: part(), takes: part(), help: part() }
+        Entry { name: part(), letter: part(), commands: part(), kind: part() }
     })
 }
 
@@ -307,7 +310,7 @@ impl Walk {
         given: Option<&'static [u8]>,
     ) -> Result<Word, Problem> {
         let is_off = entry.is_switch() && matches!(given, Some(b"false" | b"0"));
-        if entry.help == b"-" && !is_off {
+        if entry.is_refused() && !is_off {
             return Err(Problem(word, "not supported"));
         }
         if entry.is_switch() {
@@ -399,7 +402,8 @@ mod tests {
     fn every_line_of_the_table_is_whole() {
         assert_eq!(COMMANDS.split(|byte| *byte == b' ').count(), LETTERS.len());
         for entry in table() {
-            assert!(!entry.name.is_empty() && !entry.help.is_empty() && entry.letter.len() < 2);
+            assert!(!entry.name.is_empty() && entry.letter.len() < 2);
+            assert!([&b""[..], b"?", b"=", b"-", b"-="].contains(&entry.kind));
             let known = |letter| LETTERS.contains(letter);
             assert!(entry.is_global() || entry.commands.iter().all(known), "{:?}", entry.commands);
         }
