@@ -90,6 +90,10 @@ bench *options:
 bench-netlink:
     @cargo run -q --release -p qemu-tests --bin bench_netlink
 
+# What orphans cost process 1, beside tini, catatonit and dumb-init, each in a machine of its own.
+bench-orphans rounds="3": build
+    @cargo run -q -p qemu-tests --bin bench_orphans -- {{rounds}}
+
 # Bytes of `mini-netlink` in the binary, by function, and at most 12,000 of them.
 size-netlink:
     #!/usr/bin/env bash
