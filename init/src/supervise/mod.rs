@@ -70,6 +70,8 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
         _ => cannot_run(&Error::kernel(c"run twice", Errno::BUSY)),
     };
     let table = Table::new(slots, edges, policy, time::monotonic_us());
+    // From here on PID 1 has little to do, and for long.
+    region::forget();
     let mut supervisor = Supervisor { table, watchdog: None, events, announcements, work, started_us };
     supervisor.run()
 }

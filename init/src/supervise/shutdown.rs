@@ -23,6 +23,8 @@ const PATH_BYTES: usize = 4096;
 /// The init of a pid namespace never sees SIGTERM unless it handles it (pid_namespaces(7)): waiting for it would be
 /// waiting for nothing. Then those of its processes that do handle it are asked, as with a shell in front of a server;
 /// when there are none, it is killed at once.
+// Never part of the loop: its buffers would be on the stack all the time, and every fork would copy them.
+#[inline(never)]
 pub(super) fn ask(main: Pid, signal: u8) {
     if hears(main, signal, true) {
         terminate(main, signal);

@@ -4,10 +4,12 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use linux_raw_sys::general::{__NR_madvise, MADV_DONTNEED};
+
+use super::raw;
 use crate::limits;
 
 /// The regions, by who uses them.
-#[repr(align(4096))]
 pub struct Regions {
     /// The launcher's: text of config.json and runtime.json.
     pub config: [u8; limits::CONFIG_BYTES_MAX + 1],
@@ -18,9 +20,11 @@ pub struct Regions {
 }
 
 /// Memory that is lent once, for good. Its content starts as the constant it is made of: all zeros belong in `.bss`.
+#[repr(C)]
 pub struct Lent<T> {
-    content: UnsafeCell<T>,
+    // Before the content: behind it, it would be a page of its own.
     taken: AtomicBool,
+    content: UnsafeCell<T>,
 }
 
 // SAFETY: the only access is through `take`, which hands the content out at most once.
@@ -48,4 +52,44 @@ static REGIONS: Lent<Regions> = Lent::new(Regions { config: [0; _], runtime: [0;
 /// Lends the launcher's regions: to the first caller, for good.
 pub fn take() -> Option<&'static mut Regions> {
     REGIONS.take()
+}
+
+/// No call of the program goes deeper into the stack.
+const STACK_BYTES: usize = 64 * 1024;
+const PAGE_BYTES: usize = 4096;
+
+// SAFETY: the linker defines both, by `linker/pidone.ld` or by its own; only their addresses are used.
+unsafe extern "C" {
+    safe static __executable_start: u8;
+    safe static etext: u8;
+}
+
+/// Lets go of the memory that only what was called so far has used, for a process that has a long time to live: pages of
+/// the file, which come back as they are needed, and the part of the stack that is free again.
+#[inline(never)]
+pub fn forget() {
+    let here = [0_u8; 1];
+    // The page below is still used, by this function.
+    let free = (here.as_ptr() as usize & !(PAGE_BYTES - 1)) - PAGE_BYTES;
+    let start = &raw const __executable_start as usize;
+    for (start, end) in [(start, &raw const etext as usize), (free - STACK_BYTES, free)] {
+        let call = [start, end - start, MADV_DONTNEED as usize, 0, 0];
+        // SAFETY: of the file, what is in no page that can be written: it is read again from there. Of the stack, what is
+        // below its end and the page of it. Below that the kernel keeps a megabyte free: nothing of anybody's is there.
+        let _ = unsafe { raw::value(__NR_madvise, call) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_use_stays_when_memory_is_forgotten() {
+        let kept = [7_u8; 3 * PAGE_BYTES];
+        let text = "a constant of the file";
+        forget();
+        assert!(core::hint::black_box(&kept).iter().all(|byte| *byte == 7));
+        assert!(core::hint::black_box(text).ends_with("of the file"));
+    }
 }
