@@ -32,6 +32,8 @@ promises! {
     a_container_is_killed: "kill" => "0: 137|",
     nothing_is_left_of_podmans: "left" => "0: 0|0|0|",
     the_default_is_a_scope_of_our_own: "create" => "0: /system.slice/pidone-one.scope/container|created|",
+    the_process_that_waited_does_not_count: "lonely" => "0: 1|1|container/|",
+    a_command_is_executed_under_a_profile: "profile" => "0: pidone-test (enforce)|",
     a_slice_is_below_those_of_its_name: "slices" => "0: /a.slice/a-b.slice/p-two.scope/container|running|",
     a_failure_before_there_is_a_process_leaves_no_unit: "refused" => "1: 0|",
     nothing_is_left_of_our_own: "left-of-own" => "0: 0|0|0|",
@@ -46,6 +48,7 @@ fn expect(key: &str, expected: &str) {
 fn machine() -> Result<End> {
     let mut host = Host::new(&["podman", "conmon", "crun", "iptables", "systemd"])?.with_systemd();
     host.own()
+        .file("profile", 0o644, include_bytes!("data/apparmor-profile.bin"))
         .file("etc/containers/containers.conf", 0o644, CONTAINERS)
         .file("etc/containers/storage.conf", 0o644, STORAGE)
         .file("etc/containers/policy.json", 0o644, "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}\n");
@@ -95,7 +98,13 @@ chmod 755 /usr/bin/group /usr/bin/status /usr/bin/left
 
 check offered sh -c 'pidone --version | grep -o +SYSTEMD; pidone features | grep -c "\"systemd\": true"'
 check create sh -c 'pidone --systemd-cgroup create -b /tmp/bundle one < /dev/null > /tmp/one 2>&1 && group one && status one'
-check started sh -c 'pidone start one && status one; pidone list; systemctl status --no-pager pidone-one.scope; pidone kill one KILL; sleep 1; pidone delete one'
+cat /profile > /sys/kernel/security/apparmor/.load
+check started sh -c 'pidone start one && status one; pidone list; systemctl status --no-pager pidone-one.scope'
+check profile pidone exec --apparmor pidone-test one cat /proc/self/attr/current
+check ended sh -c 'pidone kill one KILL; sleep 1; pidone delete one'
+sed 's/"resources": {/"resources": { "pids": { "limit": 1 },/' /tmp/bundle/config.json > /tmp/lonely.json
+check lonely sh -c 'pidone --systemd-cgroup run -d --config /tmp/lonely.json -b /tmp/bundle lonely < /dev/null > /tmp/lonely 2>&1; cat /tmp/lonely
+    cd /sys/fs/cgroup$(group lonely) && cat pids.max pids.current && cd .. && ls -d */ && pidone delete --force lonely'
 sed -i 's/"linux": {/"linux": { "cgroupsPath": "a-b.slice:p:two",/' /tmp/bundle/config.json
 check slices sh -c 'pidone --cgroup-manager systemd run -d -b /tmp/bundle two < /dev/null > /tmp/two 2>&1 && group two && status two'
 check delete-two pidone delete --force two

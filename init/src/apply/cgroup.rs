@@ -15,7 +15,7 @@ use crate::sys::{Result, bpf};
 use crate::text::{fields, number};
 use crate::texts::last;
 
-const ROOT: &CStr = c"/sys/fs/cgroup";
+pub(super) const ROOT: &CStr = c"/sys/fs/cgroup";
 
 /// How long a killed group may take to be empty: a process in the kernel's uninterruptible sleep may take for ever.
 const EMPTY_SECONDS: u64 = 2;

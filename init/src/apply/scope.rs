@@ -2,7 +2,8 @@
 //! "Message Protocol" and "Authentication Protocol"; org.freedesktop.systemd1(5).
 //!
 //! A scope is made around a process. It is made around one that only waits, so that the container's own process finds the
-//! group with its limits in force and is born there, as in every other group. The one that waits is killed then.
+//! group with its limits in force and is born there, as in every other group. The one that waits is killed then; it has a
+//! group of its own meanwhile, since in the container's it would count.
 
 use core::ffi::CStr;
 
@@ -22,10 +23,10 @@ const DIRECTORY: &CStr = c"/run/systemd";
 /// Root says who it is; the kernel confirms it. `30` is `0` in hexadecimal digits.
 const HELLO: &[u8] = b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n";
 
-/// Makes the group that a path ends in, in the scope and the slice before it: the process that waits there, for
-/// [`release`]. The scope's own limits are systemd's, which sets them anew when it is reloaded.
+/// Makes the scope that a group is to be in, and the slice before it: the process that waits there, for [`release`]. The
+/// scope's own limits are systemd's, which sets them anew when it is reloaded.
 pub(super) fn make(path: &CStr, words: Option<&mut Words>) -> Result<Pid> {
-    let (scope, group) = cut_last(path.to_bytes(), b'/');
+    let scope = cut_last(path.to_bytes(), b'/').0;
     let (above, name) = cut_last(scope, b'/');
     let slice = match cut_last(above, b'/').1 {
         b"" => b"-.slice",
@@ -40,13 +41,14 @@ pub(super) fn make(path: &CStr, words: Option<&mut Words>) -> Result<Pid> {
         process::exit(0)
     };
     let made = ask(name, slice, pid, words).and_then(|()| {
-        let (mut parent, mut last, mut digits) = (PathBuffer::empty(), PathBuffer::empty(), [0; 11]);
-        let scope = cgroup::open_cgroup(parent.join(&[scope])?)?;
-        file::make_directory_in(scope.as_fd(), last.join(&[group])?, 0o755)?;
+        let (mut path, mut digits) = (PathBuffer::empty(), [0; 11]);
+        let parent = cgroup::open_cgroup(path.join(&[scope])?)?;
+        file::make_directory_in(parent.as_fd(), c"pidone", 0o755)?;
+        let own = path.join(&[scope, b"/pidone"])?;
         // Only a scope without processes of its own can hand controllers down.
         let mut number = Line::new(&mut digits);
         let number = number.number(pid.unsigned_abs().into()).terminated().unwrap_or_default();
-        cgroup::write(path, c"cgroup.procs", number)
+        cgroup::write(own, c"cgroup.procs", number)
     });
     if made.is_err() {
         release(pid);
@@ -54,10 +56,13 @@ pub(super) fn make(path: &CStr, words: Option<&mut Words>) -> Result<Pid> {
     made.map(|()| pid)
 }
 
-/// Ends the process that waits in a scope.
+/// Ends the process that waits in a scope, and removes its group; if it never came there, there are others in its group.
 pub fn release(pid: Pid) {
+    let (mut text, mut path) = ([0; limits::PATH_BYTES_MAX], PathBuffer::empty());
+    let group = cgroup::group_of(pid, &mut text).unwrap_or_default();
     let _ = process::kill(pid, signal::KILL);
     let _ = process::reap(pid, true);
+    let _ = path.join(&[cgroup::ROOT.to_bytes(), group]).and_then(|path| file::remove_directory(CWD, path));
 }
 
 fn ask(name: &[u8], slice: &[u8], pid: Pid, words: Option<&mut Words>) -> Result<()> {

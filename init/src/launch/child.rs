@@ -191,7 +191,7 @@ pub(super) fn become_container<'a>(
         applier.set_board(board);
     }
     for (index, step) in plan.inside.iter().enumerate() {
-        let mut ready = hidden;
+        let (mut ready, mut failed) = (hidden, index);
         match step {
             Step::FilterSystemCalls(_) | Step::Execute(_) => {
                 if let Some(last) = plan.inside.last() {
@@ -207,8 +207,11 @@ pub(super) fn become_container<'a>(
         if index == plan.start {
             ready = streams.install().and_then(|()| applier.take_console().map_or(Ok(()), use_console));
             if let Some(gate) = request.gate {
-                // What can be known before `start` is told before.
-                ready = ready.and_then(|()| look_up(plan, &applier)).and_then(|()| wait_ready(&channel));
+                // What can be known before `start` is told before, as a failure of the exec.
+                if let (Ok(()), Err(errno)) = (ready, look_up(plan, &applier)) {
+                    (ready, failed) = (Err(errno), plan.inside.len().saturating_sub(1));
+                }
+                ready = ready.and_then(|()| wait_ready(&channel));
                 if ready.is_ok() {
                     channel = Channel::accepted(gate);
                 }
@@ -219,7 +222,7 @@ pub(super) fn become_container<'a>(
             signal::reset();
         }
         if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
-            if channel.fail(index as u16, errno).is_ok() {
+            if channel.fail(failed as u16, errno).is_ok() {
                 // Until the launcher has taken back what would end with this process's namespaces.
                 channel.receive();
             }
