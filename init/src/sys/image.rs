@@ -4,7 +4,8 @@
 //! machine that its root will run again (CVE-2019-5736). That we cannot be looked into does not help: a container's program
 //! may itself be a link or a script that leads to /proc/self/exe, and then the container runs our file, openly. That a
 //! running file cannot be written to does not help either: it will not run for ever. So it must be a file that nobody can
-//! write to: on a read-only file system, somebody else's, or a copy in memory that is sealed.
+//! write to: on a read-only file system, somebody else's, or a copy in memory that is sealed; or where the machine lets no
+//! such copy be executed (`vm.memfd_noexec=2`), the same file by a mount of its own, which is read-only and in no namespace.
 //!
 //! PID 1 needs none of this: its own file runs as long as there are containers.
 
@@ -17,8 +18,9 @@ use linux_raw_sys::general::{
 
 use super::file::{self, CWD, Open};
 use super::process::Vector;
-use super::{AsFd, OwnedFd, Result, raw};
+use super::{AsFd, OwnedFd, Result, mount, raw};
 use crate::abi::Errno;
+use crate::abi::mount::MOUNT_ATTR_RDONLY;
 
 const FILE: &CStr = c"/proc/self/exe";
 
@@ -35,11 +37,22 @@ pub fn protect(arguments: &Vector, environment: &Vector) -> Result<()> {
     if seals.is_ok_and(|seals| seals & F_SEAL_WRITE != 0) {
         return Ok(());
     }
-    let copy = sealed_copy(&image)?;
+    let copy = match sealed_copy(&image) {
+        Err(Errno::ACCESS) => readonly_mount()?,
+        copy => copy?,
+    };
     let (arguments, environment) = (arguments.pointer(), environment.pointer());
     let call = [copy.as_fd().argument(), c"".as_ptr() as usize, arguments, environment, AT_EMPTY_PATH as usize];
     // SAFETY: a borrowed descriptor, a C string, and two vectors that end in NULL, all alive during the call.
     unsafe { raw::value(__NR_execveat, call) }.map(drop)
+}
+
+/// The file by a mount that nobody can find, and that stays as it is: who is in another mount namespace can neither copy
+/// nor change one that is in none.
+fn readonly_mount() -> Result<OwnedFd> {
+    let tree = mount::clone_tree(FILE, false)?;
+    mount::set_attributes(tree.as_fd(), MOUNT_ATTR_RDONLY, 0, 0, false)?;
+    Ok(tree)
 }
 
 fn sealed_copy(image: &OwnedFd) -> Result<OwnedFd> {
