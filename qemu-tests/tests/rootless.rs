@@ -177,7 +177,7 @@ fn limits_without_a_control_group_are_refused_by_name() {
 }
 
 #[test]
-fn a_group_below_ones_own_is_used() {
+fn a_group_below_ones_own_is_used_but_filters_no_devices() {
     let Some(home) = home("delegated", ORDINARY) else { return };
     let name = format!("pidone-test-delegated-{}", std::process::id());
     let group = Path::new("/sys/fs/cgroup").join(&name);
@@ -190,8 +190,13 @@ fn a_group_below_ones_own_is_used() {
         config["linux"]["cgroupsPath"] = json!(format!("/{name}/container"));
         config["linux"]["namespaces"].as_array_mut().unwrap().retain(|entry| entry["type"] != "cgroup");
     });
+    let rules = home.path("rules.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(home.path("bundle/config.json")).unwrap()).unwrap();
+    config["linux"]["resources"] = json!({"devices": [{"allow": false, "access": "rwm"}]});
+    fs::write(&rules, config.to_string()).unwrap();
     let enter = group.join("shell/cgroup.procs");
-    let script = format!("../pidone --root {} run a", home.path("states").display());
+    let run = format!("../pidone --root {} run", home.path("states").display());
+    let script = format!("{run} a; {run} --config {} b > /dev/null", rules.display());
     let words = [&["sh", "-c", "echo $$ > \"$0\" && exec \"$@\"", enter.to_str().unwrap()], home.become_user].concat();
     let done = Command::new(words[0])
         .args(&words[1..])
@@ -204,6 +209,8 @@ fn a_group_below_ones_own_is_used() {
     fs::remove_dir(&group).unwrap();
     let [out, err] = [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     assert!(out.contains(&format!("0::/{name}/container\n")), "{out}{err}");
-    assert_eq!(err, "");
+    // Of the second, and no more: the first asked for no filter.
+    assert_eq!(err.matches("pidone: ").count(), 1, "{err}");
+    assert!(err.starts_with("pidone: container b: devices are not filtered"), "{err}");
     assert!(!left, "the group is left");
 }

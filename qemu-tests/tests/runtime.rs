@@ -406,8 +406,8 @@ fn exec_is_a_process_of_the_container_with_rights_of_its_own() {
     host.assert_clean();
 }
 
-/// Receives the other end of a terminal, as conmon does.
-fn receive_terminal(listener: &UnixListener) -> fs::File {
+/// Receives a descriptor, as conmon receives the other end of a terminal.
+fn receive(listener: &UnixListener) -> fs::File {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
     let (connection, _) = listener.accept().unwrap();
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -445,7 +445,7 @@ fn a_terminal_is_the_containers_own_and_its_other_end_is_sent_to_whoever_asked()
     let socket = folder.join("s");
     let socket = socket.to_str().unwrap();
     host.good(&["create", "--console-socket", socket, id]);
-    let master = receive_terminal(&listener);
+    let master = receive(&listener);
     host.good(&["start", id]);
     let mut lines = BufReader::new(master).lines().map(|line| line.unwrap().trim().to_owned());
     assert_eq!(lines.next().unwrap(), "/dev/pts/0");
@@ -457,7 +457,7 @@ fn a_terminal_is_the_containers_own_and_its_other_end_is_sent_to_whoever_asked()
     let pid_file = host.path("pid");
     let words = ["exec", "-t", "-d", "--pid-file", pid_file.to_str().unwrap(), "--console-socket", socket];
     host.good(&[&words[..], &[id, "sh", "-c", "tty; exec sleep 1000"]].concat());
-    let mut lines = BufReader::new(receive_terminal(&listener)).lines().map(|line| line.unwrap().trim().to_owned());
+    let mut lines = BufReader::new(receive(&listener)).lines().map(|line| line.unwrap().trim().to_owned());
     assert_eq!(lines.next().unwrap(), "/dev/pts/1");
     let pid = fs::read_to_string(&pid_file).unwrap();
     // Shown here, without anybody's socket.
@@ -467,6 +467,357 @@ fn a_terminal_is_the_containers_own_and_its_other_end_is_sent_to_whoever_asked()
     host.good(&["kill", "-a", id, "9"]);
     reap(&pid);
     host.good(&["delete", "-f", id]);
+    host.assert_clean();
+}
+
+#[test]
+fn a_descriptor_of_the_process_is_sent_to_whoever_asked() {
+    let Some(host) = host("pidfd") else { return };
+    let id = &*host.id("a");
+    let path = host.path("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let socket = path.to_str().unwrap();
+    let pid_of = |descriptor: fs::File| {
+        let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd())).unwrap();
+        about.lines().find_map(|line| line.strip_prefix("Pid:").map(|pid| pid.trim().to_owned())).expect("no pidfd")
+    };
+    host.good(&["create", "--pidfd-socket", socket, id]);
+    assert_eq!(pid_of(receive(&listener)), host.state(id)["pid"].to_string());
+    host.good(&["start", id]);
+    let file = host.path("pid");
+    let words = ["exec", "-d", "--pidfd-socket", socket, "--pid-file", file.to_str().unwrap(), id, "sleep", "1000"];
+    host.good(&words);
+    let pid = fs::read_to_string(&file).unwrap();
+    assert_eq!(pid_of(receive(&listener)), pid);
+    host.good(&["kill", "-a", id, "9"]);
+    reap(&pid);
+    host.good(&["delete", "-f", id]);
+    // Nobody listens.
+    drop(listener);
+    host.bad(&["create", "--pidfd-socket", socket, id], "send a descriptor of the process");
+    host.assert_clean();
+}
+
+#[test]
+fn a_log_of_text_has_runcs_lines() {
+    let Some(host) = host("text") else { return };
+    let id = &*host.id("a");
+    let log = host.path("log");
+    let log = log.to_str().unwrap();
+    host.configure(&["noth\"ing"], |_| {});
+    host.bad(&["--log", log, "--log-format", "text", "create", id], "pidone: ");
+    host.bad(&["--log", log, "state", id], "pidone: ");
+    let text = fs::read_to_string(log).unwrap();
+    let [first, second] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    for line in [first, second] {
+        let rest = line.strip_prefix("time=\"").expect(line);
+        let (time, rest) = rest.split_at(20);
+        assert!(time.ends_with('Z') && time.contains('T'), "{line}");
+        let message = rest.strip_prefix("\" level=error msg=").expect(line);
+        // Go quotes as JSON does, as far as we use it.
+        let message: String = serde_json::from_str(message).expect(line);
+        assert!(message.starts_with(&format!("{id}: ")), "{line}");
+    }
+    assert!(first.contains("no such file or directory"), "{first}");
+    assert!(second.contains("container does not exist"), "{second}");
+    host.assert_clean();
+}
+
+#[test]
+fn usage_is_told_again_and_again_until_the_container_ends() {
+    let Some(host) = host("events") else { return };
+    let id = &*host.id("a");
+    host.good(&["run", "-d", id]);
+    let mut events = host.command(&["events", "--interval", "300ms", id]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(events.stdout.take().unwrap()).lines();
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        let told: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!((&told["type"], &told["id"]), (&json!("stats"), &json!(id)));
+        times.push(Instant::now());
+    }
+    let apart = times[2] - times[1];
+    assert!(apart > Duration::from_millis(200) && apart < Duration::from_secs(4), "{apart:?}");
+    host.good(&["kill", id, "KILL"]);
+    for line in lines {
+        line.unwrap();
+    }
+    assert!(events.wait().unwrap().success());
+    host.bad(&["events", "--interval", "often", id], "--interval");
+    host.good(&["delete", id]);
+    host.assert_clean();
+}
+
+#[test]
+fn a_further_process_gets_a_group_and_labels_of_its_own() {
+    let Some(host) = host("labels") else { return };
+    let id = &*host.id("a");
+    host.good(&["run", "-d", id]);
+    let [group] = &host.groups()[..] else { panic!("not one group: {:?}", host.groups()) };
+    fs::create_dir(group.join("sub")).unwrap();
+    let out = host.good(&["exec", "--cgroup", "sub", id, "cat", "/proc/self/cgroup"]);
+    assert!(out.lines().any(|line| line == "0::/sub"), "{out}");
+    let done = host.run(&["exec", "--cgroup", "nothing", id, "true"]);
+    assert!(done.code != 0 && done.err.contains("control group"), "{}", done.err);
+    // What the kernel does not have is refused by name; `systemd.rs` has a kernel with AppArmor.
+    let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    for (option, module, field) in
+        [("--apparmor", "apparmor", "apparmorProfile"), ("--process-label", "selinux", "selinuxLabel")]
+    {
+        if !modules.contains(module) {
+            let done = host.run(&["exec", option, "some", id, "true"]);
+            assert!(done.code != 0 && done.err.contains(field), "{}", done.err);
+        }
+    }
+    host.good(&["delete", "-f", id]);
+    host.assert_clean();
+}
+
+#[test]
+fn a_container_without_a_control_group_stays_in_its_callers() {
+    let Some(host) = host("disabled") else { return };
+    let id = &*host.id("a");
+    let disabled = |words: &[&str]| host.run(&[&["--cgroup-manager", "disabled"], words].concat());
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = own.lines().find(|line| line.starts_with("0::")).unwrap().to_owned();
+    let shared = |config: &mut Value| {
+        config["linux"]["namespaces"].as_array_mut().unwrap().retain(|entry| entry["type"] != "cgroup");
+        config["linux"]["resources"] = json!({});
+    };
+    host.configure(&["cat", "/proc/self/cgroup"], shared);
+    let done = disabled(&["run", id]);
+    assert!(done.code == 0 && done.out.lines().any(|line| line == own), "{own}: {}{}", done.out, done.err);
+    assert_eq!(done.err, "");
+    host.configure(&["sleep", "1000"], shared);
+    let done = disabled(&["run", "-d", id]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert_eq!(host.groups(), Vec::<PathBuf>::new());
+    assert_eq!(disabled(&["exec", id, "sh", "-c", "exit 3"]).code, 3);
+    host.bad(&["pause", id], "no control group");
+    host.bad(&["update", "--pids-limit", "3", id], "no control group");
+    host.good(&["delete", "-f", id]);
+    // A limit would not be in force, and a filter of devices is not.
+    host.configure(&["true"], |config| config["linux"]["resources"]["pids"] = json!({"limit": 3}));
+    let done = disabled(&["run", id]);
+    assert!(done.code == 125 && done.err.contains("pids.limit"), "{}", done.err);
+    host.configure(&["true"], |_| {});
+    let done = disabled(&["run", id]);
+    assert!(done.code == 0 && done.err.contains("devices are not filtered"), "{} {}", done.code, done.err);
+    let done = host.run(&["--cgroup-manager", "other", "run", id]);
+    assert!(done.code == 1 && done.err.contains("cgroupfs, systemd or disabled"), "{}", done.err);
+    host.assert_clean();
+}
+
+#[test]
+fn a_root_can_be_moved_to_instead_of_pivoted() {
+    let Some(host) = host("move") else { return };
+    let id = &*host.id("a");
+    host.configure(&["sh", "-c", "ls /; cat /proc/self/mountinfo; ls /.. "], |_| {});
+    for words in [&["run", id][..], &["run", "--no-pivot", id]] {
+        let done = host.run(words);
+        assert_eq!(done.code, 0, "{}", done.err);
+        let root = "bin\ndev\netc\nproc\nrun\nsys\ntmp\n";
+        assert!(done.out.starts_with(root) && done.out.ends_with(root), "{}", done.out);
+    }
+    let traced = |words: &[&str]| {
+        let options = ["-f", "-e", "trace=pivot_root"];
+        assert!(traced(&host, &options, words));
+        fs::read_to_string(host.path("trace")).unwrap().contains("pivot_root(")
+    };
+    if Command::new("strace").arg("-V").output().is_ok() {
+        assert!(traced(&["run", id]));
+        assert!(!traced(&["run", "--no-pivot", id]));
+    }
+    host.assert_clean();
+}
+
+#[test]
+fn a_hook_that_fails_before_the_program_leaves_a_stopped_container() {
+    let Some(host) = host("hook") else { return };
+    let id = &*host.id("a");
+    let (hooked, gone) = (host.path("hooked"), host.path("gone"));
+    host.configure(&["sleep", "1000"], |config| {
+        config["hooks"] = json!({
+            "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "exit 3"]}],
+            "poststart": [{"path": "/bin/sh", "args": ["sh", "-c", format!("touch {}", hooked.display())]}],
+            "poststop": [{"path": "/bin/sh", "args": ["sh", "-c", format!("touch {}", gone.display())]}],
+        });
+    });
+    // runtime-spec, lifecycle: an error, the container is stopped, and what follows is `delete`, with its hooks.
+    host.good(&["create", id]);
+    host.bad(&["start", id], "hook");
+    host.await_status(id, "stopped");
+    host.bad(&["start", id], "stopped");
+    host.bad(&["create", id], "already exists");
+    assert!(!hooked.exists() && !gone.exists());
+    host.good(&["delete", id]);
+    assert!(gone.exists() && !hooked.exists());
+    host.assert_clean();
+    // Whoever says `run` does not say `delete`.
+    fs::remove_file(&gone).unwrap();
+    let done = host.run(&["run", id]);
+    assert!(done.code == 125 && done.err.contains("hook"), "{} {}", done.code, done.err);
+    assert!(gone.exists() && !hooked.exists());
+    host.assert_clean();
+}
+
+#[test]
+fn a_machine_that_executes_no_copies_has_its_file_by_a_mount_that_is_read_only() {
+    let Some(host) = host("noexec") else { return };
+    if !Path::new("/proc/sys/vm/memfd_noexec").exists() {
+        eprintln!("SKIPPED 1: a machine that executes no copies: the kernel has no vm.memfd_noexec");
+        return;
+    }
+    let id = &*host.id("a");
+    fs::copy(&host.pidone, host.path("pidone")).unwrap();
+    let before = fs::read(host.path("pidone")).unwrap();
+    // It is the pid namespace's.
+    let strict = |words: &str| {
+        let script = format!(
+            "echo 2 > /proc/sys/vm/memfd_noexec; pidone() {{ ../pidone --root ../root \"$@\"; }}; id={id}; {words}"
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--", "sh", "-c", &script]);
+        done(command.current_dir(host.path("bundle")))
+    };
+    let made = strict(
+        "pidone create $id && pid=$(pidone state $id | grep -o '\"pid\": *[0-9]*' | tr -dc 0-9); \
+        cat /proc/sys/vm/memfd_noexec; readlink /proc/$pid/exe; echo x 2> /dev/null >> /proc/$pid/exe && echo written; \
+        mount -c -o remount,bind,rw /proc/$pid/exe 2> /dev/null && echo changed; \
+        pidone start $id; pidone exec $id echo inside; pidone exec $id /proc/self/exe --version | head -n 1 | cut -c 1-6; \
+        pidone delete -f $id",
+    );
+    assert_eq!((made.code, &*made.out), (0, "2\n/\ninside\npidone\n"), "{}", made.err);
+    host.assert_clean();
+    std::os::unix::fs::chown(host.path("pidone"), Some(1000), None).unwrap();
+    let refused = strict("setpriv --reuid=1000 --regid=1000 --clear-groups ../pidone --root ../states run $id");
+    let says = "protect the running file, which the caller may write to: EPERM";
+    assert!(refused.code == 1 && refused.err.contains(says), "{} {}", refused.code, refused.err);
+    assert_eq!(fs::read(host.path("pidone")).unwrap(), before);
+}
+
+/// A terminal with pidone at its other end, as an operator has it.
+struct Terminal {
+    master: fs::File,
+    shown: std::sync::Arc<std::sync::Mutex<String>>,
+    child: std::process::Child,
+}
+
+impl Terminal {
+    fn open(command: &mut Command, size: [u16; 2]) -> Terminal {
+        use std::os::fd::FromRawFd;
+        let (mut master, mut slave) = (0, 0);
+        let nothing = std::ptr::null_mut();
+        // SAFETY: two descriptors are written.
+        let opened = unsafe { libc::openpty(&mut master, &mut slave, nothing, nothing.cast(), nothing.cast()) };
+        assert_eq!(opened, 0, "openpty");
+        // SAFETY: they were just made.
+        let (master, slave) = unsafe { (fs::File::from_raw_fd(master), fs::File::from_raw_fd(slave)) };
+        set_size(&master, size);
+        command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
+        // SAFETY: both may be called between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                libc::setsid();
+                libc::ioctl(0, libc::TIOCSCTTY, 0);
+                Ok(())
+            });
+        }
+        let shown = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+        let child = command.spawn().unwrap();
+        let (mut reader, all) = (master.try_clone().unwrap(), shown.clone());
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1024];
+            while let Ok(length) = reader.read(&mut buffer) {
+                all.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+            }
+        });
+        Terminal { master, shown, child }
+    }
+
+    fn shown(&self) -> String {
+        self.shown.lock().unwrap().clone()
+    }
+
+    fn await_text(&self, text: &str) {
+        let start = Instant::now();
+        while !self.shown().contains(text) {
+            assert!(start.elapsed() < Duration::from_secs(20), "no {text:?} in {:?}", self.shown());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Its flags for input, output, control and local things.
+    fn mode(&self) -> [u32; 4] {
+        // SAFETY: a C structure of numbers, for which all zeros are valid.
+        let mut mode: libc::termios = unsafe { std::mem::zeroed() };
+        // SAFETY: one whole structure is written.
+        assert_eq!(unsafe { libc::tcgetattr(self.master.as_raw_fd(), &mut mode) }, 0);
+        [mode.c_iflag, mode.c_oflag, mode.c_cflag, mode.c_lflag]
+    }
+}
+
+fn set_size(master: &fs::File, [ws_row, ws_col]: [u16; 2]) {
+    let size = libc::winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: one whole structure is read.
+    assert_eq!(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &size) }, 0);
+}
+
+#[test]
+fn what_an_operator_types_arrives_and_his_terminal_is_as_it_was_at_the_end() {
+    let Some(host) = host("operator") else { return };
+    let id = &*host.id("a");
+    let program = "stty size; read line; echo \"got <$line>\"; trap 'stty size' WINCH; trap 'echo broken' INT; \
+        trap 'echo ended; exit 9' TERM; echo armed; while :; do sleep 0.1; done";
+    let terminal = |config: &mut Value| config["process"]["terminal"] = json!(true);
+    let further = &*host.id("b");
+    host.good(&["run", "-d", further]);
+    host.configure(&["sh", "-c", program], terminal);
+    for words in [&["run", id][..], &["exec", "-t", further, "sh", "-c", program]] {
+        let mut operator = Terminal::open(&mut host.command(words), [24, 80]);
+        operator.await_text("24 80\r\n");
+        const LINES_AND_ECHO: u32 = libc::ICANON | libc::ECHO | libc::ISIG;
+        assert_eq!(operator.mode()[3] & LINES_AND_ECHO, 0, "the operator's terminal is not raw");
+        // In the container's terminal it becomes the end of a line.
+        operator.master.write_all(b"hello there\r").unwrap();
+        operator.await_text("got <hello there>\r\n");
+        operator.await_text("armed");
+        set_size(&operator.master, [50, 132]);
+        operator.await_text("50 132\r\n");
+        // No signal for us, but a byte for the container's terminal, which makes one of it.
+        operator.master.write_all(b"\x03").unwrap();
+        operator.await_text("broken");
+        // SAFETY: numbers.
+        unsafe { libc::kill(operator.child.id() as i32, libc::SIGTERM) };
+        let status = operator.child.wait().unwrap();
+        assert_eq!(status.code(), Some(9), "{}", operator.shown());
+        operator.await_text("ended");
+        assert_eq!(operator.mode()[3] & LINES_AND_ECHO, LINES_AND_ECHO, "the terminal is not as it was");
+        assert_eq!(operator.mode()[1] & libc::OPOST, libc::OPOST);
+    }
+    host.good(&["delete", "-f", further]);
+    host.assert_clean();
+}
+
+#[test]
+fn states_can_have_a_tmpfs_of_their_own() {
+    let Some(host) = host("tmpfs") else { return };
+    let ids: Vec<String> = (0..6).map(|number| host.id(&number.to_string())).collect();
+    // At the same time: there must be one in the end, with all of them.
+    std::thread::scope(|scope| {
+        for id in &ids {
+            scope.spawn(|| host.good(&["--tmpfs-root", "create", id]));
+        }
+    });
+    let mounts = fs::read_to_string("/proc/thread-self/mounts").unwrap();
+    let root = host.path("root");
+    let own: Vec<_> = mounts.lines().filter(|line| line.split(' ').nth(1) == root.to_str()).collect();
+    let [own] = own[..] else { panic!("{own:?}") };
+    assert!(own.contains(" tmpfs rw,nosuid,nodev,noexec") && own.contains("mode=700"), "{own}");
+    for id in &ids {
+        assert_eq!(host.status(id), "created");
+        host.good(&["delete", "-f", id]);
+    }
     host.assert_clean();
 }
 
@@ -557,6 +908,11 @@ fn what_there_is_and_what_it_uses_is_told() {
     assert!(features["mountOptions"].as_array().unwrap().contains(&json!("rro")));
     assert!(features["linux"]["capabilities"].as_array().unwrap().contains(&json!("CAP_BPF")));
     host.bad(&["update", "--memory", "much", &ids[0]], "not a number");
+    // What crun has and we have not.
+    host.bad(&["delete", "--regex", "a.*"], "--regex: not supported");
+    host.bad(&["kill", "--regex", "a.*", "9"], "--regex: not supported");
+    let mounts = host.run(&["mounts", "add", &ids[0], "file"]);
+    assert!(mounts.code == 2 && mounts.err.contains("unknown command `mounts`"), "{} {}", mounts.code, mounts.err);
     host.good(&["update", &ids[0]]);
     for id in &ids {
         host.good(&["delete", "-f", id]);

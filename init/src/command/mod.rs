@@ -60,8 +60,9 @@ fn command(
                 Outcome::Done(code) => code,
                 Outcome::Help(command) => help::print(command),
                 Outcome::Version => help::print_version(),
-                Outcome::Unknown => {
-                    refuse("unknown command `{}`; `pidone help` lists them all", &[Value::Quoted(name)])
+                Outcome::Unknown(found) => {
+                    let name = Value::Quoted(found.map_or(name, CStr::to_bytes));
+                    refuse("unknown command `{}`; `pidone help` lists them all", &[name])
                 }
             },
         },

@@ -3,7 +3,7 @@
 
 use super::Caller;
 use super::options::Name;
-use super::process::console_socket;
+use super::process::socket_of;
 use crate::abi::signal;
 use crate::error::{Context, Result};
 use crate::sys::process::{self, Ended, Pid};
@@ -22,7 +22,7 @@ pub(super) struct Attended {
 impl Attended {
     /// Before the process is made: so that no signal is lost.
     pub(super) fn open(caller: &Caller, stays: bool) -> Result<Attended> {
-        let socket = console_socket(caller)?;
+        let socket = socket_of(caller, Name::ConsoleSocket).doing(c"connect to the console socket")?;
         if !stays || caller.options.has(Name::Detach) {
             return Ok(Attended { socket, ours: None });
         }

@@ -52,7 +52,11 @@ fn make(caller: &Caller, attended: &Attended, waits: bool) -> Result<Option<Pid>
     const DOING: &CStr = c"find the bundle";
     let mut buffer = PathBuffer::empty();
     let bundle = file::absolute(&mut buffer, caller.options.get(Name::Bundle).unwrap_or(c".")).doing(DOING)?;
-    let place = Place::reserve(caller.root, caller.id()?)?;
+    let id = caller.id()?;
+    if caller.options.has(Name::TmpfsRoot) {
+        state::mount_root(caller.root).doing(c"mount a tmpfs for states")?;
+    }
+    let place = Place::reserve(caller.root, id)?;
     let made = copy(caller, &place, bundle).and_then(|()| launch(caller, attended, &place, bundle, waits));
     if !matches!(made, Ok(Some(_))) {
         place.remove()?;
@@ -91,6 +95,11 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
         process::adjust(caller, place.id, &manner, spec, facts, arena);
         if process::check_group(spec, facts) {
             log::warning("container {}: no control group: the caller may not make one", &[Value::Name(place.id)]);
+        }
+        let has_none = facts.manner.is_ordinary || facts.manner.no_groups;
+        if has_none && spec.linux.resources.devices.iter().any(|rule| !rule.allow) {
+            let why = "devices are not filtered: that needs a control group, and root of the machine";
+            log::warning("container {}: {}", &[Value::Name(place.id), Value::Text(why)]);
         }
         let mut time = [0; 32];
         let mut owner = [0; 10];
@@ -133,7 +142,7 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
                 state.text(",\"poststart\":true");
             }
             place.save(&[state.bytes(), b"}"])?;
-            process::write_pid(caller, pid)
+            process::tell(caller, pid)
         },
     };
     Ok(beginning.launch(caller))

@@ -56,7 +56,7 @@ pub(super) fn exec(caller: &Caller) -> Result<u8> {
             facts.manner.joins = Some(arena.string(&[group.to_bytes()]));
             Ok(())
         },
-        ready: &|pid, _| process::write_pid(caller, pid),
+        ready: &|pid, _| process::tell(caller, pid),
     };
     Ok(match beginning.launch(caller) {
         Some(pid) => attended.attend(caller, pid),

@@ -79,8 +79,8 @@ pub enum Outcome {
     Help(Option<&'static CStr>),
     /// `--version`.
     Version,
-    /// No command of this kind.
-    Unknown,
+    /// No command of this kind: its name, if there is one.
+    Unknown(Option<&'static CStr>),
 }
 
 /// Runs the command that the words name.
@@ -100,7 +100,7 @@ pub fn main(words: Words, environment: Words) -> Outcome {
         return Outcome::Done(FAILED);
     }
     let (Some(command), Some(regions)) = (place.and_then(|place| RUN.get(place)), region::take()) else {
-        return Outcome::Unknown;
+        return Outcome::Unknown(options.name);
     };
     let regions = RefCell::new(regions);
     let mut caller = Caller { options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
@@ -142,7 +142,7 @@ impl Caller {
         let words = arena.finish(words);
         Vector::new(words, &mut arena)
             .and_then(|words| image::protect(&words, &Vector::new(self.environment, &mut arena)?))
-            .doing(c"protect the running file")
+            .doing(c"protect the running file, which the caller may write to")
     }
 
     /// Where states are: as asked for; an ordinary user's own, root of a user namespace included; or root's.

@@ -35,6 +35,7 @@ macro_rules! options {
 
 options! {
     Root = "root" "" "*" "=";
+    TmpfsRoot = "tmpfs-root" "" "*" "";
     Log = "log" "" "*" "=";
     LogFormat = "log-format" "" "*" "=";
     LogLevel = "log-level" "" "*" "=";
@@ -47,7 +48,7 @@ options! {
     Bundle = "bundle" "b" "crw" "=";
     Config = "config" "f" "cr" "=";
     ConsoleSocket = "console-socket" "" "cre" "=";
-    PidfdSocket = "pidfd-socket" "" "cre" "-=";
+    PidfdSocket = "pidfd-socket" "" "cre" "=";
     PidFile = "pid-file" "" "cre" "=";
     NoPivot = "no-pivot" "" "cr" "";
     NoNewKeyring = "no-new-keyring" "" "cr" "";
@@ -388,7 +389,8 @@ mod tests {
             ("create --nothing ID", c"--nothing", "no such option"),
             ("state --bundle B ID", c"--bundle", "no such option"),
             ("create ID --bundle", c"--bundle", "needs a value"),
-            ("create --pidfd-socket S ID", c"--pidfd-socket", "not supported"),
+            ("delete --regex ID", c"--regex", "not supported"),
+            ("kill -r ID", c"-r", "not supported"),
             ("kill ID 9 again", c"again", "one word too many"),
             ("exec -tx ID", c"-tx", "no such option"),
         ] {

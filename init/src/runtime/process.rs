@@ -8,7 +8,7 @@ use super::create::source;
 use super::options::Name;
 use super::state::Place;
 use crate::arena::Arena;
-use crate::config::spec::{Mount, Spec};
+use crate::config::spec::{ConsoleSize, Mount, Spec};
 use crate::error::{Context, Error, Result};
 use crate::launch::bundle::{Adjust, Source};
 use crate::launch::{self, Request, Streams};
@@ -17,9 +17,9 @@ use crate::plan::facts::{Facts, Manner};
 use crate::plan::step::Plan;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::{PathBuffer, decimal};
-use crate::sys::process::{self, Pid};
+use crate::sys::process::{self, Handle, Pid};
 use crate::sys::socket::{self, Kind};
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, identity};
+use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, identity, terminal};
 use crate::text::{cut_last, number};
 use crate::{apply, limits};
 
@@ -55,17 +55,14 @@ impl Beginning<'_> {
 /// `CGROUP2_SUPER_MAGIC` of linux/magic.h.
 const CGROUP2: u64 = 0x6367_7270;
 
-/// The socket that `--console-socket` names, if it does.
-pub(super) fn console_socket(caller: &Caller) -> Result<Option<OwnedFd>> {
-    let Some(given) = caller.options.get(Name::ConsoleSocket) else { return Ok(None) };
+/// A connection to the socket that an option names, if it does.
+pub(super) fn socket_of(caller: &Caller, option: Name) -> sys::Result<Option<OwnedFd>> {
+    let Some(given) = caller.options.get(option) else { return Ok(None) };
     let (mut path, mut parent, mut last) = (PathBuffer::empty(), PathBuffer::empty(), PathBuffer::empty());
     // By its directory: paths of sockets are short.
-    let mut connect = || {
-        let (directory, name) = cut_last(file::absolute(&mut path, given)?.to_bytes(), b'/');
-        let directory = file::open(CWD, parent.join(&[directory, b"/"])?, Open::Place)?;
-        socket::connect(Kind::Stream, directory.as_fd(), last.join(&[name])?)
-    };
-    connect().map(Some).doing(c"connect to the console socket")
+    let (directory, name) = cut_last(file::absolute(&mut path, given)?.to_bytes(), b'/');
+    let directory = file::open(CWD, parent.join(&[directory, b"/"])?, Open::Place)?;
+    socket::connect(Kind::Stream, directory.as_fd(), last.join(&[name])?).map(Some)
 }
 
 /// What the options say of how a process is made.
@@ -179,6 +176,10 @@ pub(super) fn adjust<'x>(
     // What runc calls it.
     facts.manner.keyring = manner.keyring.map(|_| arena.string(&[b"_ses.", id.to_bytes()]));
     let process = &mut spec.process;
+    // Before the program looks. Whoever has no terminal has no say.
+    if let (0, Ok([height, width])) = (process.console_size.height, terminal::size(file::standard_input())) {
+        process.console_size = ConsoleSize { height: height.into(), width: width.into() };
+    }
     let mut environment = arena.list();
     for pair in process.env {
         arena.push(&mut environment, *pair);
@@ -211,8 +212,13 @@ pub(super) fn adjust<'x>(
     }
 }
 
-/// `--pid-file`: the number and nothing else.
-pub(super) fn write_pid(caller: &Caller, pid: Pid) -> Result<()> {
+/// Tells whoever asked which process it is. `--pidfd-socket`: a descriptor of it; `--pid-file`: its number and nothing
+/// else.
+pub(super) fn tell(caller: &Caller, pid: Pid) -> Result<()> {
+    let send = |socket: OwnedFd| socket::send_descriptor(socket.as_fd(), Handle::open(pid)?.as_fd(), b"\0");
+    socket_of(caller, Name::PidfdSocket)
+        .and_then(|socket| socket.map_or(Ok(()), send))
+        .doing(c"send a descriptor of the process to the socket")?;
     let Some(path) = caller.options.get(Name::PidFile) else { return Ok(()) };
     let mut digits = [0; 10];
     let digits = decimal(&mut digits, pid.unsigned_abs());

@@ -69,21 +69,27 @@ impl Report {
         self.write(said, &[("step", step), ("errno", errno)]);
     }
 
-    /// To the log, if there is one, and to standard error: callers that do not know us by name read only that.
+    /// To the log, if there is one, as runc writes it, and to standard error: callers that do not know us by name read
+    /// only that.
     fn write(&self, text: &[u8], numbers: &[(&str, Option<u64>)]) {
         let mut buffer = [0; 2 * limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
         let plain = |line: &mut Line| _ = line.text("pidone: ").raw(text).byte(b'\n');
+        let time = machine::clock_seconds().unwrap_or_default();
         if self.json {
             line.text("{\"msg\":");
             state::string(&mut line, text);
-            line.text(",\"level\":\"error\",\"time\":\"").time(machine::clock_seconds().unwrap_or_default()).byte(b'"');
+            line.text(",\"level\":\"error\",\"time\":\"").time(time).byte(b'"');
             for (name, number) in numbers {
                 if let Some(number) = number {
                     line.format(",\"{}\":{}", &[Value::Text(name), Value::Number(*number)]);
                 }
             }
             line.text("}\n");
+        } else if self.file.is_some() {
+            line.text("time=\"").time(time).text("\" level=error msg=");
+            state::string(&mut line, text);
+            line.byte(b'\n');
         } else {
             plain(&mut line);
         }

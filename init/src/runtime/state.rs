@@ -14,6 +14,7 @@ use core::ffi::CStr;
 
 use super::Caller;
 use crate::abi::Errno;
+use crate::abi::mount::{MS_NODEV, MS_NOEXEC, MS_NOSUID};
 use crate::arena::Arena;
 use crate::config;
 use crate::config::spec::Kept;
@@ -25,7 +26,7 @@ use crate::sys::path::{PathBuffer, join};
 use crate::sys::process::{Handle, Pid};
 use crate::sys::socket::{self, Kind};
 use crate::sys::texts::until_nul;
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, machine, map};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, machine, map, mount};
 use crate::text::{Line, Value, fields, number};
 
 /// The socket at which a created container waits.
@@ -248,6 +249,18 @@ fn is_frozen(group: &CStr) -> bool {
 
 /// Where states are unless somebody says otherwise.
 pub(super) const ROOT: &CStr = c"/run/pidone";
+
+/// Mounts a tmpfs where states are, unless something is mounted there.
+pub(super) fn mount_root(root: &CStr) -> crate::sys::Result<()> {
+    file::make_directories(root)?;
+    // Others may be about to.
+    let directory = file::open(CWD, root, Open::Directory)?;
+    file::lock(directory.as_fd(), true)?;
+    if file::is_mount_point(root) {
+        return Ok(());
+    }
+    mount::mount(c"pidone", root, c"tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, c"mode=0700")
+}
 
 /// Keeps of a container of PID 1 what the commands need, so that they find it as one of their own. Its configuration is
 /// not copied: it is in the image.
