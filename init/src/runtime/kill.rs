@@ -15,13 +15,16 @@ pub(super) fn kill(caller: &Caller) -> Result<u8> {
     if caller.options.has(Name::All) {
         let group = kept.cgroup.unwrap_or_default();
         if !group.is_empty() {
-            return apply::each_process(group, &mut |pid| match process::kill(pid, signal) {
+            let killed = apply::each_process(group, &mut |pid| match process::kill(pid, signal) {
                 // It has ended meanwhile.
                 Err(Errno::SRCH) => Ok(()),
                 result => result,
-            })
-            .map(|()| 0)
-            .doing(c"kill all processes");
+            });
+            return match killed {
+                // systemd removes a group in which nobody is left.
+                Err(Errno::NOENT | Errno::NODEV) => Ok(0),
+                killed => killed.map(|()| 0).doing(c"kill all processes"),
+            };
         }
     }
     if !status.is_alive() {
