@@ -138,7 +138,12 @@ impl Error {
 
     /// Whether the container's program is what failed.
     pub fn is_of_program(&self) -> bool {
-        self.texts.second() == c"program"
+        self.is(c"program")
+    }
+
+    /// Whether this is the problem.
+    pub fn is(&self, problem: &CStr) -> bool {
+        self.texts.second() == problem
     }
 
     /// What was being done: a verb phrase that reads well after the container's name, `read config.json`. Of a refused

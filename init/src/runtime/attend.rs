@@ -5,7 +5,6 @@ use super::Caller;
 use super::options::Name;
 use super::process::socket_of;
 use crate::abi::signal;
-use crate::error::{Context, Result};
 use crate::sys::process::{self, Ended, Pid};
 use crate::sys::signal::{SignalFd, block_all};
 use crate::sys::terminal::{self, Mode};
@@ -21,16 +20,16 @@ pub(super) struct Attended {
 
 impl Attended {
     /// Before the process is made: so that no signal is lost.
-    pub(super) fn open(caller: &Caller, stays: bool) -> Result<Attended> {
-        let socket = socket_of(caller, Name::ConsoleSocket).doing(c"connect to the console socket")?;
+    pub(super) fn open(caller: &Caller, stays: bool) -> Attended {
+        let socket = caller.must_do(c"connect to the console socket", socket_of(caller, Name::ConsoleSocket));
         if !stays || caller.options.has(Name::Detach) {
-            return Ok(Attended { socket, ours: None });
+            return Attended { socket, ours: None };
         }
         const DOING: &core::ffi::CStr = c"wait for the process";
         block_all();
-        let signals = SignalFd::open().doing(DOING)?;
-        let (ours, theirs) = wait::sockets().doing(DOING)?;
-        Ok(Attended { socket: socket.or(Some(theirs)), ours: Some((ours, signals)) })
+        let signals = caller.must_do(DOING, SignalFd::open());
+        let (ours, theirs) = caller.must_do(DOING, wait::sockets());
+        Attended { socket: socket.or(Some(theirs)), ours: Some((ours, signals)) }
     }
 
     /// Where the process sends the other end of its terminal; `None` if nobody would take it.

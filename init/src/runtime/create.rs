@@ -20,25 +20,24 @@ use crate::text::{Line, Value};
 use crate::{limits, log};
 
 /// `pidone create`.
-pub(super) fn create(caller: &Caller) -> Result<u8> {
-    caller.protect()?;
-    let made = make(caller, &Attended::open(caller, false)?, true)?;
-    Ok(if made.is_some() { 0 } else { FAILED })
+pub(super) fn create(caller: &Caller) -> u8 {
+    caller.protect();
+    let made = make(caller, &Attended::open(caller, false), true);
+    if made.is_some() { 0 } else { FAILED }
 }
 
 /// `pidone run`: all of a container's life, or with `--detach` its beginning.
-pub(super) fn run(caller: &Caller) -> Result<u8> {
-    caller.protect()?;
-    let attended = Attended::open(caller, true)?;
+pub(super) fn run(caller: &Caller) -> u8 {
+    caller.protect();
+    let attended = Attended::open(caller, true);
     let stays = attended.stays();
-    let Some(pid) = make(caller, &attended, false)? else { return Ok(caller.code.get()) };
+    let Some(pid) = make(caller, &attended, false) else { return caller.code.get() };
     let code = attended.attend(caller, pid);
     if stays && !caller.options.has(Name::Keep) {
-        let place = caller.place()?;
-        place.lock()?;
-        delete::remove(caller, &place, &place.load()?.0)?;
+        let container = caller.must(caller.find(true));
+        delete::remove(caller, &container.place, &container.kept);
     }
-    Ok(code)
+    code
 }
 
 /// Where a container is described from the moment it is created: in its own directory.
@@ -48,20 +47,20 @@ pub(super) fn source<'s>(place: &'s Place, bundle: &'s CStr) -> Source<'s> {
 
 /// Makes a container's process, which waits for `start`, or if `waits` is false does not. `None` if that failed, was
 /// reported and taken back.
-fn make(caller: &Caller, attended: &Attended, waits: bool) -> Result<Option<Pid>> {
-    const DOING: &CStr = c"find the bundle";
-    let mut buffer = PathBuffer::empty();
-    let bundle = file::absolute(&mut buffer, caller.options.get(Name::Bundle).unwrap_or(c".")).doing(DOING)?;
-    let id = caller.id()?;
+fn make(caller: &Caller, attended: &Attended, waits: bool) -> Option<Pid> {
+    let (mut buffer, mut path) = (PathBuffer::empty(), PathBuffer::empty());
+    let bundle = file::absolute(&mut buffer, caller.options.get(Name::Bundle).unwrap_or(c"."));
+    let bundle = caller.must_do(c"find the bundle", bundle);
+    let id = caller.id();
     if caller.options.has(Name::TmpfsRoot) {
-        state::mount_root(caller.root).doing(c"mount a tmpfs for states")?;
+        caller.must_do(c"mount a tmpfs for states", state::mount_root(caller.root));
     }
-    let place = Place::reserve(caller.root, id)?;
+    let place = caller.must(Place::reserve(&mut path, caller.root, id));
     let made = copy(caller, &place, bundle).and_then(|()| launch(caller, attended, &place, bundle, waits));
     if !matches!(made, Ok(Some(_))) {
-        place.remove()?;
+        caller.must(place.remove());
     }
-    made
+    caller.must(made)
 }
 
 /// Copies what describes the container into its directory.

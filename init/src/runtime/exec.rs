@@ -11,7 +11,7 @@ use core::ffi::CStr;
 use super::attend::Attended;
 use super::options::Name;
 use super::process::Beginning;
-use super::state::{self, Status};
+use super::state::{self, Container, Status};
 use super::{Caller, process};
 use crate::abi::capability;
 use crate::arena::Arena;
@@ -23,27 +23,27 @@ use crate::sys::{AsFd, identity, map};
 use crate::text::{cut, fields, number};
 use crate::{apply, config, limits, observe};
 
+const DOING: &CStr = c"exec";
+
 /// `pidone exec`.
-pub(super) fn exec(caller: &Caller) -> Result<u8> {
-    caller.protect()?;
-    let place = caller.place()?;
-    let (kept, status) = place.load()?;
-    let may_be_paused = caller.options.has(Name::IgnorePaused);
+pub(super) fn exec(caller: &Caller) -> u8 {
+    caller.protect();
+    let Container { place, kept, status } = caller.container();
     match status {
         Status::Created | Status::Running => {}
-        Status::Paused if may_be_paused => {}
-        Status::Paused => return Err(Error::wrong(c"exec", c"container is paused")),
-        _ => return Err(Error::wrong(c"exec", c"container not running")),
+        Status::Paused if caller.options.has(Name::IgnorePaused) => {}
+        Status::Paused => caller.refuse(DOING, c"container is paused"),
+        _ => caller.refuse(DOING, c"container not running"),
     }
-    let target = state::process(&kept)?;
-    let attended = Attended::open(caller, true)?;
-    let manner = process::manner(caller, &attended)?;
+    let target = caller.must(state::process(kept));
+    let attended = Attended::open(caller, true);
+    let manner = caller.must(process::manner(caller, &attended));
     let mut group = PathBuffer::empty();
     // Who could make none has put the container into no other than his own.
     let has_none = manner.no_groups || kept.cgroup.is_none() && !identity::is_root_of_machine();
-    let group = if has_none { c"" } else { group_of(caller, kept.pid(), &mut group)? };
+    let group = if has_none { c"" } else { group_of(caller, kept.pid(), &mut group) };
     let beginning = Beginning {
-        place: &place,
+        place,
         bundle: kept.bundle.unwrap_or_default(),
         gate: None,
         target: Some(target.as_fd()),
@@ -58,22 +58,22 @@ pub(super) fn exec(caller: &Caller) -> Result<u8> {
         },
         ready: &|pid, _| process::tell(caller, pid),
     };
-    Ok(match beginning.launch(caller) {
+    match beginning.launch(caller) {
         Some(pid) => attended.attend(caller, pid),
         None => caller.code.get(),
-    })
+    }
 }
 
 /// The control group of the container's first process, which need not be where it was made, or one below it.
-fn group_of<'b>(caller: &Caller, pid: i32, buffer: &'b mut PathBuffer) -> Result<&'b CStr> {
+fn group_of<'b>(caller: &Caller, pid: i32, buffer: &'b mut PathBuffer) -> &'b CStr {
     const DOING: &CStr = c"find the control group";
     let mut text = [0; limits::PATH_BYTES_MAX];
-    let first = apply::group_of(pid, &mut text).doing(DOING)?;
+    let first = caller.must_do(DOING, apply::group_of(pid, &mut text));
     let below = caller.options.get(Name::Cgroup).unwrap_or_default().to_bytes();
     if fields(below, b'/').any(|part| part == b"..") {
-        return Err(Error::wrong(DOING, c"must not contain `..`"));
+        caller.refuse(DOING, c"must not contain `..`");
     }
-    buffer.join(&[first, b"/", below]).doing(DOING)
+    caller.must_do(DOING, buffer.join(&[first, b"/", below]))
 }
 
 /// Puts the process that is asked for in the place of the container's own.
@@ -128,7 +128,7 @@ fn change_process<'x>(caller: &Caller, spec: &mut Spec<'x>, arena: &mut Arena<'x
         sets.permitted |= bit;
     });
     if is_wrong.get() {
-        return Err(Error::wrong(c"exec", c"--user and --additional-gids take numbers, --cap names such as CAP_KILL"));
+        return Err(Error::wrong(DOING, c"--user and --additional-gids take numbers, --cap names such as CAP_KILL"));
     }
     Ok(())
 }

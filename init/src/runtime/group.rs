@@ -5,53 +5,52 @@ use core::ffi::CStr;
 use super::Caller;
 use super::options::Name;
 use super::packed::{Text, text};
-use super::state::Status;
+use super::state::{Container, Place, Status};
 use crate::apply::{self, Applier};
 use crate::arena::Arena;
 use crate::config::spec::{Kept, Resources, Spec};
-use crate::error::{Context, Error, Result};
+use crate::error::Error;
 use crate::plan::facts::Section;
 use crate::sys::file::{self, CWD, Open};
+use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, wait};
 use crate::text::{Line, fields, number};
 use crate::{config, limits, observe, plan};
 
-const NO_GROUP: &CStr = c"the container has no control group";
-
-/// The container, which must be where the command makes sense, and its control group.
-fn load(caller: &Caller, doing: &'static CStr, wanted: fn(Status) -> bool) -> Result<(Kept<'static>, &'static CStr)> {
-    let (kept, status) = caller.place()?.load()?;
-    if !status.is_alive() {
-        return Err(Error::wrong(doing, c"container not running"));
+/// The container, which must run, and its control group.
+fn load(caller: &Caller, doing: &'static CStr) -> (&'static Container, &'static CStr) {
+    let container = caller.container();
+    if !container.status.is_alive() {
+        caller.refuse(doing, c"container not running");
     }
-    if !wanted(status) {
-        return Err(Error::wrong(doing, c"container is in the wrong state"));
-    }
-    let group = kept.cgroup.ok_or(Error::wrong(doing, NO_GROUP))?;
-    Ok((kept, group))
+    let Some(group) = container.kept.cgroup else { caller.refuse(doing, c"the container has no control group") };
+    (container, group)
 }
 
 /// `pidone pause`.
-pub(super) fn pause(caller: &Caller) -> Result<u8> {
-    freeze(load(caller, c"pause", |status| status != Status::Paused)?.1, c"1")
+pub(super) fn pause(caller: &Caller) -> u8 {
+    freeze(caller, c"pause", c"1")
 }
 
 /// `pidone resume`.
-pub(super) fn resume(caller: &Caller) -> Result<u8> {
-    freeze(load(caller, c"resume", |status| status == Status::Paused)?.1, c"0")
+pub(super) fn resume(caller: &Caller) -> u8 {
+    freeze(caller, c"resume", c"0")
 }
 
-fn freeze(group: &CStr, how: &CStr) -> Result<u8> {
+fn freeze(caller: &Caller, doing: &'static CStr, how: &CStr) -> u8 {
     const DOING: &CStr = c"freeze or thaw";
-    apply::write_cgroup(group, c"cgroup.freeze", how).doing(DOING)?;
-    let is_wanted = |value: &[u8]| Some(value) == how.to_bytes().get(..1);
+    let (container, group) = load(caller, doing);
+    if (container.status == Status::Paused) == (how == c"1") {
+        caller.refuse(doing, c"container is in the wrong state");
+    }
+    caller.must_do(DOING, apply::write_cgroup(group, c"cgroup.freeze", how));
     for _ in 0..limits::FREEZE_LOOKS {
-        if value(group, c"cgroup.events", b"frozen", &mut [0; 128]).is_some_and(is_wanted) {
-            return Ok(0);
+        if value(group, c"cgroup.events", b"frozen", &mut [0; 128]) == Some(how.to_bytes()) {
+            return 0;
         }
         wait::pause();
     }
-    Err(Error::wrong(DOING, c"not done in time"))
+    caller.refuse(DOING, c"not done in time")
 }
 
 /// What stands behind a word in a control file; without a word all of it.
@@ -64,9 +63,9 @@ fn value<'b>(group: &CStr, file: &CStr, word: &[u8], buffer: &'b mut [u8]) -> Op
 }
 
 /// `pidone update`.
-pub(super) fn update(caller: &Caller) -> Result<u8> {
+pub(super) fn update(caller: &Caller) -> u8 {
     const DOING: &CStr = c"update";
-    let (kept, group) = load(caller, DOING, |_| true)?;
+    let (container, group) = load(caller, DOING);
     let regions = &mut *caller.regions.borrow_mut();
     let mut arena = Arena::new(&mut regions.arena);
     let mut wanted = Resources::default();
@@ -78,18 +77,22 @@ pub(super) fn update(caller: &Caller) -> Result<u8> {
             } else {
                 file::open(CWD, file, Open::Read).and_then(|file| file::read_all(file.as_fd(), &mut regions.config))
             };
-            config::read_resources(text.doing(c"read the resources")?, &mut arena, &mut wanted)?;
+            let text = caller.must_do(c"read the resources", text);
+            caller.must(config::read_resources(text, &mut arena, &mut wanted));
         }
     }
-    flags(caller, &mut wanted).ok_or(Error::wrong(DOING, c"not a number"))?;
-    let facts = observe::facts(Section::Other, c"", kept.bundle.unwrap_or_default(), &Spec::default());
-    for step in plan::update(&wanted, group, &facts, &mut arena)? {
-        Applier::new(&mut Arena::new(&mut [])).apply(step).map_err(|errno| {
-            caller.report.failure(step, &Error::kernel(DOING, errno));
-            Error::kernel(DOING, errno)
-        })?;
+    if flags(caller, &mut wanted).is_none() {
+        caller.refuse(DOING, c"not a number");
     }
-    Ok(0)
+    let facts = observe::facts(Section::Other, c"", container.kept.bundle.unwrap_or_default(), &Spec::default());
+    for step in caller.must(plan::update(&wanted, group, &facts, &mut arena)) {
+        if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(step) {
+            let error = Error::kernel(DOING, errno);
+            caller.report.failure(step, &error);
+            caller.end(error);
+        }
+    }
+    0
 }
 
 /// What the options say, in the place of what the file says.
@@ -126,19 +129,21 @@ fn flags<'a>(caller: &Caller, wanted: &mut Resources<'a>) -> Option<()> {
 }
 
 /// `pidone events`.
-pub(super) fn events(caller: &Caller) -> Result<u8> {
-    let seconds = interval(caller).ok_or(Error::wrong(c"--interval", c"must be like 5s or 500ms"))?;
+pub(super) fn events(caller: &Caller) -> u8 {
+    let Some(seconds) = interval(caller) else { caller.refuse(c"--interval", c"must be like 5s or 500ms") };
+    let is_once = caller.options.has(Name::Stats);
     let template = text(Text::Stats);
     loop {
-        let place = caller.place()?;
-        let (kept, status) = place.load()?;
+        let mut path = PathBuffer::empty();
+        let mut kept = Kept::default();
+        let place = caller.must(Place::find(&mut path, caller.root, caller.id()));
+        let status = caller.must(place.load(&mut kept));
         let group = kept.cgroup.filter(|_| status.is_alive());
         let Some(group) = group else {
-            return if caller.options.has(Name::Stats) {
-                Err(Error::wrong(c"events", c"container not running"))
-            } else {
-                Ok(0)
-            };
+            if is_once {
+                caller.refuse(c"events", c"container not running");
+            }
+            return 0;
         };
         let mut buffer = [0; 2048];
         let mut line = Line::new(&mut buffer);
@@ -154,9 +159,9 @@ pub(super) fn events(caller: &Caller) -> Result<u8> {
                 stat(&mut line, group, piece);
             }
         }
-        file::write_all(file::standard_output(), line.bytes()).doing(c"write events")?;
-        if caller.options.has(Name::Stats) {
-            return Ok(0);
+        caller.show(c"write events", line.bytes());
+        if is_once {
+            return 0;
         }
         let _ = wait::readable(core::iter::empty(), Some(seconds));
     }

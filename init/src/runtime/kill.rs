@@ -1,17 +1,20 @@
 //! `pidone kill`: signals to a container's first process, or to all of them.
 
+use core::ffi::CStr;
+
 use super::Caller;
 use super::options::Name;
-use super::state;
+use super::state::{self, Container};
 use crate::abi::{Errno, signal};
 use crate::apply;
-use crate::error::{Context, Error, Result};
 use crate::sys::process;
 
-pub(super) fn kill(caller: &Caller) -> Result<u8> {
+const DOING: &CStr = c"kill";
+
+pub(super) fn kill(caller: &Caller) -> u8 {
     let given = caller.options.extra.unwrap_or(c"TERM").to_bytes();
-    let signal = signal::number(given).ok_or(Error::wrong(c"kill", c"unknown signal"))?;
-    let (kept, status) = caller.place()?.load()?;
+    let Some(signal) = signal::number(given) else { caller.refuse(DOING, c"unknown signal") };
+    let Container { kept, status, .. } = caller.container();
     if caller.options.has(Name::All) {
         let group = kept.cgroup.unwrap_or_default();
         if !group.is_empty() {
@@ -20,15 +23,17 @@ pub(super) fn kill(caller: &Caller) -> Result<u8> {
                 Err(Errno::SRCH) => Ok(()),
                 result => result,
             });
-            return match killed {
+            match killed {
                 // systemd removes a group in which nobody is left.
-                Err(Errno::NOENT | Errno::NODEV) => Ok(0),
-                killed => killed.map(|()| 0).doing(c"kill all processes"),
-            };
+                Err(Errno::NOENT | Errno::NODEV) => {}
+                killed => caller.must_do(c"kill all processes", killed),
+            }
+            return 0;
         }
     }
     if !status.is_alive() {
-        return Err(Error::wrong(c"kill", c"container not running"));
+        caller.refuse(DOING, c"container not running");
     }
-    state::process(&kept)?.signal(signal).map(|()| 0).doing(c"kill")
+    caller.must_do(DOING, caller.must(state::process(kept)).signal(signal));
+    0
 }

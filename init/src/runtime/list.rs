@@ -4,13 +4,12 @@ use core::ffi::CStr;
 
 use super::Caller;
 use super::options::Name;
-use super::state::{self, Place};
+use super::state::{self, Container, Place};
 use crate::abi::Errno;
 use crate::apply;
 use crate::config::spec::Kept;
-use crate::error::{Context, Error, Result};
 use crate::sys::file::{self, CWD, FileType, Open};
-use crate::sys::path::{decimal, join};
+use crate::sys::path::{PathBuffer, decimal, join};
 use crate::sys::process::Pid;
 use crate::sys::{self, AsFd};
 use crate::text::Line;
@@ -22,22 +21,25 @@ fn show(text: &[u8]) -> sys::Result<()> {
 }
 
 /// Whether `--format json` was given.
-fn is_json(caller: &Caller) -> Result<bool> {
+fn is_json(caller: &Caller) -> bool {
     match caller.options.get(Name::Format).map(CStr::to_bytes) {
-        None | Some(b"table") => Ok(false),
-        Some(b"json") => Ok(true),
-        Some(_) => Err(Error::wrong(c"--format", c"must be table or json")),
+        None | Some(b"table") => false,
+        Some(b"json") => true,
+        Some(_) => caller.refuse(c"--format", c"must be table or json"),
     }
 }
 
 /// `pidone list`.
-pub(super) fn list(caller: &Caller) -> Result<u8> {
-    let (json, quiet) = (is_json(caller)?, caller.options.has(Name::Quiet));
+pub(super) fn list(caller: &Caller) -> u8 {
+    let (json, quiet) = (is_json(caller), caller.options.has(Name::Quiet));
     let mut separator: &[u8] = b"[";
     let mut each = |name: &CStr, kind| -> sys::Result<()> {
         // One that goes meanwhile is none, and neither is what was not made by us.
-        let Ok(place) = Place::find(caller.root, name) else { return Ok(()) };
-        let Ok((kept, status)) = place.load() else { return Ok(()) };
+        let mut path = PathBuffer::empty();
+        let mut kept = Kept::default();
+        let Ok(status) = Place::find(&mut path, caller.root, name).and_then(|place| place.load(&mut kept)) else {
+            return Ok(());
+        };
         if kind != FileType::DIRECTORY {
             return Ok(());
         }
@@ -54,17 +56,20 @@ pub(super) fn list(caller: &Caller) -> Result<u8> {
         show(line.bytes())
     };
     if !json && !quiet {
-        show(b"ID                        PID      STATUS    CREATED               OWNER  BUNDLE\n").doing(WRITE)?;
+        caller.show(WRITE, b"ID                        PID      STATUS    CREATED               OWNER  BUNDLE\n");
     }
     match file::open(CWD, caller.root, Open::Directory) {
         Err(Errno::NOENT) => {}
-        root => file::for_each_entry(root.doing(WRITE)?.as_fd(), &mut each).doing(WRITE)?,
+        root => {
+            let listed = root.and_then(|root| file::for_each_entry(root.as_fd(), &mut each));
+            caller.must_do(WRITE, listed);
+        }
     }
     if json {
         // Where nothing was, the list is still to begin.
-        show(if separator == b"[" { b"[]\n" } else { b"]\n" }).doing(WRITE)?;
+        caller.show(WRITE, if separator == b"[" { b"[]\n" } else { b"]\n" });
     }
-    Ok(0)
+    0
 }
 
 fn row(line: &mut Line, name: &CStr, kept: &Kept, status: state::Status) {
@@ -77,11 +82,11 @@ fn row(line: &mut Line, name: &CStr, kept: &Kept, status: state::Status) {
 }
 
 /// `pidone ps`.
-pub(super) fn ps(caller: &Caller) -> Result<u8> {
-    let json = is_json(caller)?;
-    let (kept, status) = caller.place()?.load()?;
+pub(super) fn ps(caller: &Caller) -> u8 {
+    let json = is_json(caller);
+    let Container { kept, status, .. } = caller.container();
     if !status.is_alive() {
-        return Err(Error::wrong(c"ps", c"container not running"));
+        caller.refuse(c"ps", c"container not running");
     }
     let mut separator: &[u8] = b"[";
     let mut each = |pid: Pid| -> sys::Result<()> {
@@ -104,15 +109,15 @@ pub(super) fn ps(caller: &Caller) -> Result<u8> {
         show(line.bytes())
     };
     if !json {
-        show(b"PID      COMMAND\n").doing(WRITE)?;
+        caller.show(WRITE, b"PID      COMMAND\n");
     }
-    match kept.cgroup {
+    let listed = match kept.cgroup {
         Some(group) => apply::each_process(group, &mut each),
         None => each(kept.pid()),
-    }
-    .doing(WRITE)?;
+    };
+    caller.must_do(WRITE, listed);
     if json {
-        show(b"]\n").doing(WRITE)?;
+        caller.show(WRITE, b"]\n");
     }
-    Ok(0)
+    0
 }

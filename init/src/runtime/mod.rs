@@ -25,17 +25,18 @@ use core::ffi::CStr;
 
 use crate::abi::Errno;
 use crate::arena::Arena;
-use crate::error::{Cause, Context, Error, Result};
+use crate::config::spec::Kept;
+use crate::error::{Cause, Error, Result};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{Vector, exit};
-use crate::sys::region::{self, Regions};
-use crate::sys::{file, identity, image, map};
+use crate::sys::region::{self, Lent, Regions};
+use crate::sys::{self, file, identity, image, map};
 use crate::text::{Print, Value, position};
 use crate::texts::last;
 
 use options::{Name, Options, Words};
 use report::Report;
-use state::Place;
+use state::{Container, Place, Status};
 pub use state::{forget, record};
 
 /// Exit code of a command that failed.
@@ -104,15 +105,12 @@ pub fn main(words: Words, environment: Words) -> Outcome {
     };
     let regions = RefCell::new(regions);
     let mut caller = Caller { options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
-    let result = caller.find_root().and_then(|()| command(&caller));
-    Outcome::Done(result.unwrap_or_else(|error| {
-        caller.report.failure(&error, &error);
-        FAILED
-    }))
+    caller.find_root();
+    Outcome::Done(command(&caller))
 }
 
 /// The commands, in the order of [`options::COMMANDS`].
-static RUN: [fn(&Caller) -> Result<u8>; 15] = [
+static RUN: [fn(&Caller) -> u8; 15] = [
     create::create,
     start::start,
     create::run,
@@ -132,7 +130,7 @@ static RUN: [fn(&Caller) -> Result<u8>; 15] = [
 
 impl Caller {
     /// Runs on from a file that no container can write to.
-    fn protect(&self) -> Result<()> {
+    fn protect(&self) {
         let mut arena = Arena::new(map::zeroed(KEPT_BYTES).unwrap_or_default());
         let mut words = arena.list();
         arena.push(&mut words, c"pidone");
@@ -140,13 +138,14 @@ impl Caller {
             arena.push(&mut words, *word);
         }
         let words = arena.finish(words);
-        Vector::new(words, &mut arena)
-            .and_then(|words| image::protect(&words, &Vector::new(self.environment, &mut arena)?))
-            .doing(c"protect the running file, which the caller may write to")
+        let protected = Vector::new(words, &mut arena)
+            .and_then(|words| image::protect(&words, &Vector::new(self.environment, &mut arena)?));
+        self.must_do(c"protect the running file, which the caller may write to", protected);
     }
 
     /// Where states are: as asked for; an ordinary user's own, root of a user namespace included; or root's.
-    fn find_root(&mut self) -> Result<()> {
+    fn find_root(&mut self) {
+        const DOING: &CStr = c"find the directory of states";
         let mut buffer = PathBuffer::empty();
         let root = match (self.options.get(Name::Root), self.variable(b"XDG_RUNTIME_DIR")) {
             (Some(root), _) => file::absolute(&mut buffer, root),
@@ -155,13 +154,11 @@ impl Caller {
             }
             _ => Ok(state::ROOT),
         };
-        let root = root.map_err(|errno| Error::kernel(c"find the directory of states", errno))?;
-        self.root = self.kept(root);
+        self.root = self.kept(self.must_do(DOING, root));
         // There was no memory for it.
         if self.root.is_empty() {
-            return Err(Error::kernel(c"find the directory of states", Errno::NOMEM));
+            self.end(Error::kernel(DOING, Errno::NOMEM));
         }
-        Ok(())
     }
 
     /// Reports a failure. Whoever waits for a process learns from the exit code what kind of failure it was, as from a
@@ -188,15 +185,67 @@ impl Caller {
         })
     }
 
-    /// The container's id.
-    fn id(&self) -> Result<&'static CStr> {
-        let id = self.options.id.ok_or(Error::wrong(c"container id", c"required"))?;
-        state::check_id(id)?;
-        Ok(id)
+    /// Reports a failure and ends the process, as one does that has nothing to take back.
+    #[inline(never)]
+    fn end(&self, error: Error) -> ! {
+        self.report.failure(&error, &error);
+        exit(FAILED)
     }
 
-    /// The container's directory.
-    fn place(&self) -> Result<Place<'static>> {
-        Place::find(self.root, self.id()?)
+    /// What must be had, or the process ends.
+    fn must<T>(&self, result: Result<T>) -> T {
+        match result {
+            Ok(value) => value,
+            Err(error) => self.end(error),
+        }
+    }
+
+    /// As above, of the kernel.
+    fn must_do<T>(&self, doing: &'static CStr, result: sys::Result<T>) -> T {
+        match result {
+            Ok(value) => value,
+            Err(errno) => self.end(Error::kernel(doing, errno)),
+        }
+    }
+
+    /// Ends the process for a reason of ours.
+    #[inline(never)]
+    fn refuse(&self, doing: &'static CStr, problem: &'static CStr) -> ! {
+        self.end(Error::wrong(doing, problem))
+    }
+
+    /// Writes to standard output.
+    #[inline(never)]
+    fn show(&self, doing: &'static CStr, text: &[u8]) {
+        self.must_do(doing, file::write_all(file::standard_output(), text));
+    }
+
+    /// The container's id.
+    fn id(&self) -> &'static CStr {
+        let Some(id) = self.options.id else { self.refuse(c"container id", c"required") };
+        self.must(state::check_id(id));
+        id
+    }
+
+    /// The container.
+    fn container(&self) -> &'static Container {
+        self.must(self.find(false))
+    }
+
+    /// The container, if wanted changed by nobody else meanwhile. Once in the life of a process.
+    #[inline(never)]
+    fn find(&self, lock: bool) -> Result<&'static Container> {
+        static PATH: Lent<PathBuffer> = Lent::new(PathBuffer::empty());
+        static FOUND: Lent<Option<Container>> = Lent::new(None);
+        let (Some(path), Some(container)) = (PATH.take(), FOUND.take()) else {
+            return Err(Error::kernel(state::LOAD, Errno::NOMEM));
+        };
+        let place = Place::find(path, self.root, self.id())?;
+        if lock {
+            place.lock()?;
+        }
+        let container = container.insert(Container { place, kept: Kept::default(), status: Status::Stopped });
+        container.status = container.place.load(&mut container.kept)?;
+        Ok(container)
     }
 }

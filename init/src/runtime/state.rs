@@ -80,37 +80,49 @@ pub(super) fn check_id(id: &CStr) -> Result<()> {
 /// A container's directory.
 pub(super) struct Place<'i> {
     pub(super) directory: OwnedFd,
-    path: PathBuffer,
+    path: &'i CStr,
     pub(super) id: &'i CStr,
     lock: Cell<Option<OwnedFd>>,
 }
 
-const LOAD: &CStr = c"load the container";
+/// Why it could not be loaded.
+pub(super) const ABSENT: &CStr = c"container does not exist";
+
+/// A container that is there.
+pub(super) struct Container {
+    pub(super) place: Place<'static>,
+    pub(super) kept: Kept<'static>,
+    pub(super) status: Status,
+}
+
+pub(super) const LOAD: &CStr = c"load the container";
 
 impl<'i> Place<'i> {
     /// Reserves an id, and locks what it is reserved by.
-    pub(super) fn reserve(root: &CStr, id: &'i CStr) -> Result<Place<'i>> {
+    pub(super) fn reserve(buffer: &'i mut PathBuffer, root: &CStr, id: &'i CStr) -> Result<Place<'i>> {
         const DOING: &CStr = c"make the container's directory";
         file::make_directories(root).doing(DOING)?;
-        let mut path = PathBuffer::empty();
-        match path.below(root, id).and_then(|path| file::make_directory_in(CWD, path, 0o700)) {
+        let path = buffer.below(root, id).doing(DOING)?;
+        match file::make_directory_in(CWD, path, 0o700) {
             Err(Errno::EXIST) => return Err(Error::wrong(c"create", c"container with this id already exists")),
             made => made.doing(DOING)?,
         }
-        let place = Place::find(root, id).and_then(|place| place.lock().map(|()| place));
+        let place = Place::open(path, id).and_then(|place| place.lock().map(|()| place));
         if place.is_err() {
             // Nobody else has it.
-            let _ = file::remove_directory(CWD, path.get());
+            let _ = file::remove_directory(CWD, path);
         }
         place
     }
 
     /// The directory of a container that is there.
-    pub(super) fn find(root: &CStr, id: &'i CStr) -> Result<Place<'i>> {
-        let mut path = PathBuffer::empty();
-        let opened = path.below(root, id).and_then(|path| file::open(CWD, path, Open::DirectoryItself));
-        match opened {
-            Err(Errno::NOENT) => Err(Error::wrong(LOAD, c"container does not exist")),
+    pub(super) fn find(buffer: &'i mut PathBuffer, root: &CStr, id: &'i CStr) -> Result<Place<'i>> {
+        Place::open(buffer.below(root, id).doing(LOAD)?, id)
+    }
+
+    fn open(path: &'i CStr, id: &'i CStr) -> Result<Place<'i>> {
+        match file::open(CWD, path, Open::DirectoryItself) {
+            Err(Errno::NOENT) => Err(Error::wrong(LOAD, ABSENT)),
             opened => Ok(Place { directory: opened.doing(LOAD)?, path, id, lock: Cell::new(None) }),
         }
     }
@@ -122,7 +134,7 @@ impl<'i> Place<'i> {
         file::lock(lock.as_fd(), true).doing(DOING)?;
         self.lock.set(Some(lock));
         if file::is_removed(self.directory.as_fd()).doing(LOAD)? {
-            return Err(Error::wrong(LOAD, c"container does not exist"));
+            return Err(Error::wrong(LOAD, ABSENT));
         }
         Ok(())
     }
@@ -139,21 +151,19 @@ impl<'i> Place<'i> {
     }
 
     /// Its path.
-    pub(super) fn path(&self) -> &CStr {
-        self.path.get()
+    pub(super) fn path(&self) -> &'i CStr {
+        self.path
     }
 
     /// What is kept of the container, and where it is in its life.
-    pub(super) fn load(&self) -> Result<(Kept<'static>, Status)> {
-        let mut kept = Kept::default();
+    pub(super) fn load(&self, kept: &mut Kept<'static>) -> Result<Status> {
         let text = match map::read(self.directory.as_fd(), STATE) {
             Err(Errno::NOENT) => &b"{}"[..],
             text => text.doing(LOAD)?,
         };
         let mut arena = Arena::new(map::zeroed(2 * text.len() + 4096).doing(LOAD)?);
-        config::read_kept(text, &mut arena, &mut kept)?;
-        let status = self.status(&kept);
-        Ok((kept, status))
+        config::read_kept(text, &mut arena, kept)?;
+        Ok(self.status(kept))
     }
 
     fn status(&self, kept: &Kept) -> Status {
@@ -269,8 +279,8 @@ pub(super) fn mount_root(root: &CStr) -> crate::sys::Result<()> {
 /// The kernel's.
 pub fn record(name: &CStr, bundle: &CStr, group: &CStr, pid: Pid) -> Result<()> {
     forget(name);
-    let place = Place::reserve(ROOT, name)?;
-    let mut path = PathBuffer::empty();
+    let (mut path, mut buffer) = (PathBuffer::empty(), PathBuffer::empty());
+    let place = Place::reserve(&mut buffer, ROOT, name)?;
     path.below(bundle, c"config.json")
         .and_then(|config| file::make_link(config, place.directory.as_fd(), c"config.json"))
         .doing(STATE)?;
@@ -287,7 +297,7 @@ pub fn record(name: &CStr, bundle: &CStr, group: &CStr, pid: Pid) -> Result<()> 
 /// Forgets it.
 pub fn forget(name: &CStr) {
     // There is none if it was never launched.
-    let _ = Place::find(ROOT, name).and_then(|place| place.remove());
+    let _ = Place::find(&mut PathBuffer::empty(), ROOT, name).and_then(|place| place.remove());
 }
 
 /// This moment as text.
@@ -334,14 +344,13 @@ pub(super) fn members(line: &mut Line, id: &CStr, kept: &Kept, status: &'static 
 }
 
 /// `pidone state`.
-pub(super) fn print(caller: &Caller) -> Result<u8> {
-    let place = caller.place()?;
-    let (kept, status) = place.load()?;
-    let mut line = Line::new(buffer(&kept)?);
-    write(&mut line, place.id, &kept, status);
+pub(super) fn print(caller: &Caller) -> u8 {
+    let container = caller.container();
+    let mut line = Line::new(caller.must(buffer(&container.kept)));
+    write(&mut line, container.place.id, &container.kept, container.status);
     line.byte(b'\n');
-    file::write_all(file::standard_output(), line.bytes()).doing(c"write the state")?;
-    Ok(0)
+    caller.show(c"write the state", line.bytes());
+    0
 }
 
 /// Room for a container's state as text.

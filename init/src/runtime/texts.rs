@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use super::Caller;
 use super::options::Name;
 use super::packed::{Text, text};
-use crate::error::{Context, Error, Result};
+use crate::abi::Errno;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, identity};
@@ -14,12 +14,12 @@ use crate::text::Line;
 const WRITE: &CStr = c"write the text";
 
 /// `pidone spec`.
-pub(super) fn spec(caller: &Caller) -> Result<u8> {
+pub(super) fn spec(caller: &Caller) -> u8 {
     let mut path = PathBuffer::empty();
-    let path = path.below(caller.options.get(Name::Bundle).unwrap_or(c"."), c"config.json").doing(WRITE)?;
-    let file = match file::open(CWD, path, Open::New) {
-        Err(crate::abi::Errno::EXIST) => return Err(Error::wrong(c"spec", c"config.json exists already")),
-        file => file.doing(WRITE)?,
+    let path = path.below(caller.options.get(Name::Bundle).unwrap_or(c"."), c"config.json");
+    let file = match path.and_then(|path| file::open(CWD, path, Open::New)) {
+        Err(Errno::EXIST) => caller.refuse(c"spec", c"config.json exists already"),
+        file => caller.must_do(WRITE, file),
     };
     let which = if caller.options.has(Name::Rootless) { Text::SpecRootless } else { Text::Spec };
     let mut buffer = [0; 4096];
@@ -30,12 +30,14 @@ pub(super) fn spec(caller: &Caller) -> Result<u8> {
             byte => _ = line.byte(*byte),
         }
     }
-    file::write_all(file.as_fd(), line.bytes()).map(|()| 0).doing(WRITE)
+    caller.must_do(WRITE, file::write_all(file.as_fd(), line.bytes()));
+    0
 }
 
 /// `pidone features`.
-pub(super) fn features(_: &Caller) -> Result<u8> {
-    file::write_all(file::standard_output(), text(Text::Features)).map(|()| 0).doing(WRITE)
+pub(super) fn features(caller: &Caller) -> u8 {
+    caller.show(WRITE, text(Text::Features));
+    0
 }
 
 #[cfg(test)]
