@@ -55,6 +55,7 @@ pub fn names_scope(given: &CStr) -> bool {
 
 /// The group in what systemd makes: `slice:prefix:name` is `prefix-name.scope`, below each slice that the name of the slice
 /// says it is in: systemd.slice(5). What else a name may have is systemd's business.
+#[inline(never)]
 fn scope<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
     let given = spec.linux.cgroups_path.unwrap_or_default();
     let mut wrong = !given.is_empty() && !names_scope(given);

@@ -97,6 +97,7 @@ fn start_of(inside: &[Step]) -> usize {
 
 /// A further process of a running container: `exec`. It is made in the container's pid namespace by a launcher that has
 /// joined that, and joins all others itself; or by a process that has joined all, if there is a user namespace.
+#[inline(never)]
 fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<Plan<'a>> {
     let (flags, is_mapped) = (request.namespaces.all(), request.namespaces.is_mapped());
     // What belongs to a user namespace is joined with the rights of that, which the launcher is not to enter.
@@ -133,6 +134,7 @@ fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Result<Plan<'
 }
 
 /// On the machine, before the container's process exists.
+#[inline(never)]
 fn before<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     rootfs::bundle_mounts(request, to);
     // In LinuxKit's order: what is mounted may be where directories are wanted.
@@ -181,6 +183,7 @@ fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 }
 
 /// On the machine, while the container's process waits with the exec.
+#[inline(never)]
 fn after<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     namespaces::map_ids(request, to);
     scheduling::outside(request.process, to);

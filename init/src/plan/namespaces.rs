@@ -28,6 +28,7 @@ pub(super) struct Namespaces<'a> {
 
 impl<'a> Namespaces<'a> {
     /// Decides, and refuses what cannot work together. That no type is listed twice is proven by the parser.
+    #[inline(never)]
     pub(super) fn read(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps) -> Namespaces<'a> {
         let mut namespaces =
             Namespaces { new: 0, joined: [None; 8], has_clocks: has_offsets(&spec.linux.time_offsets) };

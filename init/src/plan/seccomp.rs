@@ -38,6 +38,7 @@ const ERRNO_MAX: u16 = 4095;
 const ARGUMENTS: u32 = 6;
 
 /// The filter that was asked for.
+#[inline(never)]
 pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> Option<Filter<'a>> {
     let seccomp = request.spec.linux.seccomp?;
     let notifies = check(seccomp, to);

@@ -35,6 +35,7 @@ pub(super) fn clean<'a>(request: &Request<'_, 'a>, before: &[Step<'a>], to: &mut
 }
 
 /// When the launch failed: in reverse, what `clean` does not take back.
+#[inline(never)]
 pub(super) fn undo<'a>(
     request: &Request<'_, 'a>,
     before: &[Step<'a>],
