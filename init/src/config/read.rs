@@ -19,8 +19,7 @@ use crate::abi::{capability, rlimit, scheduling, seccomp};
 use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::record::{List, Pair, Record, Slot};
-use crate::texts::until_nul;
+use crate::record::{List, Names, Pair, Record, Slot};
 
 const MISSING: &[u8] = b"missing ";
 
@@ -246,10 +245,10 @@ impl<'c, 'a> Reading<'c, 'a> {
             self.skip();
             more = self.next();
         }
-        let mut rest = names.as_bytes();
-        while let Some(entry) = next_entry(&mut rest)
-            && entry.to_bytes().starts_with(MISSING)
-        {
+        for entry in names {
+            if !entry.to_bytes().starts_with(MISSING) {
+                break;
+            }
             if present & 1 == 0 {
                 self.fail(start, entry);
             }
@@ -455,39 +454,36 @@ fn access(letters: &[u8]) -> Option<u8> {
 
 /// Takes a number or truth value into `slot`. None if it is not what goes there.
 fn scalar(raw: &[u8], slot: Slot) -> Option<()> {
-    match slot {
-        Slot::Flag(to) => *to = from_slice(raw).ok()?.0,
-        Slot::OptionalI64(to) => *to = Some(from_slice(raw).ok()?.0),
-        slot => {
-            let number: u64 = from_slice(raw).ok()?.0;
-            let small = u32::try_from(number);
-            let id = small.ok().filter(|id| *id != u32::MAX);
-            match slot {
-                Slot::Id(to) => *to = id?,
-                Slot::OptionalId(to) => *to = Some(id?),
-                Slot::U32(to) => *to = small.ok()?,
-                Slot::OptionalU32(to) => *to = Some(small.ok()?),
-                Slot::OptionalU16(to) => *to = Some(u16::try_from(number).ok()?),
-                Slot::U64(to) => *to = number,
-                Slot::OptionalU64(to) => *to = Some(number),
-                _ => {}
-            }
+    let (is_negative, digits) = match slot {
+        Slot::Flag(to) => {
+            *to = raw == b"true";
+            return Some(());
         }
+        Slot::OptionalI64(_) => (raw.starts_with(b"-"), raw.strip_prefix(b"-").unwrap_or(raw)),
+        _ => (false, raw),
+    };
+    let number: u64 = from_slice(digits).ok()?.0;
+    let small = u32::try_from(number).ok();
+    let id = small.filter(|id| *id != u32::MAX);
+    match slot {
+        Slot::OptionalI64(to) if is_negative => *to = Some(0_i64.checked_sub_unsigned(number)?),
+        Slot::OptionalI64(to) => *to = Some(i64::try_from(number).ok()?),
+        Slot::Id(to) => *to = id?,
+        Slot::OptionalId(to) => *to = Some(id?),
+        Slot::U32(to) => *to = small?,
+        Slot::OptionalU32(to) => *to = Some(small?),
+        Slot::OptionalU16(to) => *to = Some(u16::try_from(number).ok()?),
+        Slot::U64(to) => *to = number,
+        Slot::OptionalU64(to) => *to = Some(number),
+        _ => {}
     }
     Some(())
 }
 
-/// The next of a type's names, with its marks.
-fn next_entry(rest: &mut &'static [u8]) -> Option<&'static CStr> {
-    let entry = until_nul(rest)?;
-    *rest = rest.get(entry.count_bytes() + 1..)?;
-    Some(entry)
-}
-
 /// The position and entry of a field; an empty entry if there is none.
-fn find(names: &'static str, name: &[u8]) -> (usize, &'static [u8]) {
-    let (mut index, mut rest) = (0, names.as_bytes());
-    while let Some(entry) = next_entry(&mut rest) {
+fn find(names: Names, name: &[u8]) -> (usize, &'static [u8]) {
+    let mut index = 0;
+    for entry in names {
         let entry = entry.to_bytes();
         let known = match entry {
             [b'*'] => name,

@@ -4,13 +4,11 @@
 //! What is in none of the lists is unknown to the specification and skipped, as it demands.
 
 use super::spec::{
-    Affinity, Architectures, BlockIo, BoundNamespaces, Capabilities, Comparison, ConsoleSize, Cpu, Device, DeviceLimit,
-    DeviceRule, FilterFlags, Hook, Hooks, HugepageLimit, IdMapping, IntelRdt, Interface, IoPriority, Kept, Linux,
-    Memory, MemoryPolicy, MemoryPolicyFlags, Mount, NamespaceEntry, NetDevice, Personality, Pids, Process, RdmaLimit,
-    Resources, Rlimit, Root, Runtime, Scheduler, SchedulerFlags, Seccomp, Spec, SyscallRule, TimeOffset, TimeOffsets,
-    User,
+    Affinity, BlockIo, BoundNamespaces, Capabilities, Comparison, ConsoleSize, Cpu, Device, DeviceLimit, DeviceRule,
+    Hook, Hooks, HugepageLimit, IdMapping, IntelRdt, Interface, IoPriority, Kept, Linux, Memory, MemoryPolicy, Mount,
+    NamespaceEntry, NetDevice, Personality, Pids, Process, RdmaLimit, Resources, Rlimit, Root, Runtime, Scheduler,
+    Seccomp, Spec, SyscallRule, TimeOffset, TimeOffsets, User,
 };
-use crate::abi::namespace::Namespace;
 use crate::record::object;
 
 object! {
@@ -99,15 +97,6 @@ object! {
         optional "runtime" => U64(runtime),
         optional "deadline" => U64(deadline),
         optional "period" => U64(period),
-        blank: Scheduler {
-            policy: 0,
-            nice: None,
-            priority: None,
-            flags: SchedulerFlags(0),
-            runtime: 0,
-            deadline: 0,
-            period: 0,
-        };
     }
 }
 
@@ -115,7 +104,6 @@ object! {
     IoPriority {
         required "class" => IoClass(class),
         required "priority" => U64(priority),
-        blank: IoPriority { class: 0, priority: 0 };
     }
 }
 
@@ -143,7 +131,6 @@ object! {
         optional "args" => List(args),
         optional "env" => List(env),
         optional "timeout" => OptionalI64(timeout),
-        blank: Hook { path: None, args: &[], env: &[], timeout: None };
     }
 }
 
@@ -166,7 +153,6 @@ object! {
     Personality {
         required "domain" => Personality(domain),
         refused unless empty: "flags";
-        blank: Personality { domain: 0 };
     }
 }
 
@@ -175,7 +161,6 @@ object! {
         required "mode" => MemoryPolicy(mode),
         optional "nodes" => Text(nodes),
         optional "flags" => MemoryPolicyFlags(flags.0),
-        blank: MemoryPolicy { mode: 0, nodes: None, flags: MemoryPolicyFlags(0) };
     }
 }
 
@@ -187,7 +172,6 @@ object! {
         optional "schemata" => List(schemata),
         optional "enableMonitoring" => Flag(monitoring),
         refused unless empty: "enableCMT" "enableMBM";
-        blank: IntelRdt { class: None, l3_cache: None, memory_bandwidth: None, schemata: &[], monitoring: false };
     }
 }
 
@@ -206,7 +190,6 @@ object! {
         required "type" => Rlimit(resource),
         required "soft" => U64(soft),
         required "hard" => U64(hard),
-        blank: Rlimit { resource: 0, soft: 0, hard: 0 };
     }
 }
 
@@ -218,7 +201,6 @@ object! {
         optional "options" => List(options),
         optional "uidMappings" => List(uid_mappings),
         optional "gidMappings" => List(gid_mappings),
-        blank: Mount { destination: None, kind: None, source: None, options: &[], uid_mappings: &[], gid_mappings: &[] };
     }
 }
 
@@ -248,7 +230,6 @@ object! {
     NamespaceEntry<'a> {
         required "type" => Namespace(kind),
         optional "path" => Text(path),
-        blank: NamespaceEntry { kind: Namespace::Mount, path: None };
     }
 }
 
@@ -257,7 +238,6 @@ object! {
         required "containerID" => Id(container_id),
         required "hostID" => Id(host_id),
         required "size" => U32(size),
-        blank: IdMapping { container_id: 0, host_id: 0, size: 0 };
     }
 }
 
@@ -270,7 +250,6 @@ object! {
         optional "fileMode" => OptionalU32(file_mode),
         optional "uid" => OptionalId(uid),
         optional "gid" => OptionalId(gid),
-        blank: Device { kind: 0, path: None, major: None, minor: None, file_mode: None, uid: None, gid: None };
     }
 }
 
@@ -313,14 +292,12 @@ object! {
         optional "weight" => OptionalU16(weight),
         optional "rate" => OptionalU64(rate),
         of version 1: "?leafWeight";
-        blank: DeviceLimit { major: 0, minor: 0, weight: None, rate: None };
     }
 }
 
 object! {
     NetDevice<'a> {
         optional "name" => Text(name),
-        blank: NetDevice { name: None };
     }
 }
 
@@ -328,7 +305,6 @@ object! {
     RdmaLimit {
         optional "hcaHandles" => OptionalU32(handles),
         optional "hcaObjects" => OptionalU32(objects),
-        blank: RdmaLimit { handles: None, objects: None };
     }
 }
 
@@ -339,7 +315,6 @@ object! {
         optional "major" => OptionalI64(major),
         optional "minor" => OptionalI64(minor),
         optional "access" => Access(access),
-        blank: DeviceRule { allow: false, kind: None, major: None, minor: None, access: 0 };
     }
 }
 
@@ -370,7 +345,6 @@ object! {
     HugepageLimit<'a> {
         required "pageSize" => Word(page_size),
         required "limit" => U64(limit),
-        blank: HugepageLimit { page_size: c"", limit: 0 };
     }
 }
 
@@ -393,7 +367,6 @@ object! {
         optional "add" => Text(add),
         optional "peer" => Text(peer),
         optional "createInRoot" => Flag(create_in_root),
-        blank: Interface { name: None, add: None, peer: None, create_in_root: false };
     }
 }
 
@@ -420,15 +393,6 @@ object! {
         optional "listenerPath" => Text(listener_path),
         optional "listenerMetadata" => Text(listener_metadata),
         optional "syscalls" => List(syscalls),
-        blank: Seccomp {
-            default_action: 0,
-            default_errno: None,
-            architectures: Architectures(0),
-            flags: FilterFlags(0),
-            listener_path: None,
-            listener_metadata: None,
-            syscalls: &[],
-        };
     }
 }
 
@@ -438,7 +402,6 @@ object! {
         required "action" => Action(action),
         optional "errnoRet" => OptionalU16(errno),
         optional "args" => List(arguments),
-        blank: SyscallRule { names: &[], action: 0, errno: None, arguments: &[] };
     }
 }
 
@@ -448,6 +411,5 @@ object! {
         required "value" => U64(value),
         required "op" => Operator(operator),
         optional "valueTwo" => U64(value_two),
-        blank: Comparison { index: 0, value: 0, value_two: 0, operator: 0 };
     }
 }

@@ -13,7 +13,7 @@ use crate::abi::syscall::Name;
 pub use crate::record::{Named, Pair};
 
 /// config.json: runtime-spec `config.md`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Spec<'a> {
     /// Version of the specification the text claims to follow.
     pub oci_version: Option<&'a CStr>,
@@ -36,7 +36,7 @@ pub struct Spec<'a> {
 }
 
 /// `root`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Root<'a> {
     /// Directory of the root file system, absolute or relative to the bundle. Required.
     pub path: Option<&'a CStr>,
@@ -45,7 +45,7 @@ pub struct Root<'a> {
 }
 
 /// `process`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Process<'a> {
     /// Program and arguments. Required, at least one.
     pub args: &'a [&'a CStr],
@@ -80,7 +80,7 @@ pub struct Process<'a> {
 }
 
 /// `process.scheduler`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Scheduler {
     /// `policy`: its number. Required.
     pub policy: u8,
@@ -103,7 +103,7 @@ pub struct Scheduler {
 pub struct SchedulerFlags(pub u32);
 
 /// `process.ioPriority`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct IoPriority {
     /// `class`: its position among the names, one less than its number. Required.
     pub class: u8,
@@ -112,7 +112,7 @@ pub struct IoPriority {
 }
 
 /// `process.execCPUAffinity`: lists such as `0-3,7`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Affinity<'a> {
     /// `initial`: before the process is in the container's control group.
     pub initial: Option<&'a CStr>,
@@ -121,7 +121,7 @@ pub struct Affinity<'a> {
 }
 
 /// `hooks`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Hooks<'a> {
     /// `prestart`.
     pub prestart: &'a [Hook<'a>],
@@ -138,7 +138,7 @@ pub struct Hooks<'a> {
 }
 
 /// One of `hooks`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Hook<'a> {
     /// Absolute path of the program. Required.
     pub path: Option<&'a CStr>,
@@ -151,7 +151,7 @@ pub struct Hook<'a> {
 }
 
 /// `process.consoleSize`, in characters; 0 is unset.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct ConsoleSize {
     /// Lines.
     pub height: u32,
@@ -160,7 +160,7 @@ pub struct ConsoleSize {
 }
 
 /// `process.user`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct User<'a> {
     /// User id in the container.
     pub uid: u32,
@@ -173,7 +173,7 @@ pub struct User<'a> {
 }
 
 /// `process.capabilities`: each a set of bits, bit N being capability N of capabilities(7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// `bounding`.
     pub bounding: u64,
@@ -199,7 +199,7 @@ pub struct Rlimit {
 }
 
 /// One of `mounts`, here and in runtime.json.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Mount<'a> {
     /// Where: absolute inside the container's root (relative is taken as absolute). Required.
     pub destination: Option<&'a CStr>,
@@ -216,7 +216,7 @@ pub struct Mount<'a> {
 }
 
 /// `linux`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Linux<'a> {
     /// `namespaces`.
     pub namespaces: &'a [NamespaceEntry<'a>],
@@ -255,7 +255,7 @@ pub struct Linux<'a> {
 }
 
 /// `linux.timeOffsets`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct TimeOffsets {
     /// `monotonic`.
     pub monotonic: TimeOffset,
@@ -264,7 +264,7 @@ pub struct TimeOffsets {
 }
 
 /// What a clock in the container is ahead of the machine's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeOffset {
     /// `secs`.
     pub seconds: Option<i64>,
@@ -273,14 +273,14 @@ pub struct TimeOffset {
 }
 
 /// `linux.personality`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Personality {
     /// `domain`: its position among the names. Required.
     pub domain: u8,
 }
 
 /// `linux.memoryPolicy`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct MemoryPolicy<'a> {
     /// `mode`: its number. Required.
     pub mode: u8,
@@ -295,7 +295,7 @@ pub struct MemoryPolicy<'a> {
 pub struct MemoryPolicyFlags(pub u32);
 
 /// `linux.intelRdt`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct IntelRdt<'a> {
     /// `closID`; the container's name when absent.
     pub class: Option<&'a CStr>,
@@ -310,7 +310,7 @@ pub struct IntelRdt<'a> {
 }
 
 /// One of `linux.netDevices`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct NetDevice<'a> {
     /// `name`: inside the container; absent for the same.
     pub name: Option<&'a CStr>,
@@ -326,7 +326,7 @@ pub struct NamespaceEntry<'a> {
 }
 
 /// One of `linux.uidMappings` or `linux.gidMappings`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct IdMapping {
     /// First id inside.
     pub container_id: u32,
@@ -337,7 +337,7 @@ pub struct IdMapping {
 }
 
 /// One of `linux.devices`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Device<'a> {
     /// `b`, `c`, `u` or `p`. Required.
     pub kind: u8,
@@ -356,7 +356,7 @@ pub struct Device<'a> {
 }
 
 /// `linux.resources`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Resources<'a> {
     /// `devices`: rules, the last that matches decides.
     pub devices: &'a [DeviceRule],
@@ -377,7 +377,7 @@ pub struct Resources<'a> {
 }
 
 /// One of `linux.resources.devices`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct DeviceRule {
     /// Whether it allows or denies.
     pub allow: bool,
@@ -392,7 +392,7 @@ pub struct DeviceRule {
 }
 
 /// `linux.resources.memory`, in bytes; -1 is unlimited.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Memory {
     /// `limit`.
     pub limit: Option<i64>,
@@ -405,14 +405,14 @@ pub struct Memory {
 }
 
 /// `linux.resources.pids`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Pids {
     /// `limit`; -1 is unlimited.
     pub limit: Option<i64>,
 }
 
 /// `linux.resources.blockIO`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct BlockIo<'a> {
     /// `weight`: 10 to 1000.
     pub weight: Option<u16>,
@@ -423,7 +423,7 @@ pub struct BlockIo<'a> {
 }
 
 /// One of `weightDevice` or of the throttles of `linux.resources.blockIO`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct DeviceLimit {
     /// Major number.
     pub major: u32,
@@ -436,7 +436,7 @@ pub struct DeviceLimit {
 }
 
 /// One of `linux.resources.rdma`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct RdmaLimit {
     /// `hcaHandles`.
     pub handles: Option<u32>,
@@ -445,7 +445,7 @@ pub struct RdmaLimit {
 }
 
 /// `linux.resources.cpu`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Cpu<'a> {
     /// `shares`: 2 to 262144.
     pub shares: Option<u64>,
@@ -473,7 +473,7 @@ pub struct HugepageLimit<'a> {
 }
 
 /// runtime.json: LinuxKit `moby/schema.go`. A missing file is the default value.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Runtime<'a> {
     /// Control groups to make, below /sys/fs/cgroup.
     pub cgroups: &'a [&'a CStr],
@@ -490,11 +490,11 @@ pub struct Runtime<'a> {
 }
 
 /// runtime.json's `bindNS`: files, in the order of [`Namespace::ALL`].
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct BoundNamespaces<'a>(pub [Option<&'a CStr>; 7]);
 
 /// One of runtime.json's `interfaces`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Interface<'a> {
     /// Name inside the container. Required.
     pub name: Option<&'a CStr>,
@@ -507,7 +507,7 @@ pub struct Interface<'a> {
 }
 
 /// What the command line keeps of a container.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Kept<'a> {
     /// Version of the specification that it follows.
     pub version: Option<&'a CStr>,
@@ -539,7 +539,7 @@ impl Kept<'_> {
 }
 
 /// `linux.seccomp`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Seccomp<'a> {
     /// `defaultAction`: its position in [`crate::abi::seccomp::ACTIONS`]. Required.
     pub default_action: u8,

@@ -135,12 +135,10 @@ impl<'a> Arena<'a> {
         unsafe { core::slice::from_raw_parts_mut(to.cast(), count) }
     }
 
-    /// Memory with so many copies of an element; null when it is full.
-    ///
     /// # Safety
-    /// `element` has `size` bytes, a multiple of `align`.
+    /// `element` has `size` bytes.
     #[inline(never)]
-    pub(super) unsafe fn copies(&mut self, count: usize, element: *const u8, size: usize, align: usize) -> *mut u8 {
+    unsafe fn copies(&mut self, count: usize, element: *const u8, size: usize, align: usize) -> *mut u8 {
         let start = self.take(size.saturating_mul(count), align);
         if start.is_null() {
             return start;
@@ -148,6 +146,16 @@ impl<'a> Arena<'a> {
         for index in 0..count {
             // SAFETY: memory for `count` elements was just taken and overlaps nothing.
             unsafe { start.add(size * index).copy_from_nonoverlapping(element, size) };
+        }
+        start
+    }
+
+    /// Zeroed memory; null when it is full.
+    pub(super) fn zeroed(&mut self, bytes: usize, align: usize) -> *mut u8 {
+        let start = self.take(bytes, align);
+        if !start.is_null() {
+            // SAFETY: so many bytes were just taken.
+            unsafe { start.write_bytes(0, bytes) };
         }
         start
     }

@@ -6,8 +6,9 @@
 
 use core::ffi::CStr;
 use core::marker::PhantomData;
-use core::mem::{align_of, offset_of, size_of};
-use core::ptr::{null, slice_from_raw_parts};
+use core::mem::{MaybeUninit, align_of, offset_of, size_of, zeroed};
+use core::ptr::slice_from_raw_parts;
+use core::slice::from_raw_parts;
 
 use super::arena::Arena;
 use crate::abi::namespace::Namespace;
@@ -47,16 +48,16 @@ impl<T> Default for Named<'_, T> {
 
 /// A type of records: [`object!`].
 pub struct Description {
-    /// What the fields are called, each name followed by a NUL. Those of `fields` come first.
-    pub names: &'static str,
+    /// What the fields are called, each name followed by a NUL, and an empty name. Those of `fields` come first.
+    names: *const u8,
     /// Those that are read.
-    pub fields: &'static [Field],
+    fields: *const Field,
     /// The types of those that are records or made of records, in the order of their fields.
-    pub records: &'static [&'static Description],
-    /// What an element of a list is before it is read; null where there are no lists of it.
-    blank: *const u8,
+    records: *const &'static Description,
+    /// How many `fields` there are.
+    count: u8,
+    align: u8,
     size: u16,
-    align: u16,
 }
 
 // SAFETY: nobody writes to what it points to.
@@ -77,7 +78,7 @@ pub type Entry = (Field, Option<&'static Description>);
 /// A type that has a description.
 ///
 /// # Safety
-/// The description is this type's.
+/// The description is this type's, and what of it is in no table may be all zeroes.
 pub unsafe trait Described: Copy {
     /// It.
     const DESCRIPTION: &'static Description;
@@ -87,21 +88,125 @@ impl Description {
     /// Puts it together.
     ///
     /// # Safety
-    /// The fields are those of `T`, with their numbers put in by [`numbered`].
+    /// The fields are those of `T`, with their numbers put in by [`numbered`]; the records theirs.
     pub const unsafe fn new<T: Copy>(
         names: &'static str,
         fields: &'static [Field],
         records: &'static [&'static Description],
-        blank: Option<&'static T>,
     ) -> Description {
-        let blank = match blank {
-            Some(blank) => (&raw const *blank).cast(),
-            None => null(),
+        assert!(matches!(names.as_bytes(), [0] | [.., 0, 0]));
+        assert!(size_of::<T>() < 1 << 16 && fields.len() < 1 << 8);
+        assert!(is_complete(fields, records, size_of::<T>()), "a field is in no table");
+        Description {
+            names: names.as_ptr(),
+            fields: fields.as_ptr(),
+            records: records.as_ptr(),
+            count: fields.len() as u8,
+            align: align_of::<T>() as u8,
+            size: size_of::<T>() as u16,
+        }
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        // SAFETY: so `new` has it from a slice.
+        unsafe { from_raw_parts(self.fields, self.count.into()) }
+    }
+
+    /// The type of a field that is a record or made of records.
+    ///
+    /// # Safety
+    /// The field is, and is this type's.
+    unsafe fn record(&self, field: Field) -> &'static Description {
+        // SAFETY: `numbered` has counted them.
+        unsafe { *self.records.add(field.record.into()) }
+    }
+
+    /// Makes a record blank that is all zeroes: of what fields hold, references alone are not.
+    ///
+    /// # Safety
+    /// There is memory for a record of this type at `start`.
+    #[inline(never)]
+    unsafe fn blank(&self, start: *mut u8) {
+        let write = |place: *mut u8| {
+            // SAFETY: a slice belongs there, and an empty one has the form of any other.
+            unsafe { place.cast::<&[u64]>().write(&[]) };
         };
-        assert!(size_of::<T>() < 1 << 16);
-        Description { names, fields, records, blank, size: size_of::<T>() as u16, align: align_of::<T>() as u16 }
+        for field in self.fields() {
+            // SAFETY: the offset of a field is inside its record.
+            let place = unsafe { start.add(field.offset.into()) };
+            match field.holds {
+                // SAFETY: a string belongs there.
+                Holds::Word => unsafe { place.cast::<&CStr>().write(c"") },
+                Holds::List | Holds::Pairs => write(place),
+                Holds::Named => {
+                    write(place);
+                    // SAFETY: there is a `Named`.
+                    write(unsafe { place.add(offset_of!(Named<u32>, values)) });
+                }
+                // SAFETY: a record of that type belongs there.
+                Holds::Object => unsafe { self.record(*field).blank(place) },
+                _ => {}
+            }
+        }
     }
 }
+
+/// Whether each word of a record is a field's: then a reference, which is at least a word, cannot be in no table.
+const fn is_complete(fields: &[Field], records: &[&'static Description], size: usize) -> bool {
+    let mut word = 0;
+    while word + size_of::<usize>() <= size {
+        let (mut index, mut is_met) = (0, false);
+        while index < fields.len() {
+            let start = fields[index].offset as usize;
+            let end = start + fields[index].size(records);
+            is_met |= start < word + size_of::<usize>() && word < end;
+            index += 1;
+        }
+        if !is_met {
+            return false;
+        }
+        word += size_of::<usize>();
+    }
+    true
+}
+
+/// A value in which nothing is given: what a type's `default` is.
+pub fn blank<T: Described>() -> T {
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: there is memory for it.
+    unsafe { T::DESCRIPTION.blank(value.as_mut_ptr().cast()) };
+    // SAFETY: its references have been written, and all else may be zero.
+    unsafe { value.assume_init() }
+}
+
+/// The names of a type's fields.
+#[derive(Clone, Copy)]
+pub struct Names(*const u8);
+
+impl Iterator for Names {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        // SAFETY: a name or the empty one after the last.
+        let name = unsafe { CStr::from_ptr(self.0.cast()) };
+        if name.is_empty() {
+            return None;
+        }
+        // SAFETY: behind its NUL is the next one.
+        self.0 = unsafe { self.0.add(name.count_bytes() + 1) };
+        Some(name)
+    }
+}
+
+// An optional value that is all zeroes is none: [`blank`] needs that.
+const _: () = {
+    // SAFETY: the compiler refuses what is no value, since this is a constant.
+    let (small, large) = unsafe { (zeroed::<(Option<u8>, Option<u16>)>(), zeroed::<(Option<u32>, Option<u64>)>()) };
+    assert!(small.0.is_none() && small.1.is_none() && large.0.is_none() && large.1.is_none());
+    // SAFETY: as above.
+    let (number, kind) = unsafe { (zeroed::<Option<i64>>(), zeroed::<Namespace>()) };
+    assert!(number.is_none() && kind as u8 == 0);
+};
 
 /// How many of the fields are records or made of records.
 pub const fn count(entries: &[Entry]) -> usize {
@@ -178,6 +283,16 @@ macro_rules! kinds {
         /// The field of `R` at that offset is the one that the function leads to.
         #[allow(non_snake_case, clippy::missing_safety_doc, missing_docs)]
         impl Field {
+            const fn size<'a>(self, records: &'a [&'static Description]) -> usize {
+                match self.holds {
+                    $(Holds::$kind => size_of::<$place>(),)*
+                    Holds::Object => records[self.record as usize].size as usize,
+                    Holds::Optional => size_of::<&u8>(),
+                    Holds::List => size_of::<&[u8]>(),
+                    Holds::Named => size_of::<Named<u8>>(),
+                }
+            }
+
             $(
                 pub const unsafe fn $kind<'a, R>(offset: usize, _: fn(&mut R) -> &mut $place) -> Entry
                 where
@@ -195,7 +310,6 @@ macro_rules! kinds {
                 offset: usize,
                 _: fn(&mut R) -> &mut Option<&'a T>,
             ) -> Entry {
-                assert!(!T::DESCRIPTION.blank.is_null());
                 (Field { offset: offset as u16, holds: Holds::Optional, record: 0 }, Some(T::DESCRIPTION))
             }
 
@@ -203,7 +317,6 @@ macro_rules! kinds {
                 offset: usize,
                 _: fn(&mut R) -> &mut &'a [T],
             ) -> Entry {
-                assert!(!T::DESCRIPTION.blank.is_null());
                 (Field { offset: offset as u16, holds: Holds::List, record: 0 }, Some(T::DESCRIPTION))
             }
 
@@ -211,7 +324,6 @@ macro_rules! kinds {
                 offset: usize,
                 _: fn(&mut R) -> &mut Named<'a, T>,
             ) -> Entry {
-                assert!(!T::DESCRIPTION.blank.is_null());
                 (Field { offset: offset as u16, holds: Holds::Named, record: 0 }, Some(T::DESCRIPTION))
             }
         }
@@ -222,24 +334,24 @@ macro_rules! kinds {
         /// A record of that type is at `start`. For `'s` nobody else looks at it.
         #[inline(never)]
         unsafe fn slot<'s, 'a>(start: *mut u8, description: &'static Description, index: usize) -> Slot<'s, 'a> {
-            let Some(field) = description.fields.get(index) else { return Slot::Nothing };
+            let Some(field) = description.fields().get(index) else { return Slot::Nothing };
             // SAFETY: the offset of a field is inside its record.
             let place = unsafe { start.add(field.offset.into()) };
             let lives = PhantomData;
-            // Not looked at but by those who have one.
-            let description = description.records.get(usize::from(field.record)).copied().unwrap_or(description);
+            // SAFETY: where the field is one, it is looked at.
+            let record = || unsafe { description.record(*field) };
             match field.holds {
                 // SAFETY: a table has fields of this kind where there are values of this type.
                 $(Holds::$kind => Slot::$kind(unsafe { &mut *place.cast() }),)*
-                Holds::Object => Slot::Object(Record { start: place, description, lives }),
-                Holds::Optional => Slot::Optional(List { place, description, is_one: true, lives }),
-                Holds::List => Slot::List(List { place, description, is_one: false, lives }),
+                Holds::Object => Slot::Object(Record { start: place, description: record(), lives }),
+                Holds::Optional => Slot::Optional(List { place, description: record(), is_one: true, lives }),
+                Holds::List => Slot::List(List { place, description: record(), is_one: false, lives }),
                 Holds::Named => {
                     // SAFETY: there is a `Named`, in which values come behind the names.
                     let values = unsafe { place.add(offset_of!(Named<u32>, values)) };
                     // SAFETY: it begins with its names.
                     let names = unsafe { &mut *place.cast() };
-                    Slot::Named(names, List { place: values, description, is_one: false, lives })
+                    Slot::Named(names, List { place: values, description: record(), is_one: false, lives })
                 }
             }
         }
@@ -329,9 +441,9 @@ impl<'r, 'a> Record<'r, 'a> {
         unsafe { slot(self.start, self.description, index) }
     }
 
-    /// [`Description::names`].
-    pub fn names(&self) -> &'static str {
-        self.description.names
+    /// What its fields are called.
+    pub fn names(&self) -> Names {
+        Names(self.description.names)
     }
 }
 
@@ -354,9 +466,15 @@ pub struct Elements<'r, 'a> {
 impl<'r, 'a> List<'r, 'a> {
     /// Begins a list of so many elements.
     pub fn begin(self, arena: &mut Arena<'a>, count: usize) -> Elements<'r, 'a> {
-        let Description { blank, size, align, .. } = *self.description;
-        // SAFETY: the table has been held to describe an element where there are lists of it.
-        let start = unsafe { arena.copies(count, blank, size.into(), align.into()) };
+        let Description { size, align, .. } = *self.description;
+        let (size, align) = (usize::from(size), usize::from(align));
+        let start = arena.zeroed(size * count, align);
+        if !start.is_null() {
+            for index in 0..count {
+                // SAFETY: there is memory for so many elements.
+                unsafe { self.description.blank(start.add(size * index)) };
+            }
+        }
         Elements { list: self, start, count: if start.is_null() { 0 } else { count } }
     }
 }
@@ -370,8 +488,9 @@ impl<'a> Elements<'_, 'a> {
         let description = self.list.description;
         // SAFETY: there is memory for `count` elements.
         let start = unsafe { self.start.add(index * usize::from(description.size)) };
-        if !description.names.is_empty() {
-            return Slot::Object(Record { start, description, lives: PhantomData });
+        let record = Record { start, description, lives: PhantomData };
+        if record.names().next().is_some() {
+            return Slot::Object(record);
         }
         // SAFETY: a value alone is there.
         unsafe { slot(start, description, 0) }
@@ -400,7 +519,7 @@ impl<'a> Elements<'_, 'a> {
 /// unless they ask for nothing: with `!` unless empty, with `?` unless empty or zero, with `+` if false; a `^` before it
 /// says that only control groups of version 1 have it. A last `*` refuses all others.
 ///
-/// A field of an array is written with its position. `blank` is what an element of a list is before it is read.
+/// A field of an array is written with its position.
 macro_rules! object {
     (
         $(#[$closed:ident])? $object:ident $(<$life:lifetime>)? {
@@ -409,19 +528,20 @@ macro_rules! object {
             $(refused unless empty: $($empty:literal)*;)?
             $(refused unless zero: $($zero:literal)*;)?
             $(of version 1: $($old:literal)*;)?
-            $(blank: $blank:expr;)?
         }
     ) => {
         const _: () = {
             #[allow(unused_imports)]
-            use $crate::sys::record::{Described, Description, Entry, Field, count, element_size, numbered, records};
+            use $crate::sys::record::{
+                Described, Description, Entry, Field, blank, count, element_size, numbered, records,
+            };
             const NAMES: &str = concat!(
                 $("missing ", $required, "\0",)*
                 $($optional, "\0",)*
                 $($("!", $empty, "\0",)*)?
                 $($("?", $zero, "\0",)*)?
                 $($("^", $old, "\0",)*)?
-                object!(@closed $($closed)?),
+                object!(@closed $($closed)?), "\0",
             );
             const KNOWN: usize = [$($required,)* $($optional,)*].len();
             const _: () = assert!(KNOWN <= 32, "the fields met are bits of a u32");
@@ -431,13 +551,16 @@ macro_rules! object {
             ];
             static FIELDS: [Field; KNOWN] = numbered(&ENTRIES);
             static RECORDS: [&Description; count(&ENTRIES)] = records(&ENTRIES);
-            const BLANK: Option<&$object> = object!(@blank $object $($blank)?);
-            static DESCRIPTION: Description =
-                // SAFETY: `@field` has made each entry from a field of this type.
-                unsafe { Description::new::<$object>(NAMES, &FIELDS, &RECORDS, BLANK) };
+            // SAFETY: `@field` has made each entry from a field of this type.
+            static DESCRIPTION: Description = unsafe { Description::new::<$object>(NAMES, &FIELDS, &RECORDS) };
             // SAFETY: as above.
             unsafe impl$(<$life>)? Described for $object$(<$life>)? {
                 const DESCRIPTION: &'static Description = &DESCRIPTION;
+            }
+            impl$(<$life>)? Default for $object$(<$life>)? {
+                fn default() -> Self {
+                    blank()
+                }
             }
         };
     };
@@ -454,8 +577,6 @@ macro_rules! object {
         // SAFETY: the offset of the field that the function leads to.
         unsafe { Field::$kind(core::mem::offset_of!($object, $($field)+), |record: &mut $object| &mut record.$($field)+) }
     };
-    (@blank $object:ident) => { None };
-    (@blank $object:ident $blank:expr) => { Some(const { &$blank }) };
     (@closed) => { "" };
     (@closed closed) => { "*\0" };
 }
@@ -463,13 +584,13 @@ pub(crate) use object;
 
 /// Describes a type whose values are elements of lists by themselves.
 macro_rules! value {
-    ($type:ty, $kind:ident, $blank:expr) => {
+    ($type:ty, $kind:ident) => {
         const _: () = {
             // SAFETY: all of the value is one field.
             static FIELDS: [Field; 1] = [unsafe { Field::$kind::<$type>(0, |value| value) }.0];
             static DESCRIPTION: Description =
                 // SAFETY: as above.
-                unsafe { Description::new::<$type>("", &FIELDS, &[], Some(const { &$blank })) };
+                unsafe { Description::new::<$type>("\0", &FIELDS, &[]) };
             // SAFETY: as above.
             unsafe impl Described for $type {
                 const DESCRIPTION: &'static Description = &DESCRIPTION;
@@ -477,15 +598,15 @@ macro_rules! value {
         };
     };
 }
-value!(u32, Id, 0);
-value!(Name, SystemCall, Name::UNKNOWN);
-value!(&CStr, Word, c"");
+value!(u32, Id);
+value!(Name, SystemCall);
+value!(&CStr, Word);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Clone, Copy, Default)]
+    #[derive(Clone, Copy)]
     struct Inner<'a> {
         name: Option<&'a CStr>,
         sizes: [u32; 2],
@@ -495,11 +616,10 @@ mod tests {
             required "name" => Text(name),
             optional "small" => U32(sizes[0]),
             optional "large" => U32(sizes[1]),
-            blank: Inner { name: None, sizes: [0, 7] };
         }
     }
 
-    #[derive(Clone, Copy, Default)]
+    #[derive(Clone, Copy)]
     struct Outer<'a> {
         flag: bool,
         inner: Inner<'a>,
@@ -544,11 +664,11 @@ mod tests {
         let mut arena = Arena::new(&mut region);
         let mut outer = Outer::default();
         let mut record = Record::new(&mut outer);
-        assert_eq!(record.names(), "flag\0inner\0list\0numbers\0one\0map\0!never\0*\0");
+        assert!(record.names().eq([c"flag", c"inner", c"list", c"numbers", c"one", c"map", c"!never", c"*"]));
         let Slot::Flag(flag) = record.slot(0) else { panic!() };
         *flag = true;
         let Slot::Object(mut inner) = record.slot(1) else { panic!() };
-        assert_eq!(inner.names(), "missing name\0small\0large\0");
+        assert!(inner.names().eq([c"missing name", c"small", c"large"]));
         let Slot::Text(name) = inner.slot(0) else { panic!() };
         *name = Some(c"x");
         let Slot::U32(large) = inner.slot(2) else { panic!() };
@@ -559,10 +679,10 @@ mod tests {
         assert!(matches!(record.slot(6), Slot::Nothing));
         assert_eq!((outer.flag, outer.inner.name, outer.inner.sizes), (true, Some(c"x"), [0, 5]));
         let sizes = |list: &[Inner]| list.iter().map(|inner| inner.sizes).collect::<Vec<_>>();
-        assert_eq!(sizes(outer.list), [[0, 7], [1, 7], [2, 7]]);
+        assert_eq!(sizes(outer.list), [[0, 0], [1, 0], [2, 0]]);
         assert_eq!(outer.numbers, [0, 1]);
-        assert_eq!(outer.one.unwrap().sizes, [0, 7]);
-        assert_eq!((sizes(outer.map.values), outer.map.names.len()), (vec![[0, 7]], 0));
+        assert_eq!(outer.one.unwrap().sizes, [0, 0]);
+        assert_eq!((sizes(outer.map.values), outer.map.names.len()), (vec![[0, 0]], 0));
     }
 
     #[test]
