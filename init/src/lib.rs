@@ -20,6 +20,7 @@ pub mod runtime;
 pub mod supervise;
 
 pub mod launch;
+pub mod logger;
 
 pub mod apply;
 pub mod config;

@@ -87,6 +87,40 @@ pub const LOG_LINE_BYTES: usize = 896;
 /// the reason have room beside it.
 pub const LOG_PART_BYTES: usize = 448;
 
+/// Streams that are logged, those that have ended and are still remembered among them: both of every container, and of
+/// those that were started anew while something of the old one still held its streams.
+pub const LOG_STREAMS_MAX: usize = 2 * CONTAINERS_MAX + 128;
+/// Descriptors that others than PID 1's launchers have given to be logged, at a time.
+pub const LOG_EXTERNAL_MAX: usize = 64;
+/// A stream's name: `shutdown.`, a container's name, `.out`.
+pub const LOG_SOURCE_BYTES: usize = NAME_BYTES_MAX + 16;
+/// The last lines of a stream in memory: some hundred, and 35 MiB if every stream there can be has filled its ring.
+pub const LOG_RING_BYTES: usize = 16 * 1024;
+/// A line of the log: memlogd's bound. A longer one is kept in pieces.
+pub const LOG_RECORD_BYTES: usize = 1024;
+/// Read at once of one stream, before others have their turn: what a pipe holds.
+pub const LOG_BATCH_BYTES: usize = 64 * 1024;
+/// What a stream may write at once, and after that in each millisecond. What is beyond that is dropped and counted: the
+/// log is not to take the machine's memory, disk and processors.
+pub const LOG_BURST_BYTES: u64 = 8 * 1024 * 1024;
+/// See [`LOG_BURST_BYTES`]: 1 MiB a second.
+pub const LOG_BYTES_PER_MILLISECOND: u64 = 1024;
+/// A log file that is longer is put aside, in place of the one before, unless `pidone.log-size=` says otherwise.
+pub const LOG_FILE_BYTES: u64 = 1024 * 1024;
+/// Messages in the queue that holds all streams' descriptors: the kernel counts about a kilobyte for each.
+pub const LOG_STORE_BYTES: u32 = 4 * 1024 * 1024;
+/// Who asks for logs at the same time.
+pub const LOG_CLIENTS_MAX: usize = 8;
+/// Records sent to one of them before others have their turn.
+pub const LOG_RECORDS_PER_TURN: usize = 64;
+/// How long the cleaner of a container waits until all is logged that it wrote: longer only when something else still
+/// holds its streams.
+pub const LOG_END_US: u64 = 1_000_000;
+/// How long the last look at all streams may take, when the machine goes down.
+pub const LOG_DRAIN_US: u64 = 5_000_000;
+/// How soon a logger that has ended is started again.
+pub const LOGGER_PAUSE_US: u64 = 50_000;
+
 /// The kernel's own command line is at most 2048 bytes on x86 and 4096 elsewhere.
 pub const CMDLINE_BYTES_MAX: usize = 4096;
 /// Problems of the command line that are told one by one.
@@ -136,4 +170,5 @@ pub const COLDPLUG_ROUNDS_MAX: usize = 16;
 const _: () = assert!(ARENA_BYTES >= CONFIG_BYTES_MAX + RUNTIME_BYTES_MAX);
 const _: () = assert!(HELPERS_MAX <= CONTAINERS_MAX);
 const _: () = assert!(STEPS_MAX <= u16::MAX as usize);
+const _: () = assert!(LOG_RECORD_BYTES < 1 << 15 && LOG_RING_BYTES.is_power_of_two());
 const _: () = assert!(CONTAINERS_MAX <= u16::MAX as usize);

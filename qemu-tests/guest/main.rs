@@ -3,6 +3,7 @@
 //! `probe [--to FILE] COMMAND [ARGUMENTS] [, COMMAND [ARGUMENTS]]...` The commands run one after another in one process.
 //! `--to` sends the lines to a file or device instead of standard output; each command's lines are one write.
 
+mod logs;
 mod netlink;
 mod network;
 mod processes;
@@ -103,6 +104,11 @@ fn run(command: &[String], report: &mut Report) {
         ["dies", ..] => seccomp::dies(|report| run(&command[1..], report), report),
         ["agent", path, group, filters] => seccomp::agent(path, group, number(filters), report),
         ["soak", seconds, seed] => soak::soak(number(seconds), number(seed), report),
+        ["numbers", count, pause_us] => logs::numbers(number(count), number(pause_us)),
+        ["flood", seconds] => logs::flood(number(seconds), report),
+        ["kill-logger", count, signal] => logs::kill_logger(number(count), number(signal), report),
+        ["give-log", name, ref words @ ..] => logs::give(name, words, report),
+        ["ask-log", question, seconds] => logs::ask(number(question), number(seconds), report),
         ["say", ref words @ ..] => report.say("say", words.join(" ")),
         ["sleep", "forever"] => sleep_forever(report),
         ["sleep", seconds] => std::thread::sleep(Duration::from_secs(number(seconds).into())),

@@ -26,9 +26,10 @@ use core::ffi::CStr;
 use crate::apply::Applier;
 use crate::arena::Arena;
 use crate::config::cmdline::{self, Exit, Failure, Idle, LogLevel, Options};
+use crate::logger::Logs;
 use crate::plan::step::Step;
 use crate::supervise::{self, Policy, Power};
-use crate::sys::{file, identity, signal, time};
+use crate::sys::{file, identity, process, signal, time};
 use crate::text::Value;
 use crate::{limits, log};
 use work::Machine;
@@ -60,7 +61,13 @@ pub fn main(arguments: impl Iterator<Item = &'static CStr> + Clone) -> ! {
         log::warning("open a console: {}", &[Value::Kernel(errno)]);
     }
     report_problems(&options);
-    supervise::run(&Machine { options: &options }, policy(&options), started_us)
+    match Logs::new() {
+        Ok(logs) => supervise::run(&Machine { options: &options, logs: &logs }, policy(&options), started_us),
+        Err(errno) => {
+            log::error("make what logs are kept in: {}", &[Value::Kernel(errno)]);
+            process::exit(1)
+        }
+    }
 }
 
 /// Applies steps of the base system. Nothing here is fatal. With `writable` nothing is made read-only.

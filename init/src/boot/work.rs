@@ -9,8 +9,9 @@ use super::{clock, console, farewell, hostname, modules, oneshot, resolver, scri
 use crate::config::cmdline::{self, Options};
 use crate::error::Error;
 use crate::launch::bundle::{Adjust, Source};
-use crate::launch::{self, Output, Request, Streams};
+use crate::launch::{self, Request, Streams};
 use crate::log;
+use crate::logger::{self, Logs};
 use crate::plan::facts;
 use crate::runtime;
 use crate::supervise::message::Message;
@@ -23,6 +24,8 @@ use crate::text::{Print, Value};
 pub struct Machine<'o> {
     /// What the operator asked for.
     pub options: &'o Options<'o>,
+    /// What containers write.
+    pub logs: &'o Logs,
 }
 
 impl Work for Machine<'_> {
@@ -56,7 +59,6 @@ impl Work for Machine<'_> {
 
     fn launch(&self, slot: u16, container: &Slot, announcements: BorrowedFd) -> u8 {
         let (section, name) = (container.section(), container.name());
-        let output = if self.options.output == cmdline::Output::Log { Output::Log } else { Output::Inherit };
         let tell = |message: Message| {
             // PID 1 then takes the container for an orphan, and the launch for failed.
             if let Err(errno) = message.send(announcements) {
@@ -83,7 +85,7 @@ impl Work for Machine<'_> {
                 sibling: true,
                 streams: &|| match section {
                     Section::OneShot => Ok(Streams::default()),
-                    _ => Streams::open(output, source.section, name),
+                    _ => Streams::open(&self.logs.store, self.has_files(), source.section, name),
                 },
                 gate: None,
                 target: None,
@@ -117,9 +119,10 @@ impl Work for Machine<'_> {
                 return 0;
             }
         }
+        logger::command::await_end(name);
         let cleaned = self.with_bundle(container, &mut |source, regions| {
             // Onboot and onshutdown containers have nobody who reads their files while they run.
-            if matches!(section, Section::Onboot | Section::Onshutdown) && self.options.output == cmdline::Output::Log {
+            if matches!(section, Section::Onboot | Section::Onshutdown) && self.has_files() {
                 launch::dump_log(source.section, name, console::write_to_all);
             }
             runtime::forget(name);
@@ -136,9 +139,19 @@ impl Work for Machine<'_> {
         farewell::say(self.options, code);
         0
     }
+
+    fn log(&self, last: bool) -> u8 {
+        let console = if self.has_files() { None } else { Some(console::write_to_all as fn(&[u8])) };
+        logger::run(self.logs, &logger::Settings { console, file_bytes: self.options.log_bytes }, last)
+    }
 }
 
 impl Machine<'_> {
+    /// Whether what containers write goes into files.
+    fn has_files(&self) -> bool {
+        self.options.output == cmdline::Output::Log
+    }
+
     /// Whether the one-shot is a command rather than a bundle.
     fn is_command(&self) -> bool {
         self.options.value(oneshot::RUN).is_none_or(<[u8]>::is_empty)

@@ -7,6 +7,7 @@ use core::ffi::CStr;
 
 use crate::boot::{self, modules};
 use crate::limits;
+use crate::logger;
 use crate::runtime::{self, Outcome};
 use crate::supervise::{self, Power};
 use crate::sys::{file, process};
@@ -49,6 +50,7 @@ fn command(
         Some(1..=3) => help::print(arguments.next()),
         Some(4 | 5) => help::print_version(),
         Some(6) => modules::on_demand(arguments),
+        Some(7) => logs(&mut arguments),
         // How the kernel asks for a module: `PROGRAM -q -- ALIAS`.
         Some(_) => modules::on_demand(all),
         None => match power(name) {
@@ -69,7 +71,28 @@ fn command(
     }
 }
 
-const COMMANDS: &[u8] = b"plan help --help -h version --version modprobe -q";
+const COMMANDS: &[u8] = b"plan help --help -h version --version modprobe logs -q";
+
+/// `pidone logs [-f] [NAME]`.
+fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
+    let (mut name, mut follow) = (None, false);
+    for word in arguments {
+        match word.to_bytes() {
+            b"-f" | b"--follow" => follow = true,
+            b"-h" | b"--help" => return help::print(Some(c"logs")),
+            bytes if bytes.starts_with(b"-") => return refuse("logs: unknown option `{}`", &[Value::Quoted(bytes)]),
+            _ if name.is_some() => return refuse("logs: one name at most", &[]),
+            _ => name = Some(word),
+        }
+    }
+    let name = name.unwrap_or_default();
+    match logger::command::show(name, follow) {
+        Ok(true) => 0,
+        Ok(false) if name.is_empty() => 0,
+        Ok(false) => refuse("logs: nothing is known of `{}`", &[Value::Quoted(name.to_bytes())]) - 1,
+        Err(errno) => refuse("logs: {}", &[Value::Kernel(errno)]) - 1,
+    }
+}
 
 fn power(name: &[u8]) -> Option<Power> {
     let powers = [Power::PowerOff, Power::Reboot, Power::Halt];

@@ -28,6 +28,8 @@ pub struct Options<'a> {
     pub exit: Exit<'a>,
     /// `pidone.watchdog=`: seconds without a sign of life after which the hardware resets the machine; 0 is never.
     pub watchdog_seconds: u32,
+    /// `pidone.log-size=`: bytes of a log file after which a new one is begun.
+    pub log_bytes: u64,
     /// `rootdelay=`: seconds to wait before the root is looked for.
     pub root_delay_seconds: u32,
     /// What was wrong.
@@ -137,6 +139,7 @@ pub fn parse(text: &[u8]) -> Options<'_> {
         hostname: None,
         exit: Exit::Auto,
         watchdog_seconds: 0,
+        log_bytes: limits::LOG_FILE_BYTES,
         root_delay_seconds: 0,
         problems,
         text,
@@ -223,6 +226,7 @@ impl<'a> Options<'a> {
             Name::Hostname => self.hostname = Some(value),
             Name::Exit => self.exit = exit(value)?,
             Name::Watchdog => self.watchdog_seconds = seconds(value)?,
+            Name::LogSize => self.log_bytes = bytes(value).ok_or("expected at least 4096 bytes, or 4K, or 1M")?,
             Name::RootDelay => self.root_delay_seconds = seconds(value)?,
             // Those are read from the text when they are needed.
             Name::Run if token.value.is_none_or(|value| value.starts_with(b"/")) => {}
@@ -250,6 +254,7 @@ enum Name {
     Hostname,
     Exit,
     Watchdog,
+    LogSize,
     RootDelay,
     Run,
     Stdio,
@@ -265,7 +270,7 @@ type Choices<T> = (&'static [u8], &'static [T]);
 
 const NAMES: Choices<Name> = (
     b"pidone.timing pidone.modules pidone.fail pidone.output pidone.idle pidone.log pidone.onshutdown \
-        pidone.hostname pidone.exit pidone.watchdog rootdelay pidone.run pidone.stdio pidone.overlay pidone.seed linuxkit.runc_debug linuxkit.runc_console linuxkit.unified_cgroup_hierarchy",
+        pidone.hostname pidone.exit pidone.watchdog pidone.log-size rootdelay pidone.run pidone.stdio pidone.overlay pidone.seed linuxkit.runc_debug linuxkit.runc_console linuxkit.unified_cgroup_hierarchy",
     &[
         Name::Timing,
         Name::Modules,
@@ -277,6 +282,7 @@ const NAMES: Choices<Name> = (
         Name::Hostname,
         Name::Exit,
         Name::Watchdog,
+        Name::LogSize,
         Name::RootDelay,
         Name::Run,
         Name::Stdio,
@@ -327,6 +333,16 @@ impl<'a> Problems<'a> {
 fn seconds(value: &[u8]) -> Result<u32, &'static str> {
     let bounded = number(value, 10).filter(|number| *number <= limits::GRACE_SECONDS_MAX.into());
     bounded.map(|number| number as u32).ok_or("expected a number of seconds, at most 86400")
+}
+
+/// A number of bytes, at least a page: `4194304`, `4096K`, `4M`.
+fn bytes(value: &[u8]) -> Option<u64> {
+    let (digits, unit) = match value.split_last()? {
+        (b'K', digits) => (digits, 1024),
+        (b'M', digits) => (digits, 1024 * 1024),
+        _ => (value, 1),
+    };
+    number(digits, 10)?.checked_mul(unit).filter(|bytes| *bytes >= 4096)
 }
 
 /// `auto`, `console`, `pvpanic`, `isa-debug-exit:PORT` (hexadecimal), `port:NAME`, `vsock:PORT`.

@@ -31,7 +31,7 @@ use crate::sys::{self, AsFd, BorrowedFd};
 use crate::text::{Print, Value};
 
 pub use child::start;
-pub use output::{Output, Streams, dump_log};
+pub use output::{Streams, dump_log};
 
 /// How a container's process is made, and who is told what.
 pub struct Request<'r> {

@@ -1,24 +1,15 @@
-//! Where a container's output goes. The names are LinuxKit's: `/var/log/NAME.log` holds standard error and
-//! `/var/log/NAME.out.log` standard output of a service; those of one-shot containers are under /run/log.
+//! Where a container's output goes: to the logger, by pipes whose other ends are put into its store.
 
 use core::ffi::CStr;
 
-use crate::sys::process;
-use crate::sys::{AsFd, OwnedFd};
-
+use crate::limits::LOG_SOURCE_BYTES;
+use crate::logger::file::{OLD, PATH_BYTES, Place, path};
+use crate::logger::store::Store;
 use crate::plan::facts::Section;
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::join;
-
-/// Where a container's standard output and error go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// To two files.
-    Log,
-    /// To the launcher's own standard output and error: the console.
-    Inherit,
-}
+use crate::sys::{AsFd, OwnedFd, pipe, process};
 
 /// A container's standard descriptors, opened by the launcher while it still sees the machine. `None` keeps the
 /// launcher's.
@@ -29,24 +20,26 @@ pub struct Streams {
     err: Option<OwnedFd>,
 }
 
-/// Longest: `/run/log/onshutdown/onshutdown.`, a name, `.out.log`.
-const LOG_PATH_BYTES: usize = 64 + crate::limits::NAME_BYTES_MAX;
-
-const OUT: &str = ".out.log";
-const ERR: &str = ".log";
+/// What is behind a container's name in a stream's.
+const OUT: &[u8] = b".out";
+const ERR: &[u8] = b"";
 
 impl Streams {
-    /// Those of a container of PID 1.
-    pub fn open(output: Output, section: Section, name: &CStr) -> Result<Streams> {
+    /// Those of a container of PID 1. What cannot be given to the logger is a file if there are `files`, else the launcher's
+    /// own.
+    pub fn open(store: &Store, files: bool, section: Section, name: &CStr) -> Result<Streams> {
         let mut streams = Streams { input: Some(file::open(CWD, c"/dev/null", Open::Read)?), ..Streams::default() };
-        if output == Output::Log {
-            make_directories(section)?;
-            let open = |suffix| {
-                let mut buffer = [0; LOG_PATH_BYTES];
-                file::open(CWD, log_path(&mut buffer, section, name, suffix)?, Open::Append)
-            };
-            streams.out = Some(open(OUT)?);
-            streams.err = Some(open(ERR)?);
+        make_directories(section)?;
+        for (stream, suffix) in [(&mut streams.out, OUT), (&mut streams.err, ERR)] {
+            let mut buffer = [0; LOG_SOURCE_BYTES];
+            let source = source(&mut buffer, section, name, suffix)?;
+            let (ours, theirs) = pipe::pair()?;
+            if store.put(place(section), source, ours.as_fd()).is_ok() {
+                *stream = Some(theirs);
+            } else if files {
+                *stream =
+                    Some(file::open(CWD, path(&mut [0; PATH_BYTES], place(section), source, b"")?, Open::Append)?);
+            }
         }
         Ok(streams)
     }
@@ -62,29 +55,34 @@ impl Streams {
     }
 }
 
-/// The name LinuxKit gives a section's logs: `None` for services, whose logs are in /var/log itself.
-fn log_name(section: Section) -> Option<&'static str> {
+/// The name LinuxKit gives a section's logs: none for services.
+fn log_name(section: Section) -> &'static [u8] {
     match section {
-        Section::Onboot => Some("onboot"),
-        Section::Onshutdown => Some("shutdown"),
-        Section::Services | Section::Other => None,
+        Section::Onboot => b"onboot.",
+        Section::Onshutdown => b"shutdown.",
+        Section::Services | Section::Other => b"",
     }
 }
 
-fn log_path<'b>(buffer: &'b mut [u8], section: Section, name: &CStr, suffix: &str) -> Result<&'b CStr> {
-    let (name, suffix) = (name.to_bytes(), suffix.as_bytes());
-    match log_name(section).map(str::as_bytes) {
-        Some(log) => join(buffer, &[b"/run/log/", log, b"/", log, b".", name, suffix]),
-        None => join(buffer, &[b"/var/log/", name, suffix]),
+fn place(section: Section) -> Place {
+    match section {
+        Section::Onboot => Place::Onboot,
+        Section::Onshutdown => Place::Shutdown,
+        Section::Services | Section::Other => Place::Machine,
     }
+}
+
+/// A stream's name.
+fn source<'b>(buffer: &'b mut [u8], section: Section, name: &CStr, suffix: &[u8]) -> Result<&'b [u8]> {
+    Ok(join(buffer, &[log_name(section), name.to_bytes(), suffix])?.to_bytes())
 }
 
 /// /run/log/onboot, and the link to it in /var/log that images read.
 fn make_directories(section: Section) -> Result<()> {
-    let (directory, link) = match log_name(section) {
-        Some("onboot") => (c"/run/log/onboot", c"/var/log/onboot"),
-        Some(_) => (c"/run/log/shutdown", c"/var/log/shutdown"),
-        None => return Ok(()),
+    let (directory, link) = match section {
+        Section::Onboot => (c"/run/log/onboot", c"/var/log/onboot"),
+        Section::Onshutdown => (c"/run/log/shutdown", c"/var/log/shutdown"),
+        Section::Services | Section::Other => return Ok(()),
     };
     file::make_directory(c"/run/log", 0o755)?;
     file::make_directory(directory, 0o755)?;
@@ -93,12 +91,12 @@ fn make_directories(section: Section) -> Result<()> {
 
 /// Shows what a one-shot container wrote, standard output first, in pieces handed to `write`.
 pub fn dump_log(section: Section, name: &CStr, mut write: impl FnMut(&[u8])) {
-    for suffix in &[OUT, ERR] {
-        let mut path = [0; LOG_PATH_BYTES];
-        let Ok(log) = log_path(&mut path, section, name, suffix).and_then(|path| file::open(CWD, path, Open::Read))
-        else {
-            continue;
-        };
+    for (suffix, age) in [(OUT, OLD), (OUT, b""), (ERR, OLD), (ERR, b"")] {
+        let (mut source_buffer, mut path_buffer) = ([0; LOG_SOURCE_BYTES], [0; PATH_BYTES]);
+        let opened = source(&mut source_buffer, section, name, suffix)
+            .and_then(|source| path(&mut path_buffer, place(section), source, age))
+            .and_then(|path| file::open(CWD, path, Open::Read));
+        let Ok(log) = opened else { continue };
         let mut buffer = [0; 4096];
         while let Ok(piece) = file::read_all(log.as_fd(), &mut buffer) {
             if piece.is_empty() {

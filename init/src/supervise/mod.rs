@@ -51,6 +51,9 @@ pub trait Work {
     /// Waits until the consoles have sent everything, and tells the host the exit code if there is one: by now nothing is
     /// mounted for writing any more, and ending the machine here is as good as anywhere.
     fn farewell(&self, code: Option<u8>) -> u8;
+    /// Logs what containers write; goes on where the one before was, of which nothing may be left. It ends when it is
+    /// asked to and nothing can come any more; with `last`, when nothing is there.
+    fn log(&self, last: bool) -> u8;
 }
 
 /// Memory for the table of containers, in `.bss`.
@@ -72,7 +75,8 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
     let table = Table::new(slots, edges, policy, time::monotonic_us());
     // From here on PID 1 has little to do, and for long.
     region::forget();
-    let mut supervisor = Supervisor { table, watchdog: None, events, announcements, work, started_us };
+    let mut supervisor =
+        Supervisor { table, watchdog: None, events, announcements, work, started_us, logger: 0, logger_us: 0 };
     supervisor.run()
 }
 
@@ -102,6 +106,9 @@ struct Supervisor<'a, W> {
     announcements: OwnedFd,
     work: &'a W,
     started_us: u64,
+    /// The logger's process; 0 when there is none. And when the next one may be forked.
+    logger: Pid,
+    logger_us: u64,
 }
 
 impl<W: Work> Supervisor<'_, W> {
@@ -116,7 +123,11 @@ impl<W: Work> Supervisor<'_, W> {
                 let next_us = watchdog.pet(time::monotonic_us());
                 deadline_us = Some(deadline_us.map_or(next_us, |deadline| deadline.min(next_us)));
             }
+            if let Some(next_us) = self.keep_logger(time::monotonic_us()) {
+                deadline_us = Some(deadline_us.map_or(next_us, |deadline| deadline.min(next_us)));
+            }
             match self.events.next() {
+                Some(Event::Ended { pid, .. }) if pid == self.logger => self.logger = 0,
                 // The time is looked at for each: under a storm of orphans there is always one more, and deadlines pass.
                 Some(event) => self.table.handle(event, time::monotonic_us()),
                 None => self.events.wait(deadline_us),
@@ -180,13 +191,41 @@ impl<W: Work> Supervisor<'_, W> {
             Child::Worker(Task::Volumes) => self.work.mount_volumes(),
             Child::Worker(Task::Survey) => self.work.survey(self.table.slots(), self.announcements.as_fd()),
             Child::Worker(Task::ShutdownScripts) => self.work.run_scripts(c"/etc/shutdown.d"),
-            Child::Worker(Task::Unmount) => shutdown::unmount_all(),
+            Child::Worker(Task::Unmount) => {
+                // There may be one that does not even go when it is killed.
+                if self.logger == 0 {
+                    self.work.log(true);
+                }
+                shutdown::unmount_all()
+            }
             Child::Worker(Task::Farewell) => self.work.farewell(self.table.code()),
             Child::Launcher(index) => {
                 self.table.slot(index).map_or(1, |slot| self.work.launch(index, slot, self.announcements.as_fd()))
             }
             Child::Cleaner(index) => self.table.slot(index).map_or(1, |slot| self.work.clean(slot)),
         }
+    }
+
+    /// Sees to it that there is a logger as long as something may come; if not yet, when. What is left when the last one
+    /// has ended is the unmounting worker's.
+    fn keep_logger(&mut self, now_us: u64) -> Option<u64> {
+        let phase = self.table.phase();
+        if self.logger != 0 || phase < Phase::Onboot || phase >= Phase::Terminating {
+            return None;
+        }
+        if now_us >= self.logger_us {
+            self.logger_us = now_us.saturating_add(limits::LOGGER_PAUSE_US);
+            match process::fork() {
+                Ok(Fork::Child) => process::exit(self.work.log(false)),
+                Ok(Fork::Parent(pid)) => {
+                    self.logger = pid;
+                    return None;
+                }
+                // Memory or processes are short now.
+                Err(_) => {}
+            }
+        }
+        Some(self.logger_us)
     }
 
     fn report(&self, note: Note) {

@@ -5,10 +5,10 @@ use core::ffi::CStr;
 use crate::abi::Errno;
 use linux_raw_sys::general::{
     __NR_faccessat, __NR_fchmodat, __NR_fchownat, __NR_fcntl, __NR_flock, __NR_getcwd, __NR_getdents64, __NR_lseek,
-    __NR_mkdirat, __NR_mknodat, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_pread64, __NR_read, __NR_readlinkat,
-    __NR_renameat, __NR_statfs, __NR_statx, __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH, AT_FDCWD,
-    AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC, O_CREAT,
-    O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
+    __NR_mkdirat, __NR_mknodat, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_pread64, __NR_pwrite64, __NR_read,
+    __NR_readlinkat, __NR_renameat, __NR_statfs, __NR_statx, __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH,
+    AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC,
+    O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
     RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, W_OK, X_OK, open_how, stat, statfs, statx,
 };
 
@@ -71,6 +71,9 @@ pub enum Open {
     Replace,
     /// For writing, a new file, 0644; one that is there already is an error.
     New,
+    /// For writing, its content kept; made when missing, 0644. Neither what a link in its place leads to, nor waiting for
+    /// who reads a pipe there.
+    Keep,
 }
 
 impl Open {
@@ -89,12 +92,13 @@ impl Open {
                 Open::DirectoryItself => O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
                 Open::Replace => O_WRONLY | O_CREAT | O_TRUNC,
                 Open::New => O_WRONLY | O_CREAT | O_EXCL,
+                Open::Keep => O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
             }
     }
 
     /// Permissions of a file that is made: openat2(2) refuses any where none can be.
     fn mode(self) -> u32 {
-        if matches!(self, Open::Append | Open::Replace | Open::New) { 0o644 } else { 0 }
+        if matches!(self, Open::Append | Open::Replace | Open::New | Open::Keep) { 0o644 } else { 0 }
     }
 }
 
@@ -128,10 +132,16 @@ pub fn open_in_root(root: BorrowedFd, path: &CStr, how: Open) -> Result<OwnedFd>
 
 /// Makes reads and writes wait again: a terminal is opened without waiting for a carrier, but used with.
 pub fn set_blocking(file: BorrowedFd) -> Result<()> {
+    set_waiting(file, true)
+}
+
+/// Whether reads and writes wait until they can be done: fcntl(2).
+pub fn set_waiting(file: BorrowedFd, waits: bool) -> Result<()> {
     // SAFETY: a borrowed descriptor and a number.
     let flags = unsafe { raw::value(__NR_fcntl, [file.argument(), F_GETFL as usize, 0, 0, 0]) }?;
+    let flags = if waits { flags & !O_NONBLOCK } else { flags | O_NONBLOCK };
     // SAFETY: as above.
-    unsafe { raw::call(__NR_fcntl, file.argument(), F_SETFL as usize, (flags & !O_NONBLOCK) as usize) }
+    unsafe { raw::call(__NR_fcntl, file.argument(), F_SETFL as usize, flags as usize) }
 }
 
 /// Reads what there is, up to the buffer's length: read(2).
@@ -152,6 +162,13 @@ pub fn read_at(file: BorrowedFd, at: u64, buffer: &mut [u8]) -> Result<u32> {
 pub fn write(file: BorrowedFd, bytes: &[u8]) -> Result<()> {
     // SAFETY: the kernel reads `bytes.len()` bytes.
     unsafe { raw::call(__NR_write, file.argument(), bytes.as_ptr() as usize, bytes.len()) }
+}
+
+/// Writes at a place, as much as there is room for; how much that was: pwrite(2).
+pub fn write_at(file: BorrowedFd, at: u64, bytes: &[u8]) -> Result<u32> {
+    let call = [file.argument(), bytes.as_ptr() as usize, bytes.len(), at as usize, 0];
+    // SAFETY: the kernel reads `bytes.len()` bytes.
+    unsafe { raw::value(__NR_pwrite64, call) }
 }
 
 /// Goes back to the beginning of a file: lseek(2).
@@ -267,6 +284,13 @@ pub fn are_same(one: &CStr, other: &CStr) -> bool {
     let (mut first, mut second) = (no_status(), no_status());
     status(CWD, one, 0, &mut first).and_then(|()| status(CWD, other, 0, &mut second)).is_ok()
         && (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+}
+
+/// A number that no other file has, nor pipe nor socket, as long as this one is there.
+pub fn identity(file: BorrowedFd) -> Result<u64> {
+    let mut found = no_status();
+    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    Ok(found.st_ino ^ found.st_dev.rotate_right(16))
 }
 
 /// How long a file is.

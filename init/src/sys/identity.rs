@@ -111,6 +111,13 @@ pub fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<()> {
     unsafe { raw::call(__NR_prlimit64, 0, resource as usize, limit.as_ptr() as usize) }
 }
 
+/// The name of this process as others see it: up to 15 bytes.
+pub fn set_name(name: &core::ffi::CStr) {
+    const SET_NAME: usize = 15;
+    // SAFETY: a C string, of which the kernel reads 16 bytes at most. It cannot fail.
+    let _ = unsafe { raw::value(__NR_prctl, [SET_NAME, name.as_ptr() as usize, 0, 0, 0]) };
+}
+
 /// The effective user id of this process.
 pub fn user() -> u32 {
     // SAFETY: takes nothing. It cannot fail.

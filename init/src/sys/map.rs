@@ -2,9 +2,10 @@
 //! soon end: it is never given back. Everybody else is lent a fixed region.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::abi::Errno;
-use linux_raw_sys::general::{__NR_mmap, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE};
+use linux_raw_sys::general::{__NR_mmap, MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE};
 
 use super::file::{self, Open};
 use super::{AsFd, BorrowedFd, Result, raw};
@@ -14,16 +15,49 @@ pub fn zeroed(length: usize) -> Result<&'static mut [u8]> {
     if length == 0 {
         return Ok(&mut []);
     }
-    let (protection, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
-    let call = [0, length, protection as usize, flags as usize, -1_isize as usize];
+    let start = map(length, MAP_PRIVATE | MAP_ANONYMOUS)?;
+    // SAFETY: the kernel just mapped `length` zeros there, nobody else knows them, and they are never unmapped.
+    Ok(unsafe { core::slice::from_raw_parts_mut(start as *mut u8, length) })
+}
+
+/// Where so many zeros are.
+fn map(length: usize, flags: u32) -> Result<usize> {
+    let call = [0, length, (PROT_READ | PROT_WRITE) as usize, flags as usize, -1_isize as usize];
     // SAFETY: a new mapping at a place of the kernel's choice touches no memory that anybody has.
     let start = unsafe { raw::address(__NR_mmap, call) };
     // From -4095 to -1 it is an error number.
-    if start >= -4095_isize as usize {
-        return Err(Errno::NOMEM);
+    if start >= -4095_isize as usize { Err(Errno::NOMEM) } else { Ok(start) }
+}
+
+/// Memory that outlives the process that uses it: this process's children have the same. One of them at a time uses it.
+pub struct Shared {
+    start: usize,
+    words: usize,
+    bytes: usize,
+    taken: AtomicBool,
+}
+
+impl Shared {
+    /// So many zero words, and bytes behind them. Pages that are never touched cost nothing.
+    pub fn new(words: usize, bytes: usize) -> Result<Shared> {
+        let start = map(8 * words + bytes, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE)?;
+        Ok(Shared { start, words, bytes, taken: AtomicBool::new(false) })
     }
-    // SAFETY: the kernel just mapped `length` zeros there, nobody else knows them, and they are never unmapped.
-    Ok(unsafe { core::slice::from_raw_parts_mut(start as *mut u8, length) })
+
+    /// Lends it: once in each process, for good. The caller is the only process that does, or those before have ended.
+    #[allow(clippy::mut_from_ref, reason = "the flag makes sure that there is only one")]
+    pub fn take(&self) -> Option<(&'static [AtomicU64], &'static mut [u8])> {
+        if self.taken.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        // SAFETY: `new` mapped so many words of zeros there, aligned to a page, for good; whoever has them changes them by
+        // atomic operations only.
+        let words = unsafe { core::slice::from_raw_parts(self.start as *const AtomicU64, self.words) };
+        // SAFETY: `new` mapped so many bytes behind the words. The flag lets only one caller of this process get here, and
+        // of all processes one at a time has them: what others may have done to them was done before.
+        let bytes = unsafe { core::slice::from_raw_parts_mut((self.start + 8 * self.words) as *mut u8, self.bytes) };
+        Some((words, bytes))
+    }
 }
 
 /// The content of a regular file, as long as it is now. It is read and not mapped: bytes that somebody else can change, or

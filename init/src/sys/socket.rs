@@ -4,10 +4,12 @@
 use core::ffi::CStr;
 
 use linux_raw_sys::general::{
-    __NR_accept4, __NR_bind, __NR_connect, __NR_listen, __NR_recvmsg, __NR_sendmsg, __NR_socket, O_CLOEXEC,
+    __NR_accept4, __NR_bind, __NR_connect, __NR_listen, __NR_recvmsg, __NR_sendmsg, __NR_sendto, __NR_setsockopt,
+    __NR_socket, O_CLOEXEC,
 };
 use linux_raw_sys::net::{
-    AF_UNIX, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, cmsghdr, msghdr,
+    AF_UNIX, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SO_PEEK_OFF, SO_SNDBUFFORCE, SOCK_DGRAM,
+    SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, cmsghdr, msghdr,
 };
 
 use super::{AsFd, BorrowedFd, OwnedFd, Result, path, raw};
@@ -27,12 +29,15 @@ pub enum Kind {
     Stream,
     /// Messages, apart and in order.
     Messages,
+    /// Messages without a connection.
+    Datagrams,
 }
 
 fn open(kind: Kind) -> Result<OwnedFd> {
     let kind = match kind {
         Kind::Stream => SOCK_STREAM,
         Kind::Messages => SOCK_SEQPACKET,
+        Kind::Datagrams => SOCK_DGRAM,
     };
     // SAFETY: takes numbers.
     let fd = unsafe { raw::value(__NR_socket, [AF_UNIX as usize, (kind | O_CLOEXEC) as usize, 0, 0, 0]) }?;
@@ -50,9 +55,11 @@ fn at(number: u32, socket: &OwnedFd, directory: BorrowedFd, name: &CStr) -> Resu
     unsafe { raw::call(number, socket.as_fd().argument(), &raw const address as usize, size_of::<Address>()) }
 }
 
+/// Connections that wait to be accepted.
+const BACKLOG: usize = 128;
+
 /// A socket for messages that others connect to by a name in a directory, which must not be there yet.
 pub fn listen(directory: BorrowedFd, name: &CStr) -> Result<OwnedFd> {
-    const BACKLOG: usize = 128;
     let socket = open(Kind::Messages)?;
     at(__NR_bind, &socket, directory, name)?;
     // SAFETY: a borrowed descriptor and a number.
@@ -75,15 +82,21 @@ const RIGHTS_BYTES: usize = size_of::<cmsghdr>() + 4;
 ///
 /// # Safety
 /// The bytes are there and live; to receive into, nobody else has them.
-unsafe fn exchange(number: u32, socket: BorrowedFd, bytes: usize, length: usize, rights: &mut Rights) -> Result<u32> {
-    let mut vector = [bytes, length];
+unsafe fn exchange(
+    number: u32,
+    socket: BorrowedFd,
+    vector: [usize; 2],
+    rights: &mut Rights,
+    flags: u32,
+) -> Result<u32> {
+    let mut vector = vector;
     // SAFETY: a C structure of integers and pointers, for which all zeros are valid.
     let mut header: msghdr = unsafe { core::mem::zeroed() };
     header.msg_iov = vector.as_mut_ptr().cast();
     header.msg_iovlen = 1;
     header.msg_control = (&raw mut *rights).cast();
     header.msg_controllen = size_of::<Rights>() as _;
-    let flags = (MSG_NOSIGNAL | MSG_CMSG_CLOEXEC) as usize;
+    let flags = (MSG_NOSIGNAL | MSG_CMSG_CLOEXEC | flags) as usize;
     // SAFETY: the header names one buffer and one control buffer, alive and of the sizes given; `iovec` is a pointer and
     // a size (readv(2)).
     unsafe { raw::value(number, [socket.argument(), &raw mut header as usize, flags, 0, 0]) }
@@ -94,23 +107,63 @@ pub fn send_descriptor(socket: BorrowedFd, descriptor: BorrowedFd, bytes: &[u8])
     let header = cmsghdr { cmsg_len: RIGHTS_BYTES as _, cmsg_level: SOL_SOCKET as i32, cmsg_type: SCM_RIGHTS as i32 };
     let mut rights = Rights { header, descriptor: descriptor.number(), padding: 0 };
     // SAFETY: a slice's bytes, which are only read.
-    let sent = unsafe { exchange(__NR_sendmsg, socket, bytes.as_ptr() as usize, bytes.len(), &mut rights) }?;
+    let sent = unsafe { exchange(__NR_sendmsg, socket, [bytes.as_ptr() as usize, bytes.len()], &mut rights, 0) }?;
     // A socket that waits takes all, or has a reason not to.
     if sent as usize == bytes.len() { Ok(()) } else { Err(Errno::NOBUFS) }
 }
 
+/// Sends what there is room for; how many bytes: send(2).
+pub fn send(socket: BorrowedFd, bytes: &[u8]) -> Result<usize> {
+    let call = [socket.argument(), bytes.as_ptr() as usize, bytes.len(), MSG_NOSIGNAL as usize, 0];
+    // SAFETY: a borrowed descriptor, the slice's bytes, and no address.
+    unsafe { raw::value(__NR_sendto, call) }.map(|sent| sent as usize)
+}
+
 /// Receives a descriptor; waits for it.
 pub fn receive_descriptor(socket: BorrowedFd) -> Result<OwnedFd> {
+    receive(socket, &mut [0], false)?.1.ok_or(Errno::BADMSG)
+}
+
+/// Receives a message, or with `peek` a copy of it: how long it is, and the descriptor that came with it.
+pub fn receive(socket: BorrowedFd, bytes: &mut [u8], peek: bool) -> Result<(usize, Option<OwnedFd>)> {
     let header = cmsghdr { cmsg_len: 0, cmsg_level: 0, cmsg_type: 0 };
     let mut rights = Rights { header, descriptor: 0, padding: 0 };
-    let mut byte = 0_u8;
-    // SAFETY: one byte of our own.
-    unsafe { exchange(__NR_recvmsg, socket, &raw mut byte as usize, 1, &mut rights) }?;
-    if rights.header.cmsg_len != RIGHTS_BYTES || rights.header.cmsg_type != SCM_RIGHTS as i32 {
-        return Err(Errno::BADMSG);
-    }
+    let vector = [bytes.as_mut_ptr() as usize, bytes.len()];
+    // SAFETY: a slice's bytes, which nobody else has.
+    let length = unsafe { exchange(__NR_recvmsg, socket, vector, &mut rights, if peek { MSG_PEEK } else { 0 }) }?;
+    let came = rights.header.cmsg_len == RIGHTS_BYTES && rights.header.cmsg_type == SCM_RIGHTS as i32;
     // SAFETY: the kernel just made it, close-on-exec, and nobody else knows it.
-    Ok(unsafe { OwnedFd::new(rights.descriptor) })
+    Ok((length as usize, came.then(|| unsafe { OwnedFd::new(rights.descriptor) })))
+}
+
+/// Lets the next look at messages begin so many bytes behind the first one, and go on from there: `SO_PEEK_OFF`.
+pub fn look_from(socket: BorrowedFd, offset: u32) -> Result<()> {
+    set(socket, SO_PEEK_OFF, offset)
+}
+
+/// Gives what is sent over a socket and not received yet so much room: `SO_SNDBUFFORCE`.
+pub fn set_room(socket: BorrowedFd, bytes: u32) -> Result<()> {
+    set(socket, SO_SNDBUFFORCE, bytes)
+}
+
+fn set(socket: BorrowedFd, option: u32, value: u32) -> Result<()> {
+    let call =
+        [socket.argument(), SOL_SOCKET as usize, option as usize, &raw const value as usize, size_of_val(&value)];
+    // SAFETY: a borrowed descriptor, numbers, and one `int` of the size given.
+    unsafe { raw::value(__NR_setsockopt, call) }.map(drop)
+}
+
+/// A socket that others connect or send to by a name in a directory, in place of what had that name. Nothing waits on it.
+pub fn serve(kind: Kind, directory: BorrowedFd, name: &CStr) -> Result<OwnedFd> {
+    let socket = open(kind)?;
+    let _ = super::file::remove(directory, name);
+    at(__NR_bind, &socket, directory, name)?;
+    super::file::set_waiting(socket.as_fd(), false)?;
+    if kind != Kind::Datagrams {
+        // SAFETY: a borrowed descriptor and a number.
+        unsafe { raw::call(__NR_listen, socket.as_fd().argument(), BACKLOG, 0) }?;
+    }
+    Ok(socket)
 }
 
 /// A connection to a socket by its name in a directory. ECONNREFUSED: nobody listens any more.

@@ -4,7 +4,7 @@ use core::mem::size_of;
 
 use crate::abi::Errno;
 use linux_raw_sys::general::{
-    __NR_fcntl, __NR_pipe2, __NR_ppoll, __NR_recvmsg, __NR_sendto, __NR_setsockopt, __NR_socketpair, O_CLOEXEC, POLLIN,
+    __NR_fcntl, __NR_ppoll, __NR_recvmsg, __NR_sendto, __NR_setsockopt, __NR_socketpair, O_CLOEXEC, O_NONBLOCK, POLLIN,
     POLLPRI, pollfd,
 };
 use linux_raw_sys::net::{
@@ -67,8 +67,18 @@ pub fn exceptional(descriptor: BorrowedFd, seconds: u64) -> Result<bool> {
 
 /// A pair of connected sockets that keep messages apart and in order: socketpair(2), unix(7).
 pub fn sockets() -> Result<(OwnedFd, OwnedFd)> {
+    pair_of_sockets(0)
+}
+
+/// [`sockets`] on which nobody waits, neither for a message nor for room.
+pub fn sockets_without_waiting() -> Result<(OwnedFd, OwnedFd)> {
+    pair_of_sockets(O_NONBLOCK)
+}
+
+#[inline(never)]
+fn pair_of_sockets(flags: u32) -> Result<(OwnedFd, OwnedFd)> {
     let mut pair = [0_u32; 2];
-    let call = [AF_UNIX as usize, (SOCK_SEQPACKET | O_CLOEXEC) as usize, 0, pair.as_mut_ptr() as usize, 0];
+    let call = [AF_UNIX as usize, (SOCK_SEQPACKET | O_CLOEXEC | flags) as usize, 0, pair.as_mut_ptr() as usize, 0];
     // SAFETY: the kernel writes two descriptors into `pair`.
     unsafe { raw::value(__NR_socketpair, call) }?;
     let [one, other] = pair;
@@ -78,12 +88,7 @@ pub fn sockets() -> Result<(OwnedFd, OwnedFd)> {
 
 /// A pipe that holds a text, for one reader: pipe(7). Nobody waits: it is made large enough.
 pub fn pipe_with(text: &[u8]) -> Result<OwnedFd> {
-    let mut pair = [0_u32; 2];
-    // SAFETY: the kernel writes two descriptors into `pair`.
-    unsafe { raw::value(__NR_pipe2, [pair.as_mut_ptr() as usize, O_CLOEXEC as usize, 0, 0, 0]) }?;
-    let [reader, writer] = pair;
-    // SAFETY: the kernel just made both and nobody else knows them.
-    let (reader, writer) = unsafe { (OwnedFd::new(reader), OwnedFd::new(writer)) };
+    let (reader, writer) = super::pipe::pair()?;
     let size = text.len().max(1);
     // SAFETY: a borrowed descriptor and numbers.
     unsafe { raw::value(__NR_fcntl, [writer.as_fd().argument(), F_SETPIPE_SZ as usize, size, 0, 0]) }?;
