@@ -37,8 +37,8 @@ pub fn facts<'a>(section: Section, name: &'a CStr, bundle: &'a CStr, spec: &Spec
 }
 
 fn has_lower(bundle: &CStr) -> bool {
-    let directory = file::open(CWD, bundle, Open::Directory);
-    directory.and_then(|bundle| file::open_itself(bundle.as_fd(), c"lower")).is_ok()
+    let mut path = PathBuffer::empty();
+    path.below(bundle, c"lower").and_then(|lower| file::open_itself(CWD, lower)).is_ok()
 }
 
 /// What this process has, which it can hand on. All that there are, where a user namespace of the container's gives them.

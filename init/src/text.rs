@@ -56,6 +56,11 @@ impl<'a> Line<'a> {
         self.used = 0;
     }
 
+    /// Takes the last byte back.
+    pub fn shorten(&mut self) {
+        self.used = self.used.saturating_sub(1);
+    }
+
     /// What was written so far.
     pub fn bytes(&mut self) -> &[u8] {
         if self.overflowed() {

@@ -883,11 +883,16 @@ fn a_container_cannot_write_to_the_file_that_made_it() {
     assert!(fs::read_link(&image).unwrap().to_string_lossy().contains("memfd:pidone"));
     let opened = fs::OpenOptions::new().write(true).open(&image);
     let written = opened.and_then(|mut file| file.write_all(b"x"));
-    assert!(written.is_err(), "the sealed copy was written to");
+    assert!(written.is_err(), "the sealed file was written to");
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    assert!(words.starts_with(b"pidone\0"), "{:?}", String::from_utf8_lossy(&words));
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    assert!(maps.lines().all(|line| !line.contains("pidone")), "a file is mapped: {maps}");
     host.good(&["delete", "-f", id]);
-    // A program that is our own file. As a container's first process it would be PID 1.
+    // A program that is the file that runs until it is executed: there is nothing in it.
     host.good(&["run", "-d", id]);
-    assert!(host.good(&["exec", id, "/proc/self/exe", "--version"]).contains("pidone version"));
+    let own = host.run(&["exec", id, "/proc/self/exe", "--version"]);
+    assert!(own.code == 126 && own.err.contains("ENOEXEC"), "{} {}", own.code, own.err);
     host.good(&["delete", "-f", id]);
     host.assert_clean();
 }

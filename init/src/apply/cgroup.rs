@@ -5,15 +5,15 @@ use core::ffi::CStr;
 use crate::sys::wait;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{absence_is_fine, numbered};
+use super::{Applier, absence_is_fine, numbered};
 use crate::abi::Errno;
 use crate::abi::bpf::Instruction;
+use crate::limits::PATH_BYTES_MAX;
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::path::copied;
+use crate::sys::path::{copied, join};
 use crate::sys::process::Pid;
 use crate::sys::{Result, bpf};
 use crate::text::{fields, number};
-use crate::texts::last;
 
 pub(super) const ROOT: &CStr = c"/sys/fs/cgroup";
 
@@ -25,9 +25,25 @@ pub fn open_cgroup(path: &CStr) -> Result<OwnedFd> {
     file::open_in_root(file::open(CWD, ROOT, Open::Directory)?.as_fd(), path, Open::Directory)
 }
 
+impl<'a> Applier<'_, 'a> {
+    /// The group that the steps are about.
+    pub(super) fn group(&mut self, path: &'a CStr) -> Result<BorrowedFd<'_>> {
+        let group = match self.group.take() {
+            Some((known, group)) if known == path => group,
+            _ => open_cgroup(path)?,
+        };
+        Ok(self.group.insert((path, group)).1.as_fd())
+    }
+}
+
 /// Makes a group and its ancestors. Every ancestor, the root first, hands all its controllers down, so that the group has
 /// them. The root itself is there already: making it only hands down.
-pub(super) fn make(path: &CStr) -> Result<()> {
+pub(super) fn make(path: &CStr) -> Result<OwnedFd> {
+    if path != c"/"
+        && let Ok(group) = make_last(path)
+    {
+        return Ok(group);
+    }
     let mut group = file::open(CWD, ROOT, Open::Directory)?;
     delegate_all(group.as_fd())?;
     let mut components = fields(path.to_bytes(), b'/').filter(|component| !component.is_empty()).peekable();
@@ -40,14 +56,34 @@ pub(super) fn make(path: &CStr) -> Result<()> {
             delegate_all(group.as_fd())?;
         }
     }
-    Ok(())
+    Ok(group)
+}
+
+/// Makes a group whose ancestors are there. An error, too, if they do not hand down all that the root has.
+fn make_last(path: &CStr) -> Result<OwnedFd> {
+    let mut buffer = [0; PATH_BYTES_MAX];
+    let path = join(&mut buffer, &[ROOT.to_bytes(), path.to_bytes()])?;
+    file::make_directory(path, 0o755)?;
+    let group = file::open_itself(CWD, path)?;
+    let (mut has, mut all) = ([0; 512], [0; 512]);
+    let has = read_controllers(group.as_fd(), CONTROLLERS, &mut has)?;
+    let all = read_controllers(CWD, c"/sys/fs/cgroup/cgroup.controllers", &mut all)?;
+    if has == all { Ok(group) } else { Err(Errno::NODEV) }
+}
+
+const CONTROLLERS: &CStr = c"cgroup.controllers";
+
+/// What the kernel gives at once.
+fn read_controllers<'b>(group: BorrowedFd, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    let length = file::read(file::open(group, path, Open::Read)?.as_fd(), buffer)?;
+    buffer.get(..length as usize).ok_or(Errno::INVAL)
 }
 
 /// Writes `+controller` for each controller of the group into its subtree_control. What is above a group that was
 /// delegated to its user is somebody else's.
 fn delegate_all(group: BorrowedFd) -> Result<()> {
     let mut buffer = [0; 512];
-    let controllers = file::read_all(file::open(group, c"cgroup.controllers", Open::Read)?.as_fd(), &mut buffer)?;
+    let controllers = read_controllers(group, CONTROLLERS, &mut buffer)?;
     let control = match file::open(group, c"cgroup.subtree_control", Open::Write) {
         Err(Errno::ACCESS) => return Ok(()),
         control => control?,
@@ -68,8 +104,11 @@ fn delegate_all(group: BorrowedFd) -> Result<()> {
 
 /// Writes a control file of a group.
 pub fn write(path: &CStr, control: &CStr, text: &CStr) -> Result<()> {
-    let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Write)?;
-    file::write(control.as_fd(), text.to_bytes())
+    write_in(open_cgroup(path)?.as_fd(), control, text)
+}
+
+pub(super) fn write_in(group: BorrowedFd, control: &CStr, text: &CStr) -> Result<()> {
+    file::write(file::open(group, control, Open::Write)?.as_fd(), text.to_bytes())
 }
 
 /// Where the kernel (4.15) says which files of a group may be given away; before, it was these.
@@ -148,23 +187,32 @@ fn processes_in(group: BorrowedFd, depth: usize, each: &mut dyn FnMut(Pid) -> Re
     })
 }
 
-pub(super) fn filter_devices(path: &CStr, program: &[Instruction]) -> Result<()> {
+pub(super) fn filter_devices(group: BorrowedFd, program: &[Instruction]) -> Result<()> {
     let program = bpf::load_device_program(program)?;
-    bpf::attach_device_program(open_cgroup(path)?.as_fd(), program.as_fd())
+    bpf::attach_device_program(group, program.as_fd())
 }
 
 /// Kills what is in a group, waits until it is empty and removes it with the groups inside it.
 pub(super) fn remove(path: &CStr) -> Result<()> {
+    if path.is_empty() {
+        return Ok(());
+    }
+    // It mostly is empty.
+    if absence_is_fine(remove_empty(path)).is_ok() {
+        return Ok(());
+    }
     let group = match open_cgroup(path) {
         Err(errno) => return absence_is_fine(Err(errno)),
         Ok(group) => group,
     };
     kill_all(group.as_fd())?;
     remove_below(group.as_fd(), crate::limits::EMPTY_DEPTH_MAX)?;
-    let root = file::open(CWD, ROOT, Open::Directory)?;
-    let start = path.to_bytes().iter().position(|byte| *byte != b'/').ok_or(Errno::INVAL)?;
-    let relative = last(path, path.count_bytes() - start).ok_or(Errno::INVAL)?;
-    absence_is_fine(file::remove_directory(root.as_fd(), relative))
+    absence_is_fine(remove_empty(path))
+}
+
+fn remove_empty(path: &CStr) -> Result<()> {
+    let mut buffer = [0; PATH_BYTES_MAX];
+    file::remove_directory(CWD, join(&mut buffer, &[ROOT.to_bytes(), path.to_bytes()])?)
 }
 
 fn kill_all(group: BorrowedFd) -> Result<()> {

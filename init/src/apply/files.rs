@@ -14,12 +14,12 @@ use crate::sys::file::{self, CWD, Open, Status};
 use crate::sys::path::copied;
 use crate::text::fields;
 
-impl Applier<'_, '_> {
+impl<'a> Applier<'_, 'a> {
     pub(super) fn make_directory(&mut self, at: &Place, mode: u32) -> Result<()> {
         self.open_directory(at, mode).map(drop)
     }
 
-    pub(super) fn make_device(&mut self, node: &DeviceNode) -> Result<()> {
+    pub(super) fn make_device(&mut self, node: &DeviceNode<'a>) -> Result<()> {
         let kind = match node.kind {
             DeviceKind::Character => FileType::CHARACTER_DEVICE,
             DeviceKind::Block => FileType::BLOCK_DEVICE,
@@ -27,7 +27,13 @@ impl Applier<'_, '_> {
         };
         let number = rustix::fs::makedev(node.major, node.minor);
         self.in_parent(&node.at, &mut |parent, name| {
-            file::existing_is_fine(file::make_node(parent.as_fd(), name, kind, node.mode, number))?;
+            let made = file::make_node(parent.as_fd(), name, kind, node.mode, number);
+            file::existing_is_fine(made)?;
+            // As it should be, unless it was there before or the directory has a say in it.
+            let wanted = Status { kind, mode: node.mode, user: node.uid, group: node.gid, device: number };
+            if made.is_ok() && file::status_in(parent.as_fd(), name)? == wanted {
+                return Ok(());
+            }
             // From here on by descriptor: who else may write to this directory could put a link in the node's place.
             let made = file::open(parent.as_fd(), name, Open::PlaceItself)?;
             // What is in the place of a device must be that very device.
@@ -39,7 +45,7 @@ impl Applier<'_, '_> {
         })
     }
 
-    pub(super) fn make_symlink(&mut self, at: &Place, to: &CStr) -> Result<()> {
+    pub(super) fn make_symlink(&mut self, at: &Place<'a>, to: &CStr) -> Result<()> {
         self.in_parent(at, &mut |parent, name| file::existing_is_fine(file::make_link(to, parent.as_fd(), name)))
     }
 

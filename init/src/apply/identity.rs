@@ -38,13 +38,18 @@ impl Applier<'_, '_> {
     }
 
     pub(super) fn set_user(&self, uid: u32, gid: u32, groups: &[u32], umask: u32) -> Result<()> {
-        identity::keep_capabilities(true)?;
+        // Root keeps them anyway.
+        if uid != 0 {
+            identity::keep_capabilities(true)?;
+        }
         if !(self.keeps_groups && groups.is_empty()) {
             identity::set_groups(groups)?;
         }
         identity::set_group(gid)?;
         identity::set_user(uid)?;
-        identity::keep_capabilities(false)?;
+        if uid != 0 {
+            identity::keep_capabilities(false)?;
+        }
         identity::set_umask(umask);
         Ok(())
     }
@@ -111,7 +116,9 @@ pub(super) fn execute_hook<'a>(hook: &Hook<'a>, input: BorrowedFd, arena: &mut A
     let (arguments, environment) = (Vector::new(arguments, arena)?, Vector::new(hook.env, arena)?);
     process::new_session()?;
     process::set_standard(input, 0)?;
-    signal::reset();
+    // Who takes back what another one did has not looked what is ignored.
+    signal::restore(!0);
+    signal::unblock_all();
     Err(process::execute(path, &arguments, &environment))
 }
 

@@ -35,6 +35,14 @@ pub use network::Words;
 pub struct Applier<'x, 'a> {
     /// The container's root, from `OpenRoot` on: where container paths start.
     root: Option<OwnedFd>,
+    /// Whether no mount of this process's passes on what is done to it.
+    isolated: bool,
+    /// The directory of the node or link made last, by its path in the container: until another kind of step comes.
+    parent: Option<(&'a [u8], OwnedFd)>,
+    /// The control group used last, by its path.
+    pub group: Option<(&'a CStr, OwnedFd)>,
+    /// The machine's /dev/null, once it was looked at.
+    null: Option<OwnedFd>,
     /// The container's process, for steps that concern it from outside.
     process: Option<Pid>,
     /// What takes back that directories and files were made on the machine, if somebody wants to know.
@@ -66,6 +74,10 @@ impl<'x, 'a> Applier<'x, 'a> {
     pub fn new(arena: &'x mut Arena<'a>) -> Applier<'x, 'a> {
         Applier {
             root: None,
+            isolated: false,
+            parent: None,
+            group: None,
+            null: None,
             process: None,
             made: None,
             mapped: None,
@@ -120,7 +132,7 @@ impl<'x, 'a> Applier<'x, 'a> {
     /// Finds out what a program needs to know of the container, while nothing keeps this process from asking.
     pub fn prepare(&mut self, step: &Step<'a>) {
         if let (Step::Execute(Program { home_of: Some(user), .. }), None) = (step, self.home) {
-            self.home = Some(passwd::home(*user, self.arena));
+            self.home = Some(passwd::home(*user, self.root.as_ref(), self.arena));
         }
     }
 
@@ -144,6 +156,9 @@ impl<'x, 'a> Applier<'x, 'a> {
     /// # Errors
     /// The kernel's error number; what was tried is the step itself. `Execute` returns only if it failed.
     pub fn apply(&mut self, step: &Step<'a>) -> Result<()> {
+        if !matches!(step, Step::MakeDevice(_) | Step::MakeSymlink { .. }) {
+            self.parent = None;
+        }
         match step {
             Step::MakeDirectory { at, mode } => self.make_directory(at, *mode),
             Step::MakeDevice(node) => self.make_device(node),
@@ -160,11 +175,16 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::RemoveFile { path } => files::remove(path),
             Step::RemoveDirectory { path } => files::remove_directory(path),
             Step::MakeScope { path } => self.make_scope(path),
-            Step::MakeCgroup { path } => cgroup::make(path),
-            Step::WriteCgroup { path, file, text, absent } => absent.judge(cgroup::write(path, file, text)),
+            Step::MakeCgroup { path } => {
+                self.group = Some((path, cgroup::make(path)?));
+                Ok(())
+            }
+            Step::WriteCgroup { path, file, text, absent } => {
+                absent.judge(self.group(path).and_then(|group| cgroup::write_in(group, file, text)))
+            }
             Step::GiveCgroup { path, uid } => cgroup::give(path, *uid),
             Step::CheckMemory { path, most } => cgroup::check_memory(path, *most),
-            Step::FilterDevices { path, program } => cgroup::filter_devices(path, program),
+            Step::FilterDevices { path, program } => cgroup::filter_devices(self.group(path)?, program),
             Step::RemoveCgroup { path } => cgroup::remove(path),
             Step::MapIds { uids, gids } => self.map_container(uids, gids),
             Step::Interface(InterfaceStep { name, origin: Origin::Device { from } }) => {

@@ -49,7 +49,15 @@ impl Applier<'_, '_> {
         calls::attach(tree.as_fd(), target.as_fd())
     }
 
-    pub(super) fn set_attributes(&self, at: &Place, attributes: &Attributes) -> Result<()> {
+    pub(super) fn set_attributes(&mut self, at: &Place, attributes: &Attributes) -> Result<()> {
+        if at.path == c"/" {
+            self.isolated |= at.base == Base::Machine
+                && attributes.propagation_recursive
+                && matches!(attributes.propagation, MS_SLAVE | MS_PRIVATE);
+            if at.base == Base::Container {
+                return set_on(self.root()?.as_fd(), attributes);
+            }
+        }
         set_on(self.open(at, Open::Place)?.as_fd(), attributes)
     }
 
@@ -61,20 +69,29 @@ impl Applier<'_, '_> {
         }))
     }
 
-    pub(super) fn mask(&self, at: &Place) -> Result<()> {
-        absence_is_fine(self.open(at, Open::Place).and_then(|place| {
-            if file::kind_of(place.as_fd())? == FileType::DIRECTORY {
-                process::enter(place.as_fd())?;
-                return calls::mount(c"tmpfs", c".", c"tmpfs", MS_RDONLY, c"nr_inodes=1");
+    pub(super) fn mask(&mut self, at: &Place) -> Result<()> {
+        absence_is_fine(self.open(at, Open::Place).and_then(|place| match process::enter(place.as_fd()) {
+            // No directory.
+            Err(Errno::NOTDIR) => {
+                let null = match self.null.take() {
+                    Some(null) => null,
+                    None => machine_null()?,
+                };
+                let copy = calls::clone_tree_at(null.as_fd(), c"", false);
+                self.null = Some(null);
+                calls::attach(copy?.as_fd(), place.as_fd())
             }
-            calls::attach(calls::clone_tree_at(machine_null()?.as_fd(), c"", false)?.as_fd(), place.as_fd())
+            entered => entered.and_then(|()| calls::mount(c"tmpfs", c".", c"tmpfs", MS_RDONLY, c"nr_inodes=1")),
         }))
     }
 
     pub(super) fn open_root(&mut self, path: &CStr) -> Result<()> {
         let place = file::open(CWD, path, Open::Place)?;
-        // pivot_root(2) refuses a root whose parent mount is shared, and a shared one would show the bind to the machine.
-        calls::set_attributes(mount_of(&place)?.as_fd(), 0, 0, MS_PRIVATE, false)?;
+        if !self.isolated {
+            // pivot_root(2) refuses a root whose parent mount is shared, and a shared one would show the bind to the
+            // machine.
+            calls::set_attributes(mount_of(&place)?.as_fd(), 0, 0, MS_PRIVATE, false)?;
+        }
         let tree = calls::clone_tree(path, true)?;
         calls::attach(tree.as_fd(), place.as_fd())?;
         self.root = Some(tree);
@@ -82,14 +99,15 @@ impl Applier<'_, '_> {
     }
 
     pub(super) fn pivot_root(&self) -> Result<()> {
-        let machine = file::open(CWD, c"/", Open::Place)?;
+        let machine = if self.isolated { None } else { Some(file::open(CWD, c"/", Open::Place)?) };
         process::enter(self.root()?.as_fd())?;
         calls::pivot_here()?;
         // The machine's root is stacked on the new one now. It must not take the machine's own mounts along when it goes.
-        calls::set_attributes(machine.as_fd(), 0, 0, MS_SLAVE, true)?;
-        process::enter(machine.as_fd())?;
-        calls::unmount(c".", true)?;
-        process::change_directory(c"/")
+        if let Some(machine) = machine {
+            calls::set_attributes(machine.as_fd(), 0, 0, MS_SLAVE, true)?;
+        }
+        // What is on top.
+        calls::unmount(c".", true)
     }
 
     pub(super) fn move_root(&self) -> Result<()> {

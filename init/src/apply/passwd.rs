@@ -5,23 +5,27 @@ use core::ffi::CStr;
 use crate::arena::Arena;
 use crate::limits;
 use crate::sys::file::{self, CWD, FileType, Open};
-use crate::sys::{AsFd, Result};
+use crate::sys::{AsFd, OwnedFd, Result};
 use crate::text::{cut_last, fields, number};
 
 /// `HOME=` and the directory of a user; `/` for one who is not listed.
-pub(super) fn home<'a>(user: u32, arena: &mut Arena<'a>) -> &'a CStr {
+pub(super) fn home<'a>(user: u32, root: Option<&OwnedFd>, arena: &mut Arena<'a>) -> &'a CStr {
     let mut buffer = [0; limits::PASSWD_BYTES_MAX];
-    match directory(read(&mut buffer).unwrap_or_default(), user) {
+    match directory(read(root, &mut buffer).unwrap_or_default(), user) {
         Some(directory) => arena.string(&[b"HOME=", directory]),
         None => c"HOME=/",
     }
 }
 
+const PASSWD: &CStr = c"/etc/passwd";
+
 /// As much of it as is looked at.
-fn read(buffer: &mut [u8]) -> Result<&[u8]> {
-    // This process is in the container by now: what leads out of its root leads nowhere.
-    let root = file::open(CWD, c"/", Open::Place)?;
-    let passwd = file::open_in_root(root.as_fd(), c"/etc/passwd", Open::Events)?;
+fn read<'b>(root: Option<&OwnedFd>, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    let passwd = match root {
+        Some(root) => file::open_in_root(root.as_fd(), PASSWD, Open::Events),
+        // This process is in the container by now: what leads out of its root leads nowhere.
+        None => file::open_in_root(file::open(CWD, c"/", Open::Place)?.as_fd(), PASSWD, Open::Events),
+    }?;
     if file::kind_of(passwd.as_fd())? != FileType::REGULAR_FILE {
         return Ok(&[]);
     }

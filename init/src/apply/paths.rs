@@ -18,7 +18,7 @@ use crate::texts::{last, until_nul};
 /// Permissions of directories that are made on the way to a place.
 const PARENT_MODE: u32 = 0o755;
 
-impl Applier<'_, '_> {
+impl<'a> Applier<'_, 'a> {
     /// Opens an existing place.
     pub(super) fn open(&self, at: &Place, how: Open) -> Result<OwnedFd> {
         match at.base {
@@ -47,34 +47,68 @@ impl Applier<'_, '_> {
         }
     }
 
-    /// Opens the directory that holds the last component of a place, made when missing, and hands both to `act`.
-    pub(super) fn in_parent(&mut self, at: &Place, act: &mut dyn FnMut(&OwnedFd, &CStr) -> Result<()>) -> Result<()> {
-        let mut buffer = [0; PATH_BYTES_MAX];
-        let (parent, name) = split_last(at.path, &mut buffer)?;
-        let parent = self.open_directory(&Place { base: at.base, path: parent }, PARENT_MODE)?;
-        act(&parent, name)
+    /// Opens the directory that holds the last component of a place, made when missing, and hands both to `act`. Of steps
+    /// that follow each other in one directory the first one opens it.
+    pub(super) fn in_parent(
+        &mut self,
+        at: &Place<'a>,
+        act: &mut dyn FnMut(&OwnedFd, &CStr) -> Result<()>,
+    ) -> Result<()> {
+        let (parent, name) = split_last(at.path)?;
+        let opened = match self.parent.take() {
+            Some((path, opened)) if path == parent && at.base == Base::Container => opened,
+            _ => {
+                let mut buffer = [0; PATH_BYTES_MAX];
+                let path = copied(&mut buffer, parent)?;
+                self.open_directory(&Place { base: at.base, path }, PARENT_MODE)?
+            }
+        };
+        act(&opened, name)?;
+        self.parent = Some((parent, opened));
+        Ok(())
     }
 
-    /// Makes what is missing of a path, component by component. Every component that exists is walked through as the
-    /// base demands; a dangling link is not followed but an error (EEXIST): what it points to is not ours to make.
+    /// Makes what a path leads to, and what is missing on the way there. Every component that exists is walked through as
+    /// the base demands; a dangling link is not followed but an error (EEXIST): what it points to is not ours to make.
     fn make(&mut self, at: &Place, mode: u32, kind: FileType) -> Result<OwnedFd> {
         let mut buffer = [0; PATH_BYTES_MAX];
-        let path = at.path.to_bytes();
-        copied(&mut buffer, path)?;
-        let mut parent = self.open(&Place { base: at.base, path: c"/" }, Open::Place)?;
-        let mut start = 0;
-        while start < path.len() {
-            let rest = path.get(start..).unwrap_or(&[]);
-            let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-            let end = start + length;
-            if length > 0 {
-                let last = path.get(end..).unwrap_or(&[]).iter().all(|byte| *byte == b'/');
-                parent =
-                    self.make_component(at.base, &parent, &mut buffer, start, end, last.then_some((mode, kind)))?;
+        copied(&mut buffer, at.path.to_bytes())?;
+        self.make_component(at.base, &mut buffer, at.path.count_bytes(), mode, kind)
+    }
+
+    /// Makes and opens what the first `length` bytes lead to. There are at most as many levels as slashes.
+    fn make_component(
+        &mut self,
+        base: Base,
+        buffer: &mut [u8; PATH_BYTES_MAX],
+        length: usize,
+        mode: u32,
+        kind: FileType,
+    ) -> Result<OwnedFd> {
+        let path = buffer.get(..length).unwrap_or_default();
+        let length = path.iter().rposition(|byte| *byte != b'/').ok_or(Errno::NOENT)? + 1;
+        let start =
+            path.get(..length).unwrap_or_default().iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+        // Cut off behind the directory that holds it, and then behind itself.
+        let first = cut_at(buffer, start, 0);
+        let parent = match self.open(&Place { base, path: terminated(buffer, 0)? }, Open::Place) {
+            Err(Errno::NOENT) => self.make_component(base, buffer, start, PARENT_MODE, FileType::DIRECTORY),
+            found => found,
+        }?;
+        cut_at(buffer, start, first);
+        let behind = cut_at(buffer, length, 0);
+        let made = match terminated(buffer, start)?.to_bytes() {
+            b"." | b".." => self.open(&Place { base, path: terminated(buffer, 0)? }, Open::Place)?,
+            _ => {
+                let made = make_in(&parent, terminated(buffer, start)?, mode, kind)?;
+                if base == Base::Machine {
+                    self.keep_made(terminated(buffer, 0)?, kind);
+                }
+                made
             }
-            start = end + 1;
-        }
-        Ok(parent)
+        };
+        cut_at(buffer, length, behind);
+        Ok(made)
     }
 
     /// Notes what takes back that something was made on the machine, for a launch that may fail.
@@ -86,45 +120,16 @@ impl Applier<'_, '_> {
             self.arena.push(made, step);
         }
     }
+}
 
-    /// Opens `buffer[..end]`, or makes its last component (from `start`) in `parent` when missing. `last` has the wanted
-    /// permissions and kind of the path's own last component.
-    fn make_component(
-        &mut self,
-        base: Base,
-        parent: &OwnedFd,
-        buffer: &mut [u8],
-        start: usize,
-        end: usize,
-        last: Option<(u32, FileType)>,
-    ) -> Result<OwnedFd> {
-        let after = buffer.get(end).copied().unwrap_or(0);
-        if let Some(byte) = buffer.get_mut(end) {
-            *byte = 0;
-        }
-        let prefix = terminated(buffer, 0)?;
-        let opened = match self.open(&Place { base, path: prefix }, Open::Place) {
-            Err(Errno::NOENT) => {
-                let made = make_in(parent, terminated(buffer, start)?, last);
-                if base == Base::Machine && made.is_ok() {
-                    let kind = last.map_or(FileType::DIRECTORY, |(_, kind)| kind);
-                    self.keep_made(terminated(buffer, 0)?, kind);
-                }
-                made
-            }
-            found => found,
-        };
-        if let Some(byte) = buffer.get_mut(end) {
-            *byte = after;
-        }
-        opened
-    }
+/// Puts a byte into a buffer; what was there.
+fn cut_at(buffer: &mut [u8; PATH_BYTES_MAX], at: usize, byte: u8) -> u8 {
+    buffer.get_mut(at).map_or(0, |place| core::mem::replace(place, byte))
 }
 
 /// Makes one directory or file in an open directory and opens it, itself and not what somebody may have put there. The
 /// umask is 0 wherever permissions beyond 0755 are asked for.
-fn make_in(parent: &OwnedFd, name: &CStr, last: Option<(u32, FileType)>) -> Result<OwnedFd> {
-    let (mode, kind) = last.unwrap_or((PARENT_MODE, FileType::DIRECTORY));
+fn make_in(parent: &OwnedFd, name: &CStr, mode: u32, kind: FileType) -> Result<OwnedFd> {
     if kind == FileType::DIRECTORY {
         file::make_directory_in(parent.as_fd(), name, mode)?;
     } else {
@@ -138,15 +143,15 @@ fn terminated(buffer: &[u8], start: usize) -> Result<&CStr> {
     until_nul(buffer.get(start..).unwrap_or(&[])).ok_or(Errno::NAMETOOLONG)
 }
 
-/// A path's parent, written to `buffer`, and its last component. The root has neither.
-fn split_last<'p>(path: &'p CStr, buffer: &'p mut [u8]) -> Result<(&'p CStr, &'p CStr)> {
+/// A path's parent and its last component. The root has neither.
+fn split_last(path: &CStr) -> Result<(&[u8], &CStr)> {
     let bytes = path.to_bytes();
     let (parent, name) = cut_last(bytes, b'/');
     if matches!(name, b"" | b"." | b"..") || name.len() == bytes.len() {
         return Err(Errno::INVAL);
     }
     let name = last(path, name.len());
-    Ok((copied(buffer, if parent.is_empty() { b"/" } else { parent })?, name.unwrap_or_default()))
+    Ok((if parent.is_empty() { b"/" } else { parent }, name.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -155,10 +160,9 @@ mod tests {
 
     #[test]
     fn a_path_splits_into_parent_and_name() {
-        let mut buffer = [0; PATH_BYTES_MAX];
-        assert_eq!(split_last(c"/dev/null", &mut buffer), Ok((c"/dev", c"null")));
-        assert_eq!(split_last(c"/dev", &mut [0; PATH_BYTES_MAX]), Ok((c"/", c"dev")));
-        assert_eq!(split_last(c"/", &mut [0; PATH_BYTES_MAX]), Err(Errno::INVAL));
-        assert_eq!(split_last(c"/a/..", &mut [0; PATH_BYTES_MAX]), Err(Errno::INVAL));
+        assert_eq!(split_last(c"/dev/null"), Ok((&b"/dev"[..], c"null")));
+        assert_eq!(split_last(c"/dev"), Ok((&b"/"[..], c"dev")));
+        assert_eq!(split_last(c"/"), Err(Errno::INVAL));
+        assert_eq!(split_last(c"/a/.."), Err(Errno::INVAL));
     }
 }

@@ -38,6 +38,7 @@ use work::Machine;
 pub fn main(arguments: impl Iterator<Item = &'static CStr> + Clone) -> ! {
     let started_us = time::monotonic_us();
     signal::block_all();
+    signal::restore(!0);
     lcow::run_if_asked(arguments);
     set_up(early::PROC, false);
     let mut buffer = [0; limits::CMDLINE_BYTES_MAX];

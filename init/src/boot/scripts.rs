@@ -56,7 +56,7 @@ fn execute(program: &CStr) -> Errno {
     let mut arena = Arena::new(&mut memory);
     let (arguments, environment) = (Vector::new(&[program], &mut arena), Vector::new(&ENVIRONMENT, &mut arena));
     let (Ok(arguments), Ok(environment)) = (arguments, environment) else { return Errno::TOOBIG };
-    signal::reset();
+    signal::unblock_all();
     process::execute(program, &arguments, &environment)
 }
 

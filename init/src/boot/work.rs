@@ -8,7 +8,7 @@ use crate::sys::BorrowedFd;
 use super::{clock, console, farewell, hostname, modules, oneshot, resolver, scripts, seed, survey, sysctl, volumes};
 use crate::config::cmdline::{self, Options};
 use crate::error::Error;
-use crate::launch::bundle::{Adjust, Source};
+use crate::launch::bundle::{Adjust, Source, Texts};
 use crate::launch::{self, Request, Streams};
 use crate::log;
 use crate::logger::{self, Logs};
@@ -177,6 +177,6 @@ impl Machine<'_> {
             facts.again = again;
             Ok(())
         };
-        act(Source { section, name, bundle, texts: bundle, adjust }, regions)
+        act(Source { section, name, bundle, texts: Texts::In(bundle), adjust }, regions)
     }
 }

@@ -58,7 +58,7 @@ fn command(
                 help::print(None)
             }
             Some(power) => supervise::request(power),
-            None => match runtime::main(runtime::keep(&mut all.clone()), runtime::keep(environment)) {
+            None => match runtime::main(program, runtime::keep(&mut all.clone()), runtime::keep(environment)) {
                 Outcome::Done(code) => code,
                 Outcome::Help(command) => help::print(command),
                 Outcome::Version => help::print_version(),

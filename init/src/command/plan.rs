@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::refuse;
-use crate::launch::bundle::{self, Source, as_it_is};
+use crate::launch::bundle::{self, Source, Texts, as_it_is};
 use crate::plan::facts::Section;
 use crate::plan::print::each_line;
 use crate::sys::path::PathBuffer;
@@ -29,7 +29,7 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let Ok(name) = name.join(&[cut_last(bundle.to_bytes(), b'/').1]) else {
         return refuse("the bundle's name is too long", &[]);
     };
-    let source = Source { section: section(bundle), name, bundle, texts: bundle, adjust: &as_it_is };
+    let source = Source { section: section(bundle), name, bundle, texts: Texts::In(bundle), adjust: &as_it_is };
     let mut code = NO_PLAN;
     let mut buffer = [0; LINE_BYTES];
     let mut line = Line::new(&mut buffer);

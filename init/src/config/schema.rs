@@ -37,6 +37,7 @@ object! {
         optional "owner" => Text(owner),
         optional "cgroup" => Text(cgroup),
         optional "poststart" => Flag(poststart),
+        optional "onlyGroup" => Flag(only_group),
         optional "annotations" => Pairs(annotations),
     }
 }

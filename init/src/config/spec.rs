@@ -527,6 +527,8 @@ pub struct Kept<'a> {
     pub cgroup: Option<&'a CStr>,
     /// Whether hooks are to be run once its program is.
     pub poststart: bool,
+    /// Whether it leaves nothing but its control group, and need not be planned again to be cleaned up.
+    pub only_group: bool,
     /// `annotations`.
     pub annotations: &'a [Pair<'a>],
 }

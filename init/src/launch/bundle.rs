@@ -25,10 +25,19 @@ pub struct Source<'a> {
     pub name: &'a CStr,
     /// The bundle's directory, absolute.
     pub bundle: &'a CStr,
-    /// The directory that holds the texts: the bundle, or a copy of what it said.
-    pub texts: &'a CStr,
+    /// What describes it.
+    pub texts: Texts<'a>,
     /// What the caller changes before it is planned.
     pub adjust: &'a Adjust<'a>,
+}
+
+/// A container's description.
+#[derive(Clone, Copy)]
+pub enum Texts<'a> {
+    /// In a directory: the bundle, or a copy of what it said.
+    In(&'a CStr),
+    /// What was read already: config.json, and runtime.json if there is one.
+    Given(&'a [u8], Option<&'a [u8]>),
 }
 
 /// Changes what was asked for, or what is known of the machine.
@@ -84,9 +93,23 @@ fn read_and_plan<'a, 't>(
     runtime: &'t mut [u8],
     arena: &mut Arena<'a>,
     last: &mut Text<'t>,
-) -> Result<Plan<'a>> {
-    let bundle = file::open(CWD, source.texts, Open::Directory).doing(c"open the bundle")?;
-    let text = read(bundle.as_fd(), c"config.json", config).doing(c"read config.json")?;
+) -> Result<Plan<'a>>
+where
+    'a: 't,
+{
+    let (text, runtime) = match source.texts {
+        Texts::Given(config, runtime) => (config, runtime),
+        Texts::In(directory) => {
+            let bundle = file::open(CWD, directory, Open::Directory).doing(c"open the bundle")?;
+            let config = read(bundle.as_fd(), c"config.json", config).doing(c"read config.json")?;
+            let runtime = match read(bundle.as_fd(), c"runtime.json", runtime) {
+                // Most containers need nothing outside.
+                Err(Errno::NOENT) => None,
+                runtime => Some(runtime.doing(c"read runtime.json")?),
+            };
+            (config, runtime)
+        }
+    };
     *last = Text { file: CONFIG, text };
     let mut spec = Spec::default();
     let warnings = config::read_config(text, arena, &mut spec)?;
@@ -95,14 +118,9 @@ fn read_and_plan<'a, 't>(
         log::warning("container {}: {}", &[Value::Name(source.name), Value::Print(&problem)]);
     }
     let mut asked = Runtime::default();
-    match read(bundle.as_fd(), c"runtime.json", runtime) {
-        // Most containers need nothing outside.
-        Err(Errno::NOENT) => {}
-        Err(errno) => return Err(Error::kernel(c"read runtime.json", errno)),
-        Ok(text) => {
-            *last = Text { file: RUNTIME, text };
-            config::read_runtime(text, arena, &mut asked)?;
-        }
+    if let Some(text) = runtime {
+        *last = Text { file: RUNTIME, text };
+        config::read_runtime(text, arena, &mut asked)?;
     }
     let mut facts = observe::facts(source.section, source.name, source.bundle, &spec);
     (source.adjust)(&mut spec, &mut facts, arena)?;

@@ -219,7 +219,7 @@ pub(super) fn become_container<'a>(
                 ready = ready.and_then(|()| wait_ready(&channel));
             }
             // A program expects them so. Not at the exec, where a filter might deny it.
-            signal::reset();
+            signal::unblock_all();
         }
         if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
             if channel.fail(failed as u16, errno).is_ok() {

@@ -27,7 +27,7 @@ use crate::log;
 use crate::plan::step::{Plan, Step, Undo};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::region::Regions;
-use crate::sys::{self, AsFd, BorrowedFd};
+use crate::sys::{self, AsFd, BorrowedFd, OwnedFd};
 use crate::text::{Print, Value};
 
 pub use child::start;
@@ -75,6 +75,8 @@ struct Progress<'a> {
     words: apply::Words,
     /// The process that waits in the container's scope.
     holder: Option<Pid>,
+    /// The control group used last, by its path.
+    group: Option<(&'a CStr, OwnedFd)>,
 }
 
 fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>) -> Option<Pid> {
@@ -129,7 +131,7 @@ pub fn poststart(source: &Source, pid: Pid, regions: &mut Regions, fail: &dyn Fn
 impl<'a> Progress<'a> {
     /// Nothing done yet.
     fn none(arena: &mut Arena<'a>) -> Progress<'a> {
-        Progress { steps: 0, made: arena.list(), words: apply::Words::EMPTY, holder: None }
+        Progress { steps: 0, made: arena.list(), words: apply::Words::EMPTY, holder: None, group: None }
     }
 
     /// The container's process is in its scope, or never will be.
@@ -194,8 +196,8 @@ fn run<'a>(
     mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
     let listener = listener::connect(plan, arena).doing(c"connect to linux.seccomp.listenerPath")?;
     let mut doing = c"";
-    let (pid, channel) =
-        make_process(plan, request, &mut mapped, arena, &mut doing).map_err(|errno| Error::kernel(doing, errno))?;
+    let (pid, channel) = make_process(plan, request, done.group.take(), &mut mapped, arena, &mut doing)
+        .map_err(|errno| Error::kernel(doing, errno))?;
     done.release();
     let pid = made(plan, &channel, pid)?;
     let result = conduct(plan, request, pid, &channel, listener.as_ref(), arena, done);
@@ -227,6 +229,7 @@ fn made(plan: &Plan, channel: &Channel, pid: Pid) -> Result<Pid> {
 fn make_process<'a>(
     plan: &Plan<'a>,
     request: &Request,
+    group: Option<(&'a CStr, OwnedFd)>,
     mapped: &mut Mapped,
     arena: &mut Arena<'a>,
     doing: &mut &'static CStr,
@@ -234,7 +237,11 @@ fn make_process<'a>(
     *doing = c"open the log files";
     let streams = (request.streams)()?;
     *doing = c"open the control group";
-    let cgroup = if plan.cgroup.is_empty() { None } else { Some(apply::open_cgroup(plan.cgroup)?) };
+    let cgroup = match group {
+        Some((path, group)) if path == plan.cgroup => Some(group),
+        _ if plan.cgroup.is_empty() => None,
+        _ => Some(apply::open_cgroup(plan.cgroup)?),
+    };
     *doing = c"make the launcher's channel";
     let (ours, theirs) = child::channel()?;
     *doing = c"make the container's process";
@@ -313,7 +320,7 @@ fn perform<'a>(
     arena: &mut Arena<'a>,
     done: &mut Progress<'a>,
 ) -> Result<()> {
-    let Progress { steps: done, made, words, holder } = done;
+    let Progress { steps: done, made, words, holder, group } = done;
     let mut applier = Applier::new(arena);
     applier.set_words(words);
     applier.set_holder(holder);
@@ -324,5 +331,6 @@ fn perform<'a>(
         applier.apply(step).map_err(|errno| Error::step(first + index, errno))?;
         *done = done.saturating_add(1);
     }
+    *group = applier.group.take();
     Ok(())
 }

@@ -142,25 +142,6 @@ pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     }
 }
 
-/// Rules that follow those of the configuration, as in every runtime: a container may make any node, and use these.
-static DEFAULT_RULES: &[Match] = &[
-    allowed(CHARACTER, ANY, ANY, ACCESS_MAKE),
-    allowed(BLOCK, ANY, ANY, ACCESS_MAKE),
-    allowed(CHARACTER, 1, 3, ACCESS_ALL),
-    allowed(CHARACTER, 1, 8, ACCESS_ALL),
-    allowed(CHARACTER, 1, 7, ACCESS_ALL),
-    allowed(CHARACTER, 5, 0, ACCESS_ALL),
-    allowed(CHARACTER, 1, 5, ACCESS_ALL),
-    allowed(CHARACTER, 1, 9, ACCESS_ALL),
-    // /dev/pts, and its multiplexer.
-    allowed(CHARACTER, 136, ANY, ACCESS_ALL),
-    allowed(CHARACTER, 5, 2, ACCESS_ALL),
-];
-
-const fn allowed(kind: i32, major: i32, minor: i32, access: i32) -> Match {
-    Match { allow: true, kind, major, minor, access }
-}
-
 /// A rule in the kernel's terms.
 #[derive(Clone, Copy)]
 struct Match {
@@ -169,7 +150,7 @@ struct Match {
     kind: i32,
     major: i32,
     minor: i32,
-    /// `BPF_DEVCG_ACC_*`.
+    /// Those of [`ACCESS_ALL`] that it speaks of; 0 if there are none.
     access: i32,
 }
 
@@ -190,15 +171,26 @@ impl Match {
         };
         let major = number(rule.major).ok_or(c"major: must be a device number, or -1 for any")?;
         let minor = number(rule.minor).ok_or(c"minor: must be a device number, or -1 for any")?;
-        let access = i32::from(rule.access);
         // Absent is all. The kernel has the same bits in another order: mknod 1, read 2, write 4.
-        let access = if access == 0 { ACCESS_ALL } else { access >> 2 & ACCESS_MAKE | access << 1 & !ACCESS_MAKE & 7 };
+        let access = if rule.access == 0 { ACCESS_ALL } else { i32::from(rule.access) << 1 & ACCESS_ALL };
         Ok(Match { allow: rule.allow, kind, major, minor, access })
     }
 
     /// Whether it decides about every request.
     fn is_final(&self) -> bool {
         self.kind & self.major & self.minor == ANY && self.access == ACCESS_ALL
+    }
+
+    /// Whether the beginning of the program decides about all that it speaks of.
+    fn is_decided(&self) -> bool {
+        let minor = self.minor;
+        let is_given = match self.major {
+            TERMINALS => true,
+            5 => minor == 0 || minor == 2,
+            1 => (0..=MINOR_LAST).contains(&minor) && MINORS >> minor & 1 == 1,
+            _ => false,
+        };
+        self.access == 0 || self.kind == CHARACTER && is_given
     }
 }
 
@@ -207,23 +199,18 @@ fn number(number: Option<i64>) -> Option<i32> {
     i32::try_from(number.unwrap_or(-1)).ok().filter(|number| *number >= ANY)
 }
 
-/// `BPF_DEVCG_ACC_MKNOD`.
-const ACCESS_MAKE: i32 = 1;
-/// All of `BPF_DEVCG_ACC_*`.
-const ACCESS_ALL: i32 = 7;
+/// `BPF_DEVCG_ACC_READ` and `BPF_DEVCG_ACC_WRITE`.
+const ACCESS_ALL: i32 = 6;
 
 /// Compiles rules to a `BPF_PROG_TYPE_CGROUP_DEVICE` program; none if it would allow everything.
 ///
-/// Each of the accesses wanted (read, write, make) is decided by the last rule that speaks of it for that device, and all
-/// must be allowed; what no rule speaks of is denied. So the program asks the last rule first, and keeps in a register
-/// the accesses that are still undecided.
+/// Each of the accesses wanted is decided by the last rule that speaks of it for that device, and all must be allowed; what
+/// no rule speaks of is denied. So the program asks the last rule first, and keeps in a register the accesses that are
+/// still undecided. The last rules are not the configuration's but those of every runtime, which [`PROLOGUE`] is.
 fn compile<'a>(rules: &[DeviceRule], arena: &mut Arena<'a>) -> Option<&'a [Instruction]> {
     let mut program = Program { list: arena.list(), arena, denies: false, complete: false };
     for instruction in PROLOGUE {
         program.arena.push(&mut program.list, *instruction);
-    }
-    for rule in DEFAULT_RULES.iter().rev() {
-        program.rule(rule);
     }
     for (number, rule) in rules.iter().enumerate().rev() {
         match Match::read(rule) {
@@ -261,8 +248,14 @@ const MOVE: u8 = 0xb7;
 const AND: u8 = 0x54;
 /// `BPF_ALU | BPF_RSH | BPF_K`, 32 bits.
 const SHIFT_RIGHT: u8 = 0x74;
+/// `BPF_ALU | BPF_RSH | BPF_X`, 32 bits: by what the source holds.
+const SHIFT_RIGHT_BY: u8 = 0x7c;
+/// `BPF_JMP | BPF_JEQ | BPF_K`: skip `offset` instructions if equal.
+const JUMP_EQUAL: u8 = 0x15;
 /// `BPF_JMP | BPF_JNE | BPF_K`: skip `offset` instructions if not equal.
 const JUMP_UNEQUAL: u8 = 0x55;
+/// `BPF_JMP | BPF_JGT | BPF_K`: skip `offset` instructions if greater.
+const JUMP_GREATER: u8 = 0x25;
 /// `BPF_JMP | BPF_JSET | BPF_K`: skip `offset` instructions if a bit is set.
 const JUMP_SET: u8 = 0x45;
 /// `BPF_JMP | BPF_JA`: skip `offset` instructions.
@@ -277,17 +270,38 @@ const KIND: u8 = 3;
 const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
 
-/// Takes `struct bpf_cgroup_dev_ctx` apart: `access_type` (kind, and access in the high half), `major`, `minor`. Who wants
-/// no access at all (access(2) with F_OK) is let through.
+/// Major number of what is in /dev/pts.
+const TERMINALS: i32 = 136;
+/// Minor numbers, to major number 1, of null, zero, full, random and urandom.
+const MINORS: i32 = 1 << 3 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9;
+/// The last of those.
+const MINOR_LAST: i32 = 9;
+
+/// Takes `struct bpf_cgroup_dev_ctx` apart: `access_type` (kind, and access in the high half), `major`, `minor`. Decides
+/// what is the same for every container: any node may be made; the devices above, tty and the multiplexer of terminals may
+/// be used. Who wants no access at all (access(2) with F_OK) is let through. The verifier's work is most of what a filter
+/// costs, and grows with each branch.
 static PROLOGUE: &[Instruction] = &[
     instruction(LOAD, UNDECIDED | CONTEXT << 4, 0, 0),
+    instruction(LOAD, MAJOR | CONTEXT << 4, 4, 0),
+    instruction(LOAD, MINOR | CONTEXT << 4, 8, 0),
     instruction(MOVE_REGISTER, KIND | UNDECIDED << 4, 0, 0),
     instruction(AND, KIND, 0, 0xffff),
     instruction(SHIFT_RIGHT, UNDECIDED, 0, 16),
-    instruction(LOAD, MAJOR | CONTEXT << 4, 4, 0),
-    instruction(LOAD, MINOR | CONTEXT << 4, 8, 0),
-    instruction(JUMP_UNEQUAL, UNDECIDED, 2, 0),
+    instruction(AND, UNDECIDED, 0, ACCESS_ALL),
     instruction(MOVE, RESULT, 0, 1),
+    instruction(JUMP_EQUAL, UNDECIDED, 11, 0),
+    instruction(JUMP_UNEQUAL, KIND, 11, CHARACTER),
+    instruction(JUMP_EQUAL, MAJOR, 9, TERMINALS),
+    instruction(JUMP_UNEQUAL, MAJOR, 2, 5),
+    instruction(JUMP_EQUAL, MINOR, 7, 0),
+    instruction(JUMP_EQUAL, MINOR, 6, 2),
+    instruction(JUMP_UNEQUAL, MAJOR, 6, 1),
+    instruction(JUMP_GREATER, MINOR, 5, MINOR_LAST),
+    instruction(MOVE, RESULT, 0, MINORS),
+    instruction(SHIFT_RIGHT_BY, RESULT | MINOR << 4, 0, 0),
+    instruction(AND, RESULT, 0, 1),
+    instruction(JUMP_EQUAL, RESULT, 1, 0),
     instruction(EXIT, 0, 0, 0),
 ];
 
@@ -297,7 +311,7 @@ const fn instruction(code: u8, registers: u8, offset: i16, immediate: i32) -> In
 
 impl Program<'_, '_> {
     fn rule(&mut self, rule: &Match) {
-        if self.complete {
+        if self.complete || rule.is_decided() {
             return;
         }
         self.complete = rule.is_final();
@@ -369,11 +383,14 @@ mod tests {
                 MOVE_REGISTER => registers[to] = registers[from],
                 MOVE => registers[to] = immediate as u64,
                 AND => registers[to] = u64::from(value as u32 & immediate as u32),
+                SHIFT_RIGHT_BY => registers[to] = u64::from(value as u32 >> registers[from]),
+                JUMP_EQUAL if value == immediate as u64 => next += offset as usize,
+                JUMP_GREATER if value > immediate as u64 => next += offset as usize,
                 SHIFT_RIGHT => registers[to] = u64::from(value as u32 >> immediate),
                 JUMP => next += offset as usize,
                 JUMP_UNEQUAL if value != immediate as u64 => next += offset as usize,
                 JUMP_SET if value & immediate as u64 != 0 => next += offset as usize,
-                JUMP_UNEQUAL | JUMP_SET => assert!(offset > 0),
+                JUMP_UNEQUAL | JUMP_SET | JUMP_EQUAL | JUMP_GREATER => assert!(offset > 0),
                 EXIT => return registers[usize::from(RESULT)] == 1,
                 _ => panic!("unknown instruction {code:#x}"),
             }
@@ -462,7 +479,7 @@ mod tests {
         assert_eq!(compile(&[deny, all, made(true, Some(b'c'), Some(1), None, READ)], &mut arena), None);
         assert!(compile(&[all, deny], &mut arena).is_some());
         assert!(compile(&[], &mut arena).is_some());
-        assert!(compile(&[made(true, None, None, None, READ | WRITE)], &mut arena).is_some());
+        assert!(compile(&[made(true, None, None, None, READ)], &mut arena).is_some());
     }
 
     #[test]

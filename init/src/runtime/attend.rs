@@ -99,7 +99,9 @@ fn relay(pid: Pid, signals: &SignalFd, mut master: Option<OwnedFd>) -> Ended {
 
 /// Gives the process's terminal the size of ours.
 fn resize(master: &Option<OwnedFd>) {
-    if let (Some(master), Ok(size)) = (master, terminal::size(file::standard_input())) {
+    if let Some(master) = master
+        && let Ok(size) = terminal::size(file::standard_input())
+    {
         let _ = terminal::set_size(master.as_fd(), size);
     }
 }

@@ -10,8 +10,9 @@ use super::state::{self, Place};
 use super::{Caller, FAILED, delete};
 use crate::config::spec::Kept;
 use crate::error::{Context, Error, Result};
-use crate::launch::bundle::{Adjust, Source};
+use crate::launch::bundle::{Adjust, Source, Texts};
 use crate::plan::facts::Section;
+use crate::plan::step::Step;
 use crate::sys::file::{self, CWD};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::Pid;
@@ -42,7 +43,7 @@ pub(super) fn run(caller: &Caller) -> u8 {
 
 /// Where a container is described from the moment it is created: in its own directory.
 pub(super) fn source<'s>(place: &'s Place, bundle: &'s CStr) -> Source<'s> {
-    Source { section: Section::Other, name: place.id, bundle, texts: place.path(), adjust: &process::again }
+    Source { section: Section::Other, name: place.id, bundle, texts: Texts::In(place.path()), adjust: &process::again }
 }
 
 /// Makes a container's process, which waits for `start`, or if `waits` is false does not. `None` if that failed, was
@@ -56,7 +57,7 @@ fn make(caller: &Caller, attended: &Attended, waits: bool) -> Option<Pid> {
         caller.must_do(c"mount a tmpfs for states", state::mount_root(caller.root));
     }
     let place = caller.must(Place::reserve(&mut path, caller.root, id));
-    let made = copy(caller, &place, bundle).and_then(|()| launch(caller, attended, &place, bundle, waits));
+    let made = copy(caller, &place, bundle).and_then(|given| launch(caller, attended, &place, bundle, given, waits));
     if !matches!(made, Ok(Some(_))) {
         caller.must(place.remove());
     }
@@ -64,7 +65,7 @@ fn make(caller: &Caller, attended: &Attended, waits: bool) -> Option<Pid> {
 }
 
 /// Copies what describes the container into its directory.
-fn copy(caller: &Caller, place: &Place, bundle: &CStr) -> Result<()> {
+fn copy(caller: &Caller, place: &Place, bundle: &CStr) -> Result<Texts<'static>> {
     let mut buffer = PathBuffer::empty();
     let config = match caller.options.get(Name::Config) {
         Some(given) => given,
@@ -75,16 +76,25 @@ fn copy(caller: &Caller, place: &Place, bundle: &CStr) -> Result<()> {
         return Err(Error::limit(c"read config.json", c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
     }
     // The other first: when there is a config.json, all is there.
-    if let Ok(text) = buffer.below(bundle, c"runtime.json").and_then(|runtime| map::read(CWD, runtime)) {
-        place.write(c"runtime.json", &[text]).doing(c"copy runtime.json")?;
+    let runtime = buffer.below(bundle, c"runtime.json").and_then(|runtime| map::read(CWD, runtime)).ok();
+    if let Some(text) = runtime {
+        place.write(c"runtime.json", text).doing(c"copy runtime.json")?;
     }
-    place.write(c"config.json", &[text]).doing(c"copy config.json")
+    place.write(c"config.json", text).doing(c"copy config.json")?;
+    Ok(Texts::Given(text, runtime))
 }
 
 /// Room for the state beside annotations: paths, mostly.
 const STATE_BYTES: usize = 64 * 1024;
 
-fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, waits: bool) -> Result<Option<Pid>> {
+fn launch(
+    caller: &Caller,
+    attended: &Attended,
+    place: &Place,
+    bundle: &CStr,
+    texts: Texts,
+    waits: bool,
+) -> Result<Option<Pid>> {
     let gate = if waits { Some(state::gate(place.directory.as_fd())?) } else { None };
     let manner = process::manner(caller, attended)?;
     let state = map::zeroed(limits::CONFIG_BYTES_MAX + STATE_BYTES).doing(c"write the state")?;
@@ -125,11 +135,12 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
         state.byte(b'{');
         state::members(&mut state, c"", &kept, "created", None);
         // Before anything is done: whoever takes it back must know the bundle.
-        place.save(&[state.bytes(), b"}"])
+        place.save(&mut state)
     };
     let beginning = Beginning {
         place,
         bundle,
+        texts,
         gate: gate.as_ref().map(AsFd::as_fd),
         target: None,
         attended,
@@ -140,7 +151,10 @@ fn launch(caller: &Caller, attended: &Attended, place: &Place, bundle: &CStr, wa
             if !plan.poststart.is_empty() {
                 state.text(",\"poststart\":true");
             }
-            place.save(&[state.bytes(), b"}"])?;
+            if plan.clean.iter().all(|step| matches!(step, Step::RemoveCgroup { .. })) {
+                state.text(",\"onlyGroup\":true");
+            }
+            place.save(&mut state)?;
             process::tell(caller, pid)
         },
     };

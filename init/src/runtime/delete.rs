@@ -48,6 +48,8 @@ fn end(caller: &Caller, kept: &Kept) {
     caller.must_do(c"wait for its end", waited);
 }
 
+const LEFT: &CStr = c"something of the container is left";
+
 /// Takes back what the container left. Whatever fails is said, and keeps its id, so that it can be tried again.
 pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) {
     // First, and whatever may keep it from being planned again.
@@ -55,16 +57,21 @@ pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) {
         let step = Step::RemoveCgroup { path };
         if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(&step) {
             log::warning("container {}: {}: {}", &[Value::Name(place.id), Value::Print(&step), Value::Kernel(errno)]);
+            if kept.only_group {
+                caller.refuse(DOING, LEFT);
+            }
         }
     }
     // Without the bundle nothing was done yet.
-    if let Some(bundle) = kept.bundle {
+    if let Some(bundle) = kept.bundle
+        && !kept.only_group
+    {
         let regions = &mut caller.regions.borrow_mut();
         let clean = launch::clean(&source(place, bundle), regions, &|failure, _| {
             log::warning("container {}: clean up: {}", &[Value::Name(place.id), Value::Print(failure)]);
         });
         if !clean {
-            caller.refuse(DOING, c"something of the container is left");
+            caller.refuse(DOING, LEFT);
         }
     }
     caller.must(place.remove());

@@ -17,6 +17,7 @@ use crate::abi::capability;
 use crate::arena::Arena;
 use crate::config::spec::{Hooks, Process, Spec};
 use crate::error::{Context, Error, Result};
+use crate::launch::bundle::Texts;
 use crate::sys::file::CWD;
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, identity, map};
@@ -45,6 +46,7 @@ pub(super) fn exec(caller: &Caller) -> u8 {
     let beginning = Beginning {
         place,
         bundle: kept.bundle.unwrap_or_default(),
+        texts: Texts::In(place.path()),
         gate: None,
         target: Some(target.as_fd()),
         attended: &attended,

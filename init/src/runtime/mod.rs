@@ -22,6 +22,7 @@ mod texts;
 
 use core::cell::{Cell, RefCell};
 use core::ffi::CStr;
+use core::ops::Range;
 
 use crate::abi::Errno;
 use crate::arena::Arena;
@@ -30,8 +31,8 @@ use crate::error::{Cause, Error, Result};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{Vector, exit};
 use crate::sys::region::{self, Lent, Regions};
-use crate::sys::{self, file, identity, image, map};
-use crate::text::{Print, Value, position};
+use crate::sys::{self, file, identity, image, map, signal};
+use crate::text::{Print, Value, fields, number, position};
 use crate::texts::last;
 
 use options::{Name, Options, Words};
@@ -60,8 +61,25 @@ pub fn keep(words: &mut dyn Iterator<Item = &'static CStr>) -> Words {
     arena.finish(list)
 }
 
+/// Where words that follow each other begin, or so many bytes before, and end.
+fn place_of(words: Words, before: usize) -> Range<usize> {
+    let (first, last) = (words.first().copied().unwrap_or_default(), words.last().copied().unwrap_or_default());
+    let start = first.as_ptr() as usize;
+    start - before..(last.as_ptr() as usize + last.count_bytes() + 1).max(start)
+}
+
+/// The signals that whoever started this process had ignored; all where that cannot be found out.
+fn ignored_signals() -> u64 {
+    let mut buffer = [0; 4096];
+    let status = file::read_file(c"/proc/self/status", &mut buffer).unwrap_or_default();
+    let ignored = fields(status, b'\n').find_map(|line| line.strip_prefix(b"SigIgn:\t"));
+    ignored.and_then(|ignored| number(ignored, 16)).unwrap_or(!0)
+}
+
 /// Who called, and what for.
 struct Caller {
+    /// How long the name of the program is, which stands before the options.
+    program: usize,
     options: Options,
     environment: Words,
     report: Report,
@@ -85,7 +103,7 @@ pub enum Outcome {
 }
 
 /// Runs the command that the words name.
-pub fn main(words: Words, environment: Words) -> Outcome {
+pub fn main(program: &[u8], words: Words, environment: Words) -> Outcome {
     let mut options = Options::none();
     let result = options.read(words);
     if options.has(Name::Help) {
@@ -104,7 +122,8 @@ pub fn main(words: Words, environment: Words) -> Outcome {
         return Outcome::Unknown(options.name);
     };
     let regions = RefCell::new(regions);
-    let mut caller = Caller { options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
+    let mut caller =
+        Caller { program: program.len(), options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
     caller.find_root();
     Outcome::Done(command(&caller))
 }
@@ -129,18 +148,24 @@ static RUN: [fn(&Caller) -> u8; 15] = [
 ];
 
 impl Caller {
-    /// Runs on from a file that no container can write to.
+    /// Makes the process fit for making others: it runs on from a file that no container can write to, and ignores no signal.
     fn protect(&self) {
-        let mut arena = Arena::new(map::zeroed(KEPT_BYTES).unwrap_or_default());
-        let mut words = arena.list();
-        arena.push(&mut words, c"pidone");
-        for word in self.options.words() {
-            arena.push(&mut words, *word);
+        let words = self.options.words();
+        if image::is_writable()
+            && image::leave(place_of(words, self.program + 1), place_of(self.environment, 0)).is_err()
+        {
+            let mut arena = Arena::new(map::zeroed(KEPT_BYTES).unwrap_or_default());
+            let mut list = arena.list();
+            arena.push(&mut list, c"pidone");
+            for word in words {
+                arena.push(&mut list, *word);
+            }
+            let words = arena.finish(list);
+            let protected = Vector::new(words, &mut arena)
+                .and_then(|words| image::execute_copy(&words, &Vector::new(self.environment, &mut arena)?));
+            self.must_do(c"protect the running file, which the caller may write to", protected);
         }
-        let words = arena.finish(words);
-        let protected = Vector::new(words, &mut arena)
-            .and_then(|words| image::protect(&words, &Vector::new(self.environment, &mut arena)?));
-        self.must_do(c"protect the running file, which the caller may write to", protected);
+        signal::restore(ignored_signals());
     }
 
     /// Where states are: as asked for; an ordinary user's own, root of a user namespace included; or root's.

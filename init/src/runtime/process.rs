@@ -10,7 +10,7 @@ use super::state::Place;
 use crate::arena::Arena;
 use crate::config::spec::{ConsoleSize, Mount, Spec};
 use crate::error::{Context, Error, Result};
-use crate::launch::bundle::{Adjust, Source};
+use crate::launch::bundle::{Adjust, Source, Texts};
 use crate::launch::{self, Request, Streams};
 use crate::plan;
 use crate::plan::facts::{Facts, Manner};
@@ -27,6 +27,7 @@ use crate::{apply, limits};
 pub(super) struct Beginning<'b> {
     pub(super) place: &'b Place<'b>,
     pub(super) bundle: &'b CStr,
+    pub(super) texts: Texts<'b>,
     pub(super) gate: Option<BorrowedFd<'b>>,
     pub(super) target: Option<BorrowedFd<'b>>,
     pub(super) attended: &'b Attended,
@@ -37,7 +38,7 @@ pub(super) struct Beginning<'b> {
 impl Beginning<'_> {
     /// Launches the process. What fails has been reported and taken back.
     pub(super) fn launch(&self, caller: &Caller) -> Option<Pid> {
-        let source = Source { adjust: self.adjust, ..source(self.place, self.bundle) };
+        let source = Source { adjust: self.adjust, texts: self.texts, ..source(self.place, self.bundle) };
         let request = Request {
             sibling: false,
             streams: &|| Ok(Streams::default()),

@@ -186,17 +186,17 @@ impl<'i> Place<'i> {
     }
 
     /// Writes a file that appears whole.
-    pub(super) fn write(&self, name: &CStr, pieces: &[&[u8]]) -> crate::sys::Result<()> {
+    pub(super) fn write(&self, name: &CStr, text: &[u8]) -> crate::sys::Result<()> {
         let new = file::open(self.directory.as_fd(), c"new", Open::Replace)?;
-        for piece in pieces {
-            file::write_all(new.as_fd(), piece)?;
-        }
+        file::write_all(new.as_fd(), text)?;
         file::rename(self.directory.as_fd(), c"new", name)
     }
 
-    /// Writes the state.
-    pub(super) fn save(&self, pieces: &[&[u8]]) -> Result<()> {
-        self.write(STATE, pieces).doing(c"write the state")
+    /// Writes the state: an object whose end is yet to come.
+    pub(super) fn save(&self, state: &mut Line) -> Result<()> {
+        let saved = self.write(STATE, state.byte(b'}').bytes());
+        state.shorten();
+        saved.doing(c"write the state")
     }
 
     /// Removes the directory: the id is free again.
@@ -291,7 +291,7 @@ pub fn record(name: &CStr, bundle: &CStr, group: &CStr, pid: Pid) -> Result<()> 
     line.byte(b'{');
     members(&mut line, name, &kept, "running", None);
     process_members(&mut line, pid, group)?;
-    place.save(&[line.bytes(), b"}"])
+    place.save(&mut line)
 }
 
 /// Forgets it.

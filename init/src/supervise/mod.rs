@@ -30,7 +30,7 @@ use wait::Events;
 use watchdog::Watchdog;
 
 /// What PID 1's children do. Each is called in a process of its own and returns its exit code. All signals are blocked
-/// there: a program that is executed wants [`signal::reset`] first.
+/// there: a program that is executed wants [`signal::unblock_all`] first.
 pub trait Work {
     /// Makes the machine ready.
     fn set_up(&self) -> u8;

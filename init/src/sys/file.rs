@@ -243,6 +243,7 @@ pub fn kind_of(file: BorrowedFd) -> Result<FileType> {
 }
 
 /// Part of what is known of a file.
+#[derive(PartialEq, Eq)]
 pub struct Status {
     /// What it is.
     pub kind: FileType,
@@ -258,8 +259,13 @@ pub struct Status {
 
 /// What is known of what a descriptor is open on.
 pub fn status_of(file: BorrowedFd) -> Result<Status> {
+    status_in(file, c"")
+}
+
+/// What is known of what a directory has under a name, or with an empty one of what the descriptor is open on.
+pub fn status_in(directory: BorrowedFd, name: &CStr) -> Result<Status> {
     let mut found = no_status();
-    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    status(directory, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, &mut found)?;
     let (kind, mode) = (FileType::of(found.st_mode), found.st_mode & 0o7777);
     Ok(Status { kind, mode, user: found.st_uid, group: found.st_gid, device: found.st_rdev })
 }

@@ -20,16 +20,23 @@ pub fn block_all() {
     set_mask(!0);
 }
 
-/// Gives every signal its default disposition and unblocks all: what a program that is executed expects.
-pub fn reset() {
+/// Unblocks all: what a program that is executed expects.
+pub fn unblock_all() {
+    set_mask(0);
+}
+
+/// Gives signals their default disposition, signal 1 being the lowest bit: what a program that is executed expects. It
+/// inherits what is ignored, and so did this process.
+pub fn restore(signals: u64) {
     // A `struct sigaction` of zeros is SIG_DFL, no flags, no restorer, nothing masked. One spare word: its size differs
     // between architectures.
     let default = [0_u64; 5];
-    for signal in 1..=64 {
-        // SAFETY: the kernel reads one `struct sigaction`. SIGKILL and SIGSTOP are refused, which is as well.
-        let _ = unsafe { raw::value(__NR_rt_sigaction, [signal, default.as_ptr() as usize, 0, SET_BYTES, 0]) };
+    for signal in 0..64 {
+        if signals >> signal & 1 == 1 {
+            // SAFETY: the kernel reads one `struct sigaction`. SIGKILL and SIGSTOP are refused, which is as well.
+            let _ = unsafe { raw::value(__NR_rt_sigaction, [signal + 1, default.as_ptr() as usize, 0, SET_BYTES, 0]) };
+        }
     }
-    set_mask(0);
 }
 
 /// A descriptor that reads blocked signals.
