@@ -47,6 +47,7 @@ check: build form
         cargo clippy -q -p mini-netlink --all-targets -- -D warnings
         cargo clippy -q -p qemu-tests --all-targets -- -D warnings
         cargo clippy -q --release -p floor -- -D warnings
+        cargo clippy -q -p cri-client -- -D warnings
         cargo clippy -q -p fuzz --all-targets -- -D warnings
     else
         echo "SKIPPED: the lints: this toolchain has no clippy" >&2

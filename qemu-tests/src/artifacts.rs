@@ -38,15 +38,23 @@ pub fn probe_binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("PIDONE_PROBE") {
         return Ok(std::path::absolute(path)?);
     }
-    once(&BUILT, || {
-        // A directory of its own: other flags in the same one would build everything anew at each turn. The target is
-        // named so that the flags do not reach build scripts.
-        let target = target_directory().join("guest");
-        let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        let arguments = ["build", "--release", "--quiet", "-p", "qemu-tests", "--bin", "probe", "--target", &triple];
-        cargo(&arguments, &target, Some("-C target-feature=+crt-static"))?;
-        Ok(target.join(triple).join("release/probe"))
-    })
+    once(&BUILT, || for_guests("qemu-tests", "probe"))
+}
+
+/// What asks containerd for pods and containers in a guest, linked statically; see `cri/src/main.rs`.
+pub fn cri_client() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    once(&BUILT, || for_guests("cri-client", "cri"))
+}
+
+fn for_guests(package: &str, binary: &str) -> Result<PathBuf> {
+    // A directory of its own: other flags in the same one would build everything anew at each turn. The target is
+    // named so that the flags do not reach build scripts.
+    let target = target_directory().join("guest");
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let arguments = ["build", "--release", "--quiet", "-p", package, "--bin", binary, "--target", &triple];
+    cargo(&arguments, &target, Some("-C target-feature=+crt-static"))?;
+    Ok(target.join(triple).join("release").join(binary))
 }
 
 /// The host's busybox, which must be static.

@@ -116,6 +116,24 @@ impl Host {
     }
 }
 
+/// Whether what a script said is the pattern, in which `...` stands for anything.
+pub fn matches(text: &str, pattern: &str) -> bool {
+    let mut rest = text;
+    let mut parts = pattern.split("...").peekable();
+    if let Some(first) = parts.next() {
+        let Some(behind) = rest.strip_prefix(first) else { return false };
+        rest = behind;
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.is_empty()
+}
+
 /// Engines are slow when they are emulated.
 const DEADLINE: Duration = Duration::from_secs(900);
 

@@ -1,6 +1,8 @@
 //! Configurations as other tools write them run as they are. `data/runc-spec.json` and `data/crun-spec.json` are what
-//! `runc spec` (1.1.5) and `crun spec` (1.8.1) wrote; `data/docker.json` and `data/kubernetes-pod.json` have what Docker and
-//! containerd's CRI plugin write, with shorter names. The engines themselves run in `engines.rs`.
+//! `runc spec` (1.1.5) and `crun spec` (1.8.1) wrote; `data/docker.json` and `data/kubernetes-pod.json` what Docker (20.10) and
+//! containerd's CRI plugin (1.6) wrote in the machine of `cri.rs`, with other ids, paths and programs, and without what is of
+//! that machine: its profile of AppArmor, Docker's hook, systemd's form of a group. The engines themselves run in `engines.rs`
+//! and `cri.rs`.
 
 use qemu_tests::container::Container;
 use qemu_tests::image::Image;
@@ -40,10 +42,10 @@ fn preparer() -> Container {
     let script = format!(
         "mkdir -p {root}/bin {root}/etc {root}/usr/sbin /lib/docker/containers/0123 && cp /bin/busybox /bin/probe {root}/bin && \
         printf '#!/bin/busybox sh\\nexec /bin/probe args , env , mounts , caps , hostname , cgroup\\n' > {root}/usr/sbin/nginx && \
-        chmod 755 {root}/usr/sbin/nginx && echo nameserver 192.0.2.1 > /lib/docker/containers/0123/resolv.conf && \
-        mkdir -p /run/pod/containers/app /run/pod/shm /run/pod/volumes/token && cd /run/pod && echo 10.0.0.2 pod-0 > etc-hosts && \
-        echo pod-0 > hostname && echo nameserver 192.0.2.2 > resolv.conf && touch containers/app/0 && echo token > volumes/token/token && \
-        chmod 666 containers/app/0 && echo PROBE prepared=yes"
+        chmod 755 {root}/usr/sbin/nginx && cd /lib/docker/containers/0123 && touch hosts hostname && \
+        echo nameserver 192.0.2.1 > resolv.conf && mkdir -p /run/pod/shm /run/pod/token && cd /run/pod && \
+        echo 10.0.0.2 pod-0 > etc-hosts && echo pod-0 > hostname && echo nameserver 192.0.2.2 > resolv.conf && touch log && \
+        echo token > token/token && chmod 666 log && echo PROBE prepared=yes"
     );
     // /var itself is not for programs.
     let memory = json!({ "mounts": [{ "destination": "/var/lib/docker", "type": "tmpfs", "source": "tmpfs" }] });
@@ -61,7 +63,8 @@ fn pause() -> Root {
     let mut tree = Root::probe().unwrap().tree().clone();
     let look = "#!/bin/busybox sh\nexec /bin/probe ids , caps , status Seccomp , hostname , cgroup , mounts , ns , \
         cat /etc/hosts , cat /var/run/secrets/kubernetes.io/serviceaccount/token , write /dev/termination-log done , \
-        cat /sys/fs/cgroup/memory.max , cat /sys/fs/cgroup/cpu.weight , cat /sys/fs/cgroup/memory.oom.group\n";
+        cat /sys/fs/cgroup/memory.max , cat /sys/fs/cgroup/memory.swap.max , cat /sys/fs/cgroup/cpu.max , \
+        cat /sys/fs/cgroup/cpu.weight\n";
     tree.file("pause", 0o755, look);
     for file in ["etc/hosts", "etc/hostname", "etc/resolv.conf"] {
         tree.file(file, 0o644, "");
@@ -95,14 +98,15 @@ fn what_docker_writes_runs() {
 #[test]
 fn what_containerd_writes_for_a_pod_runs() {
     let name = "pod";
-    assert_eq!(seen().one(name, "uid"), "65535", "{}", seen().about(name));
+    assert_eq!(seen().one(name, "uid"), "1000", "{}", seen().about(name));
+    assert_eq!(seen().one(name, "caps.bounding"), "0000000000000000");
     assert_eq!((seen().one(name, "no_new_privs"), seen().one(name, "status.Seccomp")), ("1".into(), "2".into()));
     assert_eq!((seen().one(name, "hostname"), seen().one(name, "cgroup")), ("pod-0".into(), "/".into()));
-    assert_eq!(seen().one(name, "oom_score_adj"), "-998");
+    assert_eq!(seen().one(name, "oom_score_adj"), "900");
     for kind in ["net", "ipc", "uts"] {
         assert_eq!(seen().one(name, &format!("ns.{kind}")), seen().one("sandbox", &format!("ns.{kind}")));
     }
-    assert_eq!(seen().all(name, "cat"), ["10.0.0.2 pod-0", "token", "178257920", "17", "1"]);
+    assert_eq!(seen().all(name, "cat"), ["10.0.0.2 pod-0", "token", "67108864", "0", "50000 100000", "59"]);
     assert_eq!(seen().one(name, "write"), "/dev/termination-log ok");
-    assert!(seen().mount(name, "/etc/resolv.conf").options().contains(&"noexec"));
+    assert!(seen().mount(name, "/etc/resolv.conf").options().contains(&"ro"));
 }

@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 
 use anyhow::Result;
-use qemu_tests::debian_host::Host;
+use qemu_tests::debian_host::{Host, matches};
 use qemu_tests::vm::{End, Ending};
 
 /// What a guest said, or why there was none.
@@ -26,24 +26,6 @@ fn expect(shared: &'static Shared, engine: fn() -> Result<End>, key: &str, expec
     let end = shared.get_or_init(|| engine().map_err(|error| format!("{error:#}"))).as_ref().unwrap();
     let found = end.probe(key).join("");
     assert!(matches(&found, expected), "{key}:\n found {found}\n  not {expected}\n{}", end.console);
-}
-
-/// Whether the text is the pattern, in which `...` stands for anything.
-fn matches(text: &str, pattern: &str) -> bool {
-    let mut rest = text;
-    let mut parts = pattern.split("...").peekable();
-    if let Some(first) = parts.next() {
-        let Some(behind) = rest.strip_prefix(first) else { return false };
-        rest = behind;
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.is_empty()
 }
 
 promises! { podman:
@@ -88,6 +70,8 @@ promises! { podman:
     a_container_is_killed: "kill" => "0: 137|",
     a_container_is_removed: "remove" => "0: long|",
     a_pod_shares_its_network: "pod" => "0: [...]|pod|",
+    a_step_of_a_build_is_run_by_buildah: "buildah" => "4: 0|built|",
+    a_step_of_a_build_has_a_terminal: "buildah-terminal" => "0: /dev/pts/0|",
     nothing_is_left: "left" => "...: 0|0|0|0|",
     an_ordinary_user_runs_a_container: "rootless" => "3: hello|0|...",
     an_ordinary_user_executes_inside: "rootless-exec" => "9: 0|",
@@ -122,6 +106,8 @@ fn podman() -> Result<End> {
         "slirp4netns",
         "fuse-overlayfs",
         "strace",
+        "buildah",
+        "bsdutils",
     ];
     let mut host = Host::new(&packages)?;
     host.own().file("etc/containers/containers.conf", 0o644, CONTAINERS);
@@ -217,6 +203,15 @@ check kill sh -c 'podman --runtime ${runtime:-pidone} kill -s KILL long > /dev/n
 check remove p rm -f long
 check pod sh -c 'podman --runtime ${runtime:-pidone} pod create --share-parent=false --name pod > /dev/null && podman --runtime ${runtime:-pidone} run -d --pod pod --name first localhost/busybox sleep 100 > /dev/null &&
     podman --runtime ${runtime:-pidone} run --rm --pod pod localhost/busybox sh -c "ls -l /proc/self/ns/net | sed s/.*net:// ; hostname" && podman --runtime ${runtime:-pidone} pod rm -t 0 -f pod > /dev/null'
+cat > /usr/bin/build <<'END'
+#!/bin/sh
+buildah run --runtime /usr/bin/${runtime:-pidone} --network none "$@"
+END
+chmod 755 /usr/bin/build
+export working=$(buildah from localhost/busybox)
+check buildah sh -c 'build $working sh -c "echo built > /made; id -u; exit 4"; code=$?; build $working cat /made; exit $code'
+check buildah-terminal script -qec 'build -t $working tty' /dev/null
+buildah rm $working > /dev/null
 p rm -f -a > /dev/null; sleep 1
 check left sh -c 'ls /run/pidone 2>/dev/null | wc -l; mount | grep -c /tmp/store/overlay/.*/merged; find /sys/fs/cgroup -name "libpod-*" | wc -l; ps | grep -c "[c]onmon"'
 

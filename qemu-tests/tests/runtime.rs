@@ -1031,11 +1031,12 @@ fn the_containers_of_a_machine_are_seen_and_entered_from_its_console() -> anyhow
     use qemu_tests::observation;
     let script = "sleep 2; run() { echo; echo \"+ $*\"; chroot /machine /init \"$@\"; echo \"= $?\"; }
         run list -q; run state web; run exec web echo from web; run exec web sh -c 'exit 4'; run exec -t web tty
-        run ps web; run pause web; run list; run resume web; run kill web KILL; sleep 1; run list -q; run state web";
+        run exec --process-label unlabeled web cat /proc/self/attr/current; run ps web; run pause web; run list; run resume web; run kill web KILL; sleep 1; run list -q; run state web";
     let image = Image::new()?
         .service(Container::shell("web", "while true; do sleep 1; done"))
         .service(Container::shell("operator", script).pid_host().capability_all().bind("/:/machine").device_all("a"));
-    let seen = observation::boot(image, "")?;
+    // Without a policy the kernel knows its own labels, and denies nothing.
+    let seen = observation::boot(image, "security=selinux")?;
     let out = seen.output("operator");
     let after = |command: &str| {
         let text = out.split_once(&format!("+ {command}\n")).map_or("", |(_, text)| text);
@@ -1050,6 +1051,8 @@ fn the_containers_of_a_machine_are_seen_and_entered_from_its_console() -> anyhow
     assert_eq!(after("exec web echo from web"), "from web\n= 0", "{}", about());
     assert_eq!(after("exec web sh -c exit 4"), "= 4", "{}", about());
     assert_eq!(after("exec -t web tty").replace("\r", ""), "/dev/pts/0\n= 0", "{}", about());
+    let label = after("exec --process-label unlabeled web cat /proc/self/attr/current");
+    assert_eq!(label.replace('\0', ""), "unlabeled\n= 0", "{}", about());
     assert!(after("ps web").contains("sleep 1"), "{}", about());
     assert!(after("list").contains("paused"), "{}", about());
     assert_eq!(after("kill web KILL"), "= 0", "{}", about());

@@ -25,7 +25,7 @@ pub(super) fn kill(caller: &Caller) -> u8 {
             });
             match killed {
                 // systemd removes a group in which nobody is left.
-                Err(Errno::NOENT | Errno::NODEV) => {}
+                Err(Errno::NOENT | Errno::NODEV) if !status.is_alive() => {}
                 killed => caller.must_do(c"kill all processes", killed),
             }
             return 0;
