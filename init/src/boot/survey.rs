@@ -1,72 +1,147 @@
 //! What containers want of PID 1: the annotations of their bundles, read before anything is started, by a process of its
-//! own. PID 1 gets numbers.
+//! own. PID 1 gets numbers. What makes no sense is refused here, in words.
 
 use core::ffi::CStr;
 
-use crate::abi::Errno;
 use crate::arena::Arena;
 use crate::config::policy;
 use crate::config::spec::Spec;
 use crate::config::{self, place};
+use crate::limits;
 use crate::log;
 use crate::supervise::message::Message;
-use crate::supervise::{Slot, Stage};
+use crate::supervise::{Edge, Section, Slot, Stage, cycle};
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
 use crate::sys::region::{self, Regions};
 use crate::sys::{self, AsFd, BorrowedFd};
-use crate::text::Value;
+use crate::text::{Line, Print, Value, fields};
 
 /// Reads what the containers want that are not begun, and sends PID 1 what it does not expect. The exit code.
 pub fn run(containers: &[Slot], announcements: BorrowedFd) -> u8 {
     let Some(regions) = region::take() else { return 1 };
+    let mut survey =
+        Survey { containers, announcements, edges: [Edge::NONE; limits::EDGES_MAX], count: 0, sent: Ok(()) };
     for (index, container) in containers.iter().enumerate() {
-        if container.stage() == Stage::Waiting
-            && let Err(errno) = look_at(index as u16, container, announcements, regions)
-        {
-            log::error("{}: tell PID 1: {}", &[Value::Print(container), Value::Kernel(errno)]);
-            return 1;
+        if container.stage() == Stage::Waiting {
+            survey.look_at(index as u16, container, regions);
         }
     }
-    0
+    survey.refuse_cycles();
+    for edge in survey.edges.iter().take(survey.count) {
+        let Edge { slot, on, requires } = *edge;
+        survey.sent = survey.sent.and_then(|()| Message::Order { slot, on, requires }.send(announcements));
+    }
+    if let Err(errno) = survey.sent {
+        log::error("tell PID 1: {}", &[Value::Kernel(errno)]);
+    }
+    u8::from(survey.sent.is_err())
 }
 
-/// Reads one bundle's annotations. What keeps it from being read at all is for its launcher to say.
-fn look_at(index: u16, container: &Slot, announcements: BorrowedFd, regions: &mut Regions) -> sys::Result<()> {
-    let Regions { config, arena, .. } = regions;
-    let Ok(text) = read(container, config) else { return Ok(()) };
-    // Most have none. A name may be written with escapes.
-    if find(text, policy::PREFIX).is_none() && find(text, b"\\u").is_none() {
-        return Ok(());
+struct Survey<'s> {
+    containers: &'s [Slot],
+    announcements: BorrowedFd<'s>,
+    /// Who waits for whom, as far as it is known.
+    edges: [Edge; limits::EDGES_MAX],
+    count: usize,
+    /// The first failure to tell PID 1.
+    sent: sys::Result<()>,
+}
+
+impl Survey<'_> {
+    #[inline(never)]
+    fn tell(&mut self, message: Message) {
+        self.sent = self.sent.and_then(|()| message.send(self.announcements));
     }
-    let mut arena = Arena::new(arena);
-    let mut spec = Spec::default();
-    if config::read_config(text, &mut arena, &mut spec).is_err() {
-        return Ok(());
-    }
-    let known = *container.wishes();
-    let mut wishes = known;
-    for pair in spec.annotations {
-        let Some(name) = pair.name.to_bytes().strip_prefix(policy::PREFIX) else { continue };
-        let problem = match wishes.take(name, pair.value.to_bytes()) {
-            Ok(true) => continue,
-            Ok(false) => "unknown annotation",
-            Err(problem) => problem,
-        };
-        let place = place::place(text, place_of(text, pair.name));
-        let values = [Value::Print(container), Value::Print(&place), Value::Text(problem)];
-        log::error("{}: not started: config.json: {}: {}", &values);
-        return Message::Refused { slot: index }.send(announcements);
-    }
-    for (place, (number, known)) in wishes.numbers().iter().zip(known.numbers()).enumerate() {
-        if number != known {
-            Message::Wish { slot: index, place: place as u16, number: *number }.send(announcements)?;
+
+    /// Reads one bundle's annotations. What keeps it from being read at all is for its launcher to say.
+    fn look_at(&mut self, index: u16, container: &Slot, regions: &mut Regions) {
+        let Regions { config, arena, .. } = regions;
+        let Ok(text) = read(container, config) else { return };
+        // Most have none. A name may be written with escapes.
+        if find(text, policy::PREFIX).is_none() && find(text, b"\\u").is_none() {
+            return;
+        }
+        let mut arena = Arena::new(arena);
+        let mut spec = Spec::default();
+        if config::read_config(text, &mut arena, &mut spec).is_err() {
+            return;
+        }
+        let known = container.wishes();
+        let mut wishes = *known;
+        for pair in spec.annotations {
+            let Some(name) = pair.name.to_bytes().strip_prefix(policy::PREFIX) else { continue };
+            let is_service = container.section() == Section::Services;
+            let mut what = pair.value.to_bytes();
+            let problem = match wishes.take(name, what) {
+                Ok(false) => "unknown annotation",
+                Ok(true) if !is_service && policy::is_of_one(name) => "only for services",
+                Ok(true) if is_service && name == b"timeout" => "not for services",
+                Ok(true) => match self.order(index, name, &mut what) {
+                    Ok(()) => continue,
+                    Err(problem) => problem,
+                },
+                Err(problem) => problem,
+            };
+            let place = place::place(text, place_of(text, pair.name));
+            let values = [Value::Print(container), Value::Print(&place), Value::Quoted(what), Value::Text(problem)];
+            log::error("{}: not started: config.json: {}: {}: {}", &values);
+            return self.tell(Message::Refused { slot: index });
+        }
+        for (place, (number, known)) in wishes.numbers().iter().zip(known.numbers()).enumerate() {
+            if number != known {
+                self.tell(Message::Wish { slot: index, place: place as u16, number: *number });
+            }
         }
     }
-    Ok(())
+
+    /// Takes in `after` and `requires`; `what` are the names, and then the wrong one.
+    fn order(&mut self, index: u16, word: &[u8], what: &mut &[u8]) -> Result<(), &'static str> {
+        let requires = word == b"requires";
+        if !requires && word != b"after" {
+            return Ok(());
+        }
+        for name in fields(what, b' ').filter(|name| !name.is_empty()) {
+            *what = name;
+            let is_meant = |slot: &Slot| slot.section() == Section::Services && slot.name().to_bytes() == name;
+            let on = self.containers.iter().position(is_meant).ok_or("no such service")?;
+            let free = self.edges.get_mut(self.count).ok_or("too many services wait for others: at most 4096")?;
+            *free = Edge { slot: index, on: on as u16, requires };
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    /// Refuses those that wait for each other.
+    fn refuse_cycles(&mut self) {
+        let mut settled = [false; limits::CONTAINERS_MAX];
+        let edges = self.edges.get(..self.count).unwrap_or_default();
+        let mut buffer = [0; limits::LOG_PART_BYTES];
+        loop {
+            let mut line = Line::new(&mut buffer);
+            cycle(edges, &mut settled, &mut |slot| {
+                line.text(if line.is_empty() { "" } else { " -> " });
+                line.quoted(self.containers.get(usize::from(slot)).map_or(c"", Slot::name).to_bytes());
+                self.sent = self.sent.and_then(|()| Message::Refused { slot }.send(self.announcements));
+            });
+            if line.is_empty() {
+                break;
+            }
+            log::error("not started, since each waits for the next: {}", &[Value::Print(&Written(line.bytes()))]);
+        }
+    }
 }
 
-fn read<'t>(container: &Slot, buffer: &'t mut [u8]) -> Result<&'t [u8], Errno> {
+/// Text of our own, whatever is in it.
+struct Written<'w>(&'w [u8]);
+
+impl Print for Written<'_> {
+    fn print(&self, line: &mut Line) {
+        line.raw(self.0);
+    }
+}
+
+fn read<'t>(container: &Slot, buffer: &'t mut [u8]) -> sys::Result<&'t [u8]> {
     let mut path = PathBuffer::empty();
     let bundle = file::open(CWD, path.below(container.section().directory(), container.name())?, Open::Directory)?;
     let file = file::open(bundle.as_fd(), c"config.json", Open::Read)?;

@@ -24,8 +24,8 @@ use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::{power, region, signal, time};
 use crate::text::Value;
-use table::{Action, Child, Edge, Event, Note, Phase, Table, Task};
-pub use table::{Policy, Power, Section, Slot, Stage};
+use table::{Action, Child, Event, Note, Phase, Table, Task};
+pub use table::{Edge, Policy, Power, Section, Slot, Stage, cycle};
 use wait::Events;
 use watchdog::Watchdog;
 

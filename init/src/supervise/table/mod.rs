@@ -28,7 +28,7 @@ use crate::abi::{Errno, signal};
 use crate::config::policy::Key;
 use crate::limits;
 use crate::sys::process::Pid;
-pub use order::Edge;
+pub use order::{Edge, cycle};
 use slot::Launch;
 pub use slot::{Slot, Stage};
 pub use terms::{Action, Child, Event, Note, Phase, Policy, Power, Section, Task, Why};

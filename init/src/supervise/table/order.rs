@@ -7,10 +7,12 @@ use crate::limits;
 /// "This container waits for that one."
 #[derive(Clone, Copy, Debug)]
 pub struct Edge {
-    slot: u16,
-    on: u16,
-    /// Whether it is not even started if that one has failed.
-    requires: bool,
+    /// The one that waits.
+    pub slot: u16,
+    /// The other.
+    pub on: u16,
+    /// Whether it is not even started if the other has failed.
+    pub requires: bool,
 }
 
 impl Edge {
@@ -19,6 +21,60 @@ impl Edge {
 }
 
 const _: () = assert!(limits::CONTAINERS_MAX <= u16::MAX as usize);
+
+/// Finds one circle of containers that wait for each other, among those that are not `settled`: calls `each` with all of
+/// them in their order, the first one again at the end, and settles them. What waits for nobody else is settled as well.
+pub fn cycle(edges: &[Edge], settled: &mut [bool; limits::CONTAINERS_MAX], each: &mut dyn FnMut(u16)) {
+    let waits = |settled: &[bool], edge: &&Edge| settled.get(usize::from(edge.on)) == Some(&false);
+    loop {
+        let mut blocked = [false; limits::CONTAINERS_MAX];
+        for edge in edges.iter().filter(|edge| waits(settled, edge)) {
+            if let Some(blocked) = blocked.get_mut(usize::from(edge.slot)) {
+                *blocked = true;
+            }
+        }
+        let mut more = false;
+        for (settled, blocked) in settled.iter_mut().zip(blocked) {
+            more |= !*settled && !blocked;
+            *settled |= !blocked;
+        }
+        if !more {
+            break;
+        }
+    }
+    // Whoever is left waits for one that is left: the way leads into a circle, after as many steps as there are containers
+    // at the latest.
+    let Some(first) = settled.iter().position(|settled| !settled) else { return };
+    let next = |settled: &[bool], at| {
+        edges.iter().find(|edge| edge.slot == at && waits(settled, edge)).map_or(at, |edge| edge.on)
+    };
+    let mut at = first as u16;
+    for _ in 0..limits::CONTAINERS_MAX {
+        at = next(settled, at);
+    }
+    // It is told from its first container on, in the order of the table.
+    let mut begin = at;
+    for _ in 0..limits::CONTAINERS_MAX {
+        at = next(settled, at);
+        begin = begin.min(at);
+    }
+    at = begin;
+    let mut circle = [false; limits::CONTAINERS_MAX];
+    loop {
+        each(at);
+        if let Some(inside) = circle.get_mut(usize::from(at)) {
+            *inside = true;
+        }
+        at = next(settled, at);
+        if at == begin {
+            break;
+        }
+    }
+    for (settled, inside) in settled.iter_mut().zip(circle) {
+        *settled |= inside;
+    }
+    each(begin);
+}
 
 impl Table<'_> {
     /// Has `slot` wait for `on`. `false`: there is no room, or no such container.
@@ -64,5 +120,36 @@ impl Table<'_> {
         let failed =
             |edge: &&Edge| edge.slot == index && edge.requires && self.slot(edge.on).is_some_and(|on| on.failed);
         self.edges().iter().find(failed).map(|edge| Note::Lacks(index, edge.on))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cycles(pairs: &[(u16, u16)]) -> Vec<Vec<u16>> {
+        let edges: Vec<_> = pairs.iter().map(|(slot, on)| Edge { slot: *slot, on: *on, requires: false }).collect();
+        let mut settled = [false; limits::CONTAINERS_MAX];
+        let mut all = Vec::new();
+        loop {
+            let mut found = Vec::new();
+            cycle(&edges, &mut settled, &mut |slot| found.push(slot));
+            if found.is_empty() {
+                return all;
+            }
+            all.push(found);
+        }
+    }
+
+    #[test]
+    fn circles_are_found_each_once_and_those_that_lead_into_one_are_not_in_it() {
+        assert_eq!(cycles(&[]), [[0; 0]; 0]);
+        assert_eq!(cycles(&[(0, 1), (1, 2), (0, 2), (3, 0)]), [[0; 0]; 0]);
+        assert_eq!(cycles(&[(4, 4)]), [[4, 4]]);
+        assert_eq!(cycles(&[(0, 1), (1, 2), (2, 1), (5, 0)]), [[1, 2, 1]]);
+        assert_eq!(cycles(&[(7, 8), (8, 9), (9, 7), (1, 7)]), [[7, 8, 9, 7]]);
+        assert_eq!(cycles(&[(1, 2), (2, 1), (3, 4), (4, 3), (3, 1)]), [[1, 2, 1], [3, 4, 3]]);
+        let long: Vec<_> = (0..1024).map(|slot| (slot, (slot + 1) % 1024)).collect();
+        assert_eq!(cycles(&long)[0].len(), 1025);
     }
 }
