@@ -62,6 +62,14 @@ pub const SCOPE_US: u64 = 25_000_000;
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long it may take to read the annotations of all bundles: a thousand of them take a tenth of a second.
 pub const SURVEY_US: u64 = 20_000_000;
+/// How soon it is looked again whether the machine is well, so that it is not reset when it is well in time.
+pub const ILL_US: u64 = 250_000;
+/// How often a port or a command is asked whether a container is ready.
+pub const READY_LOOK_US: u64 = 50_000;
+/// How long a check may take to go after SIGTERM.
+pub const CHECK_TERM_US: u64 = 1_000_000;
+/// Bytes of a word of a command in an annotation.
+pub const WORD_BYTES_MAX: usize = 1024;
 /// How long unmounting may take. It writes back what is cached: minutes on a slow disk would be lost data, for ever is
 /// a network file system whose server has gone.
 pub const UNMOUNT_US: u64 = 90_000_000;
@@ -127,7 +135,7 @@ pub const CMDLINE_BYTES_MAX: usize = 4096;
 pub const CMDLINE_PROBLEMS_MAX: usize = 8;
 /// A grace time of a day is meant as "wait".
 pub const GRACE_SECONDS_MAX: u32 = 86_400;
-/// The most that a number of a container's wishes can be: a day in milliseconds.
+/// The longest time that a container can wish for: a day in milliseconds.
 pub const WISH_MAX: u32 = GRACE_SECONDS_MAX * 1000;
 /// A count of restarts beyond this is meant as "always".
 pub const RESTARTS_MAX: u32 = 1_000_000;

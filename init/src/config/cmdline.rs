@@ -409,7 +409,7 @@ impl<'a> Iterator for Tokens<'a> {
 
 /// Takes the next option off a text, with its quotes.
 #[inline(never)]
-fn next_raw<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub fn next_raw<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let text = rest.trim_ascii_start();
     if text.is_empty() {
         return None;

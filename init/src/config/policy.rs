@@ -42,6 +42,10 @@ pub enum Key {
     Timeout,
     /// Whether its health is checked.
     Health,
+    /// How it is known that it does what it is there for: [`EXECUTE`] and its like.
+    Ready,
+    /// The number behind that: a descriptor or a port.
+    ReadyNumber,
     /// How often it is started again; 0 for as often as it takes. It stands behind `restart`.
     RestartCount,
 }
@@ -67,6 +71,19 @@ pub const ON_FAILURE: u32 = 1;
 /// `restart=always`.
 pub const ALWAYS: u32 = 2;
 
+/// `ready=exec`: its program runs.
+pub const EXECUTE: u32 = 0;
+/// `ready=notify`: it says so on the socket in NOTIFY_SOCKET, sd_notify(3).
+pub const NOTIFY: u32 = 1;
+/// `ready=fd:N`: it writes a newline to this descriptor.
+pub const DESCRIPTOR: u32 = 2;
+/// `ready=tcp:PORT`: something in its network namespace listens on this port.
+pub const TCP: u32 = 3;
+/// `ready=vsock:PORT`: something in the machine listens on this port.
+pub const VSOCK: u32 = 4;
+/// `ready=command: WORDS`: this command, executed in it, succeeds.
+pub const COMMAND: u32 = 5;
+
 /// The words of `restart-last`.
 pub const LAST: &[u8] = b"continue poweroff reboot halt panic";
 
@@ -78,8 +95,9 @@ impl Wishes {
     /// All zeros.
     pub const NONE: Wishes = Wishes([0; KEYS]);
     /// What a container wants that says nothing.
-    pub const DEFAULT: Wishes =
-        Wishes([NEVER, 100, 30_000, 60_000, 0, 60_000, 30_000, 5_000, 3, signal::TERM as u32, 10_000, 0, 0, 0, 0]);
+    pub const DEFAULT: Wishes = Wishes([
+        NEVER, 100, 30_000, 60_000, 0, 60_000, 30_000, 5_000, 3, signal::TERM as u32, 10_000, 0, 0, 0, 0, 0, 0,
+    ]);
 
     /// One of them.
     #[inline(never)]
@@ -97,12 +115,10 @@ impl Wishes {
         &self.0
     }
 
-    /// Sets the one in this place, if there is such a place and it may be that much.
+    /// Sets the one in this place, if there is such a place. No number does harm, however large.
     #[inline(never)]
     pub fn set(&mut self, place: usize, number: u32) {
-        if let Some(wish) = self.0.get_mut(place)
-            && number <= limits::WISH_MAX
-        {
+        if let Some(wish) = self.0.get_mut(place) {
             *wish = number;
         }
     }
@@ -127,7 +143,7 @@ impl Wishes {
             _ => (fields(value, b' ').any(|word| !word.is_empty()).then_some(1), "expected words"),
         };
         let number = number.ok_or(expected)?;
-        if place <= Key::Health as usize {
+        if place <= Key::Ready as usize {
             self.set(place, number);
         }
         Ok(true)
@@ -140,6 +156,21 @@ impl Wishes {
         };
         self.set(Key::RestartCount as usize, count);
         choice(b"no on-failure always", word)
+    }
+
+    fn ready(&mut self, value: &[u8]) -> Option<u32> {
+        let (kind, rest) = cut(value, b':').unwrap_or((value, b""));
+        let kind = choice(b"exec notify fd tcp vsock command", kind)?;
+        let (least, most) = match kind {
+            DESCRIPTOR => (3, limits::READY_DESCRIPTOR_MAX),
+            TCP => (1, u16::MAX.into()),
+            VSOCK => (0, u32::MAX - 1),
+            _ if (kind == COMMAND) == rest.trim_ascii().is_empty() => return None,
+            _ => return Some(kind),
+        };
+        let number = number(rest, 10).filter(|number| (least.into()..=most.into()).contains(number))?;
+        self.set(Key::ReadyNumber as usize, number as u32);
+        Some(kind)
     }
 }
 
@@ -163,38 +194,6 @@ fn time(value: &[u8]) -> Option<u32> {
         _ => return None,
     };
     number(digits, 10)?.checked_mul(factor).filter(|time| *time <= limits::WISH_MAX.into()).map(|time| time as u32)
-}
-
-/// How it is known that a container does what it is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ready<'a> {
-    /// Its program runs.
-    Execute,
-    /// It says so on the socket in NOTIFY_SOCKET: sd_notify(3).
-    Notify,
-    /// It writes a newline to this descriptor.
-    Descriptor(u32),
-    /// Something in its network namespace listens on this port.
-    Tcp(u16),
-    /// Something in the machine listens on this vsock port.
-    Vsock(u32),
-    /// This command, executed in it, succeeds.
-    Command(&'a [u8]),
-}
-
-/// The value of `ready`.
-pub fn ready(value: &[u8]) -> Option<Ready<'_>> {
-    let (kind, rest) = cut(value, b':').unwrap_or((value, b""));
-    let bounded = |least, most| number(rest, 10).filter(|number| (least..=most).contains(number));
-    match choice(b"exec notify fd tcp vsock command", kind)? {
-        0 if value.len() == kind.len() => Some(Ready::Execute),
-        1 if value.len() == kind.len() => Some(Ready::Notify),
-        2 => bounded(3, limits::READY_DESCRIPTOR_MAX.into()).map(|number| Ready::Descriptor(number as u32)),
-        3 => bounded(1, u16::MAX.into()).map(|port| Ready::Tcp(port as u16)),
-        4 => bounded(0, u64::from(u32::MAX) - 1).map(|port| Ready::Vsock(port as u32)),
-        5 if !rest.trim_ascii().is_empty() => Some(Ready::Command(rest)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -257,25 +256,25 @@ mod tests {
         assert_eq!(wish("health", "curl -f localhost").unwrap().get(Key::Health), 1);
         assert_eq!(wish("health", " "), Err("expected words"));
         assert_eq!(wish("after", "a b"), Ok(Wishes::DEFAULT));
-        assert_eq!(wish("ready", "fd:3"), Ok(Wishes::DEFAULT));
     }
 
     #[test]
     fn every_way_to_be_ready_is_known() {
-        for (value, expected) in [
-            ("exec", Ready::Execute),
-            ("notify", Ready::Notify),
-            ("fd:3", Ready::Descriptor(3)),
-            ("tcp:65535", Ready::Tcp(65535)),
-            ("vsock:1024", Ready::Vsock(1024)),
-            ("command: test -e /ready", Ready::Command(b" test -e /ready")),
+        for (value, kind, number) in [
+            ("exec", EXECUTE, 0),
+            ("notify", NOTIFY, 0),
+            ("fd:3", DESCRIPTOR, 3),
+            ("tcp:65535", TCP, 65535),
+            ("vsock:4294967294", VSOCK, u32::MAX - 1),
+            ("command: test -e /ready", COMMAND, 0),
         ] {
-            assert_eq!(ready(value.as_bytes()), Some(expected));
+            let wishes = wish("ready", value).unwrap();
+            assert_eq!((wishes.get(Key::Ready), wishes.get(Key::ReadyNumber)), (kind, number), "{value}");
         }
         for value in
-            ["", "exec:", "notify:x", "fd:2", "fd:64", "tcp:0", "tcp:65536", "vsock:4294967295", "command: ", "x"]
+            ["", "notify:x", "fd:2", "fd:64", "fd", "tcp:0", "tcp:65536", "vsock:4294967295", "command: ", "command", "x"]
         {
-            assert_eq!(ready(value.as_bytes()), None, "{value}");
+            assert!(wish("ready", value).is_err(), "{value}");
         }
     }
 }

@@ -46,6 +46,8 @@ pub trait Work {
     /// [`message::Message::Announced`] over `announcements` before anything else.
     /// It stays until the container is ready, and tells so; any other code then means that it is not.
     fn launch(&self, slot: u16, container: &Slot, announcements: BorrowedFd) -> u8;
+    /// Checks the health of a container that runs: 0 when it is well.
+    fn check(&self, container: &Slot) -> u8;
     /// Removes what a container leaves when it has ended. Of a one-shot, sees to it first that its output arrives.
     fn clean(&self, container: &Slot) -> u8;
     /// Waits until the consoles have sent everything, and tells the host the exit code if there is one: by now nothing is
@@ -120,7 +122,7 @@ impl<W: Work> Supervisor<'_, W> {
             // As long as it gets here. Within a storm of events, too.
             let mut deadline_us = self.table.deadline_us();
             if let Some(watchdog) = &mut self.watchdog {
-                let next_us = watchdog.pet(time::monotonic_us());
+                let next_us = watchdog.pet(time::monotonic_us(), self.table.is_well());
                 deadline_us = Some(deadline_us.map_or(next_us, |deadline| deadline.min(next_us)));
             }
             if let Some(next_us) = self.keep_logger(time::monotonic_us()) {
@@ -141,6 +143,7 @@ impl<W: Work> Supervisor<'_, W> {
             Action::Start(task) => self.fork(Child::Worker(task)),
             Action::Launch(slot) => self.fork(Child::Launcher(slot)),
             Action::Clean(slot) => self.fork(Child::Cleaner(slot)),
+            Action::Check(slot) => self.fork(Child::Checker(slot)),
             Action::Abandon(pid) | Action::KillStray(pid) => kill(pid),
             Action::OpenButtons => {
                 self.events.open_buttons();
@@ -203,6 +206,7 @@ impl<W: Work> Supervisor<'_, W> {
                 self.table.slot(index).map_or(1, |slot| self.work.launch(index, slot, self.announcements.as_fd()))
             }
             Child::Cleaner(index) => self.table.slot(index).map_or(1, |slot| self.work.clean(slot)),
+            Child::Checker(index) => self.table.slot(index).map_or(1, |slot| self.work.check(slot)),
         }
     }
 

@@ -105,6 +105,7 @@ impl Print for InWords<'_> {
                 about(line, slot, ": not cleaned up: the process for it {}", &[Print(&ended)]);
             }
             Note::NotReady(slot) => about(line, slot, ": not ready in time, killing it", &[]),
+            Note::Unhealthy(slot) => about(line, slot, ": unhealthy, killing it", &[]),
             Note::Lacks(slot, other) => {
                 if let Some(other) = self.table.slot(other) {
                     let other = Value::Quoted(other.name().to_bytes());

@@ -1,6 +1,7 @@
 //! The hardware's watchdog: a machine whose process 1 shows no sign of life for a while is reset.
 
 use crate::error::{Context, Result};
+use crate::limits;
 use crate::log;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::{AsFd, OwnedFd, watchdog};
@@ -27,13 +28,14 @@ impl Watchdog {
         opened.ok().map(|device| Watchdog { device, period_us: u64::from(seconds) * 500_000, next_us: 0 })
     }
 
-    /// Shows a sign of life if it is time for one; when the next is due. Whoever calls it says that the machine does what
-    /// it should.
-    pub(super) fn pet(&mut self, now_us: u64) -> u64 {
+    /// Shows a sign of life if it is time for one and the machine is well; when the next is due.
+    pub(super) fn pet(&mut self, now_us: u64, is_well: bool) -> u64 {
         if now_us >= self.next_us {
-            self.next_us = now_us.saturating_add(self.period_us);
-            // One that does not listen bites, which is what it is there for.
-            let _ = file::write(self.device.as_fd(), b".");
+            self.next_us = now_us.saturating_add(if is_well { self.period_us } else { limits::ILL_US });
+            if is_well {
+                // One that does not listen bites, which is what it is there for.
+                let _ = file::write(self.device.as_fd(), b".");
+            }
         }
         self.next_us
     }

@@ -58,8 +58,8 @@ impl Table<'_> {
             slot.ended = true;
             slot.status = ended;
             slot.ended_us = now_us;
-            if slot.stage == Stage::Starting && slot.ready_us == 0 && slot.helper != 0 {
-                // Its launcher waits for what will never be.
+            if slot.helper != 0 && slot.runs() && (slot.ready_us == 0 || slot.stage == Stage::Running) {
+                // Its launcher waits for what will never be, or its checker is of no use.
                 self.kill = Some(index);
             }
         } else {
@@ -71,8 +71,8 @@ impl Table<'_> {
     }
 
     fn helper_is_gone(&mut self, index: u16) {
-        let watched = self.slot(index).is_some_and(|slot| slot.stage == Stage::Starting);
-        let count = if watched { &mut self.watchers } else { &mut self.helpers };
+        let watches = self.slot(index).is_some_and(super::Slot::runs);
+        let count = if watches { &mut self.watchers } else { &mut self.helpers };
         *count = count.saturating_sub(1);
     }
 
@@ -88,6 +88,9 @@ impl Table<'_> {
                 self.note = Some(Note::Ended(index));
             }
             return;
+        }
+        if slot.stage == Stage::Running {
+            return self.checked(index, good, now_us);
         }
         let runs = slot.stage == Stage::Starting;
         slot.launch = match ended {
@@ -117,6 +120,30 @@ impl Table<'_> {
         });
     }
 
+    /// Takes in what a checker found.
+    fn checked(&mut self, index: u16, good: bool, now_us: u64) {
+        let Some(slot) = self.get(index) else { return };
+        if slot.ended || slot.asked || slot.killed {
+            return;
+        }
+        slot.failed_checks = if good { 0 } else { slot.failed_checks.saturating_add(1) };
+        if u32::from(slot.failed_checks) < slot.wishes.get(Key::HealthRetries) {
+            return self.check_later(index, now_us);
+        }
+        self.note = Some(Note::Unhealthy(index));
+        self.kill_now(index, now_us);
+    }
+
+    /// Has a container's health checked after a while, if it wants that.
+    pub(super) fn check_later(&mut self, index: u16, now_us: u64) {
+        let Some(slot) = self.get(index) else { return };
+        // Whoever goes down has another time to keep.
+        if slot.wishes.get(Key::Health) != 0 && !slot.asked && slot.due_us == 0 {
+            let after_us = slot.wishes.us(Key::HealthInterval);
+            self.wake(index, now_us, after_us);
+        }
+    }
+
     /// Draws the conclusion when a launcher or a main process has ended. A run is over when both have: the launcher knows
     /// whether there was a container at all, the main process how it went.
     fn settle(&mut self, index: u16, now_us: u64) {
@@ -126,8 +153,9 @@ impl Table<'_> {
             return;
         }
         if slot.main != 0 {
-            if slot.launch == Launch::Succeeded {
+            if slot.launch == Launch::Succeeded && slot.stage != Stage::Running {
                 slot.stage = Stage::Running;
+                self.check_later(index, now_us);
             }
             return;
         }
@@ -243,6 +271,12 @@ impl Table<'_> {
             slot.due_us = 0;
             if slot.stage == Stage::Pausing {
                 slot.stage = Stage::Waiting;
+            } else if slot.stage == Stage::Running && slot.section == Section::Services && !slot.asked && !slot.killed {
+                if self.watchers < limits::WATCHERS_MAX {
+                    self.watchers += 1;
+                    return Some(Action::Check(index));
+                }
+                self.check_later(index, now_us);
             } else if slot.killed {
                 self.forget(index);
                 return Some(Action::Report(Note::Stuck(index)));

@@ -145,6 +145,12 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Whether every critical container that has begun is as it should be. On the way down nobody asks.
+    pub fn is_well(&self) -> bool {
+        let is_ill = |slot: &Slot| slot.wishes.get(Key::Critical) != 0 && slot.is_ill();
+        self.phase >= Phase::Stopping || self.first(&is_ill).is_none()
+    }
+
     /// Orphans reaped so far.
     pub fn orphans(&self) -> u64 {
         self.orphans
@@ -234,10 +240,14 @@ impl<'a> Table<'a> {
                     slot.started_us = now_us;
                 }
             }
-            (Child::Cleaner(index), Ok(pid)) => {
+            (Child::Cleaner(index) | Child::Checker(index), Ok(pid)) => {
                 if let Some(slot) = self.get(index) {
                     slot.helper = pid;
                 }
+            }
+            (Child::Checker(index), Err(_)) => {
+                self.watchers = self.watchers.saturating_sub(1);
+                self.check_later(index, now_us);
             }
             (Child::Launcher(index) | Child::Cleaner(index), Err(errno)) => {
                 self.helpers = self.helpers.saturating_sub(1);

@@ -53,7 +53,7 @@ pub struct Slot {
     /// Whether it was asked to end, and whether it was killed.
     pub(super) asked: bool,
     pub(super) killed: bool,
-    /// The launcher or cleaner; 0 when there is none.
+    /// The launcher, checker or cleaner; 0 when there is none.
     pub(super) helper: Pid,
     /// The container's first process; 0 when there is none.
     pub(super) main: Pid,
@@ -65,6 +65,8 @@ pub struct Slot {
     pub(super) again: bool,
     /// Whether it has failed for good.
     pub(super) failed: bool,
+    /// How many checks of its health in a row have failed.
+    pub(super) failed_checks: u8,
     /// How often it was started again in all, and how often in a row.
     pub(super) restarts: u32,
     pub(super) tries: u32,
@@ -95,6 +97,7 @@ impl Slot {
         released: false,
         again: false,
         failed: false,
+        failed_checks: 0,
         restarts: 0,
         tries: 0,
         wishes: Wishes::NONE,
@@ -160,7 +163,7 @@ impl Slot {
         (self.main != 0).then_some(self.main)
     }
 
-    /// The launcher or cleaner.
+    /// The launcher, checker or cleaner.
     pub fn helper(&self) -> Option<Pid> {
         (self.helper != 0).then_some(self.helper)
     }
@@ -193,6 +196,15 @@ impl Slot {
         matches!(self.stage, Stage::Starting | Stage::Running)
     }
 
+    /// Whether it has begun, and is neither at work and healthy nor done with its work.
+    pub(super) fn is_ill(&self) -> bool {
+        match self.stage {
+            Stage::Waiting | Stage::Launching | Stage::Starting => self.again,
+            Stage::Running => self.failed_checks > 0,
+            Stage::Ended | Stage::Cleaning | Stage::Pausing | Stage::Done => self.again || self.failed,
+        }
+    }
+
     /// Forgets the last run, but for what is told of it.
     pub(super) fn begin(&mut self) {
         if self.again {
@@ -206,6 +218,7 @@ impl Slot {
             asked: false,
             killed: false,
             again: false,
+            failed_checks: 0,
             due_us: 0,
             executed_us: 0,
             ready_us: 0,

@@ -188,6 +188,8 @@ pub enum Action {
     Launch(u16),
     /// Fork a cleaner; [`Table::forked`] wants to know.
     Clean(u16),
+    /// Fork a checker; [`Table::forked`] wants to know.
+    Check(u16),
     /// Ask a container to end.
     Ask(u16),
     /// Kill a container with all that is in it, and its helper.
@@ -217,6 +219,8 @@ pub enum Note {
     NotCleaned(u16, Ended),
     /// A container was not ready in time and is killed.
     NotReady(u16),
+    /// Too many checks of a container's health in a row have failed: it is killed.
+    Unhealthy(u16),
     /// A container is not launched, since another one has failed that it requires.
     Lacks(u16, u16),
     /// A container did not end in time and is killed.
@@ -261,4 +265,6 @@ pub enum Child {
     Launcher(u16),
     /// A container's cleaner.
     Cleaner(u16),
+    /// Who checks a container's health.
+    Checker(u16),
 }
