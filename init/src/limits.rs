@@ -66,6 +66,8 @@ pub const SURVEY_US: u64 = 20_000_000;
 pub const ILL_US: u64 = 250_000;
 /// How often a port or a command is asked whether a container is ready.
 pub const READY_LOOK_US: u64 = 50_000;
+/// What is looked at of a table of TCP sockets: 400 of them, and those that listen come first.
+pub const TCP_TABLE_BYTES: usize = 64 * 1024;
 /// How long a check may take to go after SIGTERM.
 pub const CHECK_TERM_US: u64 = 1_000_000;
 /// Bytes of a word of a command in an annotation.

@@ -96,6 +96,7 @@ fn run(command: &[String], report: &mut Report) {
         ["signal", pid, signal] => processes::signal(pid, number(signal), report),
         ["kill-all"] => processes::kill_all(report),
         ["stop-init"] => processes::stop_init(report),
+        ["notify"] => processes::notify(report),
         ["stop-self"] => processes::stop_self(report),
         ["ignore-term"] => processes::ignore_term(report),
         ["on-term-sleep", seconds] => processes::on_term_sleep(number(seconds), report),

@@ -191,3 +191,11 @@ pub(crate) fn stop_init(report: &mut Report) {
     };
     report.outcome("stop-init", "1", if stopped { Ok(()) } else { Err(std::io::Error::last_os_error()) });
 }
+
+/// Says on the socket in NOTIFY_SOCKET that this process is ready, as sd_notify(3) does: `notify=PATH OUTCOME`.
+pub(crate) fn notify(report: &mut Report) {
+    let path = std::env::var("NOTIFY_SOCKET").unwrap_or_default();
+    let socket = std::os::unix::net::UnixDatagram::unbound();
+    let sent = socket.and_then(|socket| socket.send_to(b"STATUS=starting\nREADY=1\n", &path));
+    report.outcome("notify", &path, sent);
+}

@@ -230,7 +230,7 @@ fn in_child(work: &dyn Fn()) {
 
 /// Everything that the host has to give goes into the kernel's pool, and counts.
 fn take_entropy(port: u32) -> Result<()> {
-    let host = socket::connect_host(port)?;
+    let host = socket::connect_vsock(socket::HOST, port)?;
     let mut bytes = [0; limits::ENTROPY_BYTES_MAX];
     let bytes = file::read_all(host.as_fd(), &mut bytes)?;
     random::credit(bytes)?;

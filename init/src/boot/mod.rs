@@ -1,6 +1,7 @@
 //! From the kernel's hand-over to the supervising loop.
 
 pub mod block;
+pub mod check;
 pub mod clock;
 pub mod console;
 pub mod early;

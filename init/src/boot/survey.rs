@@ -141,7 +141,8 @@ impl Print for Written<'_> {
     }
 }
 
-fn read<'t>(container: &Slot, buffer: &'t mut [u8]) -> sys::Result<&'t [u8]> {
+/// A bundle's config.json.
+pub(super) fn read<'t>(container: &Slot, buffer: &'t mut [u8]) -> sys::Result<&'t [u8]> {
     let mut path = PathBuffer::empty();
     let bundle = file::open(CWD, path.below(container.section().directory(), container.name())?, Open::Directory)?;
     let file = file::open(bundle.as_fd(), c"config.json", Open::Read)?;

@@ -3,12 +3,14 @@
 use core::cell::RefCell;
 use core::ffi::CStr;
 
-use crate::sys::BorrowedFd;
-
-use super::{clock, console, farewell, hostname, modules, oneshot, resolver, scripts, seed, survey, sysctl, volumes};
+use super::{
+    check, clock, console, farewell, hostname, modules, oneshot, resolver, scripts, seed, survey, sysctl, volumes,
+};
 use crate::config::cmdline::{self, Options};
+use crate::config::policy::{self, Key};
 use crate::error::Error;
 use crate::launch::bundle::{Adjust, Source, Texts};
+use crate::launch::ready::{self, Readiness};
 use crate::launch::{self, Request, Streams};
 use crate::log;
 use crate::logger::{self, Logs};
@@ -16,9 +18,14 @@ use crate::plan::facts;
 use crate::runtime;
 use crate::supervise::message::Message;
 use crate::supervise::{Section, Slot, Work};
+use crate::sys::file::{self, CWD};
 use crate::sys::path::PathBuffer;
-use crate::sys::{region, time};
+use crate::sys::{BorrowedFd, region, time};
 use crate::text::{Print, Value};
+
+/// The annotations that have commands.
+const READY: &CStr = c"pidone.ready";
+const HEALTH: &CStr = c"pidone.health";
 
 /// A machine with an image in LinuxKit's layout.
 pub struct Machine<'o> {
@@ -59,6 +66,15 @@ impl Work for Machine<'_> {
 
     fn launch(&self, slot: u16, container: &Slot, announcements: BorrowedFd) -> u8 {
         let (section, name) = (container.section(), container.name());
+        let (wishes, mut socket) = (container.wishes(), PathBuffer::empty());
+        let Ok(socket) = socket.join(&[b"/run/", name.to_bytes(), b".notify"]) else { return 1 };
+        let readiness = match Readiness::prepare(wishes, socket) {
+            Ok(readiness) => readiness,
+            Err(errno) => {
+                log::error("container {}: pidone.ready: {}", &[Value::Name(name), Value::Kernel(errno)]);
+                return 1;
+            }
+        };
         let tell = |message: Message| {
             // PID 1 then takes the container for an orphan, and the launch for failed.
             if let Err(errno) = message.send(announcements) {
@@ -66,11 +82,7 @@ impl Work for Machine<'_> {
             }
         };
         let announce = || tell(Message::Announced { slot });
-        let executed = || {
-            let time_us = time::monotonic_us();
-            tell(Message::Executed { slot, time_us });
-            tell(Message::Ready { slot, time_us });
-        };
+        let executed = || tell(Message::Executed { slot, time_us: time::monotonic_us() });
         if section == Section::OneShot {
             if !oneshot::open_streams(self.options) {
                 return 1;
@@ -80,7 +92,9 @@ impl Work for Machine<'_> {
             }
         }
         let group = RefCell::new(PathBuffer::empty());
-        let launched = self.with_bundle(container, &mut |source, regions| {
+        let mut is_ready = true;
+        let mut readiness = Some(readiness);
+        let launched = self.with_bundle(container, socket, &mut |source, regions| {
             let request = Request {
                 sibling: true,
                 streams: &|| match section {
@@ -98,16 +112,28 @@ impl Work for Machine<'_> {
                 fail: &|failure, _| log::error("container {}: {}", &[Value::Name(name), Value::Print(failure)]),
             };
             let launched = launch::launch(&source, &request, regions);
-            if let Some(pid) = launched {
+            let _ = file::remove(CWD, socket);
+            if let (Some(pid), Some(readiness)) = (launched, readiness.take()) {
                 executed();
                 // For `pidone list` and the like. Nobody waits for it.
                 if let Err(error) = runtime::record(name, source.bundle, group.borrow().get(), pid) {
                     log::debug("container {}: {}", &[Value::Name(name), Value::Print(&error)]);
                 }
+                is_ready = readiness.wait(wishes, pid, &mut |left_us| check::run(container, READY, left_us, regions));
+                if is_ready {
+                    tell(Message::Ready { slot, time_us: time::monotonic_us() });
+                }
             }
             launched.is_some()
         });
-        u8::from(!launched)
+        // What is launched and not ready is for PID 1 to end.
+        u8::from(!launched || !is_ready)
+    }
+
+    fn check(&self, container: &Slot) -> u8 {
+        let timeout_us = container.wishes().us(Key::HealthTimeout);
+        let is_well = region::take().is_some_and(|regions| check::run(container, HEALTH, timeout_us, regions));
+        u8::from(!is_well)
     }
 
     fn clean(&self, container: &Slot) -> u8 {
@@ -120,7 +146,7 @@ impl Work for Machine<'_> {
             }
         }
         logger::command::await_end(name);
-        let cleaned = self.with_bundle(container, &mut |source, regions| {
+        let cleaned = self.with_bundle(container, c"", &mut |source, regions| {
             // Onboot and onshutdown containers have nobody who reads their files while they run.
             if matches!(section, Section::Onboot | Section::Onshutdown) && self.has_files() {
                 launch::dump_log(source.section, name, console::write_to_all);
@@ -158,7 +184,12 @@ impl Machine<'_> {
     }
 
     /// Hands on which container it is, and the memory for its plan. This process does one container and ends.
-    fn with_bundle(&self, container: &Slot, act: &mut dyn FnMut(Source, &mut region::Regions) -> bool) -> bool {
+    fn with_bundle(
+        &self,
+        container: &Slot,
+        socket: &CStr,
+        act: &mut dyn FnMut(Source, &mut region::Regions) -> bool,
+    ) -> bool {
         let (section, name) = (container.section(), container.name());
         let again = container.restarts() > 0;
         let mut buffer = PathBuffer::empty();
@@ -173,8 +204,16 @@ impl Machine<'_> {
             Section::OneShot => facts::Section::Other,
         };
         let (Ok(bundle), Some(regions)) = (bundle, region::take()) else { return false };
-        let adjust: &Adjust = &|_, facts, _| {
+        let notifies = !socket.is_empty() && container.wishes().get(Key::Ready) == policy::NOTIFY;
+        let adjust: &Adjust = &|spec, facts, arena| {
             facts.again = again;
+            if container.wishes().get(Key::Ready) == policy::DESCRIPTOR {
+                facts.manner.descriptors = container.wishes().get(Key::ReadyNumber).saturating_sub(2);
+            }
+            if notifies {
+                let socket = arena.string(&[socket.to_bytes()]);
+                ready::give_socket(socket, spec, arena);
+            }
             Ok(())
         };
         act(Source { section, name, bundle, texts: Texts::In(bundle), adjust }, regions)

@@ -96,7 +96,23 @@ impl Wishes {
     pub const NONE: Wishes = Wishes([0; KEYS]);
     /// What a container wants that says nothing.
     pub const DEFAULT: Wishes = Wishes([
-        NEVER, 100, 30_000, 60_000, 0, 60_000, 30_000, 5_000, 3, signal::TERM as u32, 10_000, 0, 0, 0, 0, 0, 0,
+        NEVER,
+        100,
+        30_000,
+        60_000,
+        0,
+        60_000,
+        30_000,
+        5_000,
+        3,
+        signal::TERM as u32,
+        10_000,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
     ]);
 
     /// One of them.
@@ -136,10 +152,9 @@ impl Wishes {
             Some(b'c') => (count(value, 100), "expected a number from 1 to 100"),
             Some(b's') => (signal::number(value).map(u32::from), "expected a signal such as TERM or 15"),
             Some(b'y') => (choice(b"no yes", value), "expected yes or no"),
-            Some(b'o') => (
-                ready(value).map(|_| 0),
-                "expected exec, notify, fd:N (3 to 63), tcp:PORT, vsock:PORT or command: WORDS",
-            ),
+            Some(b'o') => {
+                (self.ready(value), "expected exec, notify, fd:N (3 to 63), tcp:PORT, vsock:PORT or command: WORDS")
+            }
             _ => (fields(value, b' ').any(|word| !word.is_empty()).then_some(1), "expected words"),
         };
         let number = number.ok_or(expected)?;
@@ -161,7 +176,7 @@ impl Wishes {
     fn ready(&mut self, value: &[u8]) -> Option<u32> {
         let (kind, rest) = cut(value, b':').unwrap_or((value, b""));
         let kind = choice(b"exec notify fd tcp vsock command", kind)?;
-        let (least, most) = match kind {
+        let (least, most): (u32, u32) = match kind {
             DESCRIPTOR => (3, limits::READY_DESCRIPTOR_MAX),
             TCP => (1, u16::MAX.into()),
             VSOCK => (0, u32::MAX - 1),
@@ -271,9 +286,19 @@ mod tests {
             let wishes = wish("ready", value).unwrap();
             assert_eq!((wishes.get(Key::Ready), wishes.get(Key::ReadyNumber)), (kind, number), "{value}");
         }
-        for value in
-            ["", "notify:x", "fd:2", "fd:64", "fd", "tcp:0", "tcp:65536", "vsock:4294967295", "command: ", "command", "x"]
-        {
+        for value in [
+            "",
+            "notify:x",
+            "fd:2",
+            "fd:64",
+            "fd",
+            "tcp:0",
+            "tcp:65536",
+            "vsock:4294967295",
+            "command: ",
+            "command",
+            "x",
+        ] {
             assert!(wish("ready", value).is_err(), "{value}");
         }
     }

@@ -5,12 +5,13 @@
 //! process is made as a sibling, so that its exit status goes to whoever forked the launcher.
 //!
 //! Reading order: this file, [`bundle`] (what is read), [`child`] (the container's side), [`listener`] (who
-//! answers for its system calls), [`output`] (where its output goes), [`report`] (what is said when it fails).
+//! answers for its system calls), [`output`] (where its output goes), [`ready`] (when it is ready), [`report`] (what is said when it fails).
 
 pub mod bundle;
 mod child;
 mod listener;
 mod output;
+pub mod ready;
 mod report;
 
 use core::ffi::CStr;

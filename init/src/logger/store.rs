@@ -7,7 +7,7 @@
 
 use super::file::Place;
 use crate::limits;
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result, path, socket, wait};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result, fd, path, socket, wait};
 
 /// What is sent: what it is, and for a stream its name.
 pub(super) const MESSAGE_BYTES: usize = 1 + limits::LOG_SOURCE_BYTES;
@@ -29,7 +29,8 @@ impl Store {
     pub(super) fn new() -> Result<Store> {
         // Nobody waits for anybody: a container whose output cannot be logged runs all the same.
         let (receiver, sender) = wait::sockets_without_waiting()?;
-        Ok(Store { receiver, sender })
+        // Launchers need it.
+        Ok(Store { receiver, sender: fd::moved_up(sender.as_fd())? })
     }
 
     /// Where to wait for more.

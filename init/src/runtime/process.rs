@@ -8,10 +8,10 @@ use super::create::source;
 use super::options::Name;
 use super::state::Place;
 use crate::arena::Arena;
-use crate::config::spec::{ConsoleSize, Mount, Spec};
+use crate::config::spec::{ConsoleSize, Spec};
 use crate::error::{Context, Error, Result};
 use crate::launch::bundle::{Adjust, Source, Texts};
-use crate::launch::{self, Request, Streams};
+use crate::launch::{self, Request, Streams, ready};
 use crate::plan;
 use crate::plan::facts::{Facts, Manner};
 use crate::plan::step::Plan;
@@ -190,26 +190,10 @@ pub(super) fn adjust<'x>(
         arena.push(&mut environment, count);
         arena.push(&mut environment, c"LISTEN_PID=1");
     }
-    let notify = caller.variable(b"NOTIFY_SOCKET").filter(|path| path.to_bytes().starts_with(b"/"));
-    if notify.is_some() {
-        arena.push(&mut environment, c"NOTIFY_SOCKET=/run/notify/notify");
-    }
     process.env = arena.finish(environment);
+    let notify = caller.variable(b"NOTIFY_SOCKET").filter(|path| path.to_bytes().starts_with(b"/"));
     if let Some(socket) = notify {
-        let options = &[c"bind"];
-        let mount = Mount {
-            destination: Some(c"/run/notify/notify"),
-            kind: Some(c"bind"),
-            source: Some(socket),
-            options,
-            ..Mount::default()
-        };
-        let mut mounts = arena.list();
-        for mount in spec.mounts {
-            arena.push(&mut mounts, *mount);
-        }
-        arena.push(&mut mounts, mount);
-        spec.mounts = arena.finish(mounts);
+        ready::give_socket(socket, spec, arena);
     }
 }
 

@@ -211,17 +211,25 @@ fn moment(what: &str, at_us: u64) {
 /// Writes the line of one container.
 pub(super) fn container(slot: &Slot) {
     let [started, executed, ended] = slot.times_us();
-    let (start, slot) = (Ms(started), Value::Print(slot));
-    let (run, end) = (Ms(executed.saturating_sub(started)), Ms(ended.saturating_sub(started)));
-    let template = match (started, executed, ended) {
-        (0, ..) => return,
-        (_, 0, 0) => "timing: {} {}",
-        (_, _, 0) => "timing: {} {}: executed after {} ms",
-        (_, 0, _) => "timing: {} {}{}, ended after {} ms",
-        _ => "timing: {} {}: executed after {} ms, ended after {} ms",
-    };
-    let run = if executed == 0 { Value::Text("") } else { Value::Print(&run) };
-    log::info(template, &[Value::Print(&start), slot, run, Value::Print(&end)]);
+    if started != 0 {
+        let times = [executed, slot.ready_us(), ended].map(|at_us| at_us.saturating_sub(started));
+        log::info("timing: {} {}{}", &[Value::Print(&Ms(started)), Value::Print(slot), Value::Print(&Times(times))]);
+    }
+}
+
+/// `: executed after 3.100 ms, ready after 10.000 ms, ended after 20.123 ms`: what of it has happened.
+struct Times([u64; 3]);
+
+impl Print for Times {
+    fn print(&self, line: &mut Line) {
+        let mut before = ": ";
+        for (what, after_us) in ["executed", "ready", "ended"].iter().zip(self.0) {
+            if after_us != 0 {
+                line.format("{}{} after {} ms", &[Value::Text(before), Value::Text(what), Value::Print(&Ms(after_us))]);
+                before = ", ";
+            }
+        }
+    }
 }
 
 /// Microseconds as milliseconds with three digits after the point.

@@ -2,9 +2,10 @@
 
 use core::marker::PhantomData;
 
-use linux_raw_sys::general::{__NR_close, __NR_setsockopt};
+use linux_raw_sys::general::{__NR_close, __NR_fcntl, __NR_setsockopt};
 
-use super::raw;
+use super::{Result, raw};
+use crate::limits;
 
 /// An open descriptor, closed when it is dropped.
 #[derive(Debug)]
@@ -60,6 +61,16 @@ impl AsFd for OwnedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         BorrowedFd(self.0, PhantomData)
     }
+}
+
+/// A copy of a descriptor, with a number that no program is ever given: fcntl(2).
+pub fn moved_up(descriptor: BorrowedFd) -> Result<OwnedFd> {
+    const F_DUPFD_CLOEXEC: usize = 1030;
+    let call = [descriptor.argument(), F_DUPFD_CLOEXEC, limits::READY_DESCRIPTOR_MAX as usize + 1, 0, 0];
+    // SAFETY: a borrowed descriptor and numbers.
+    let number = unsafe { raw::value(__NR_fcntl, call) }?;
+    // SAFETY: the kernel just made it and nobody else knows it.
+    Ok(unsafe { OwnedFd::new(number) })
 }
 
 /// Turns an option of a socket on, if the kernel has it: setsockopt(2) with the number 1.

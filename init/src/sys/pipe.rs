@@ -3,7 +3,7 @@
 use linux_raw_sys::general::{__NR_ioctl, __NR_pipe2, __NR_splice, O_CLOEXEC};
 use linux_raw_sys::ioctl::FIONREAD;
 
-use super::{BorrowedFd, OwnedFd, Result, raw};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, fd, process, raw};
 
 /// A pipe: the end to read from, and the end to write to.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
@@ -13,6 +13,17 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     let [reader, writer] = pair;
     // SAFETY: the kernel just made both and nobody else knows them.
     Ok(unsafe { (OwnedFd::new(reader), OwnedFd::new(writer)) })
+}
+
+/// A pipe whose writing end has this number, in place of what had it, and is there for the programs that are executed.
+/// The reading end is above all such numbers.
+pub fn to_number(number: u32) -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pair()?;
+    let (reader, writer) = (fd::moved_up(reader.as_fd())?, fd::moved_up(writer.as_fd())?);
+    process::set_standard(writer.as_fd(), number)?;
+    // SAFETY: the kernel just made it. Whoever had the number before has lost it, and never closes it: this process ends
+    // by `process::exit`.
+    Ok((reader, unsafe { OwnedFd::new(number) }))
 }
 
 /// Moves at most so many bytes, one end being a pipe's; how many: 0 at the end. A process that is killed has moved all of

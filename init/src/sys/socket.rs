@@ -67,6 +67,13 @@ pub fn listen(directory: BorrowedFd, name: &CStr) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// A socket with a name in a directory, which must not be there yet.
+pub fn bind(kind: Kind, directory: BorrowedFd, name: &CStr) -> Result<OwnedFd> {
+    let socket = open(kind)?;
+    at(__NR_bind, &socket, directory, name)?;
+    Ok(socket)
+}
+
 /// What carries a descriptor: `struct cmsghdr` and an `int`, aligned to a word.
 #[repr(C)]
 struct Rights {
@@ -177,16 +184,20 @@ pub fn connect(kind: Kind, directory: BorrowedFd, name: &CStr) -> Result<OwnedFd
     }
 }
 
-/// A connection to a port of the host, which must listen: vsock(7).
-pub fn connect_host(port: u32) -> Result<OwnedFd> {
+/// `VMADDR_CID_LOCAL` and `VMADDR_CID_HOST`: this machine, and what it runs on.
+pub const LOCAL: u32 = 1;
+/// See [`LOCAL`].
+pub const HOST: u32 = 2;
+
+/// A connection to a port of a machine, which must listen: vsock(7).
+pub fn connect_vsock(machine: u32, port: u32) -> Result<OwnedFd> {
     const AF_VSOCK: u32 = 40;
-    const HOST: u32 = 2;
     // SAFETY: takes numbers.
     let fd = unsafe { raw::value(__NR_socket, [AF_VSOCK as usize, (SOCK_STREAM | O_CLOEXEC) as usize, 0, 0, 0]) }?;
     // SAFETY: the kernel just made it and nobody else knows it.
     let socket = unsafe { OwnedFd::new(fd) };
     // `struct sockaddr_vm`: family, port, context, and a word of flags that are 0.
-    let address = [AF_VSOCK, port, HOST, 0];
+    let address = [AF_VSOCK, port, machine, 0];
     let pointer = &raw const address as usize;
     // SAFETY: a borrowed descriptor and a whole `struct sockaddr_vm` of the size given.
     unsafe { raw::call(__NR_connect, socket.as_fd().argument(), pointer, size_of_val(&address)) }?;

@@ -13,7 +13,7 @@ use linux_raw_sys::net::{
 };
 
 use super::process::Pid;
-use super::{AsFd, BorrowedFd, OwnedFd, Result, file, raw};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, fd, file, raw};
 
 /// Most descriptors that are waited for at once.
 const DESCRIPTORS_MAX: usize = 8;
@@ -103,7 +103,8 @@ pub fn announcement_sockets() -> Result<(OwnedFd, OwnedFd)> {
     let call = [receiver.as_fd().argument(), SOL_SOCKET as usize, option, &raw const yes as usize, size_of_val(&yes)];
     // SAFETY: a borrowed descriptor, numbers, and one `int` of the size given.
     unsafe { raw::value(__NR_setsockopt, call) }?;
-    Ok((receiver, sender))
+    // Launchers need it.
+    Ok((receiver, fd::moved_up(sender.as_fd())?))
 }
 
 /// Sends one message, waiting while the receiver's queue is full: send(2).

@@ -1,0 +1,72 @@
+//! A command of an annotation, executed in a container that runs, as `pidone exec` does: is it ready, is it well?
+
+use core::ffi::CStr;
+
+use super::{scripts, survey};
+use crate::abi::{Errno, signal};
+use crate::arena::Arena;
+use crate::config::spec::Spec;
+use crate::config::{self, cmdline};
+use crate::limits;
+use crate::supervise::Slot;
+use crate::sys::file::{self, CWD, Open};
+use crate::sys::process::{self, Ended, Fork, Handle, Pid, Vector};
+use crate::sys::region::Regions;
+use crate::sys::{self, AsFd, wait};
+use crate::text::Line;
+
+/// Whether the command in an annotation of the container succeeds within a time. One that does not end is told to.
+pub fn run(container: &Slot, annotation: &CStr, timeout_us: u64, regions: &mut Regions) -> bool {
+    start(container, annotation, regions).is_ok_and(|pid| await_end(pid, timeout_us) == Ok(Some(Ended::Exited(0))))
+}
+
+fn start(container: &Slot, annotation: &CStr, regions: &mut Regions) -> sys::Result<Pid> {
+    let Regions { config, arena, .. } = regions;
+    let text = survey::read(container, config)?;
+    let mut arena = Arena::new(arena);
+    let mut spec = Spec::default();
+    config::read_config(text, &mut arena, &mut spec).map_err(|_| Errno::INVAL)?;
+    let pair = spec.annotations.iter().find(|pair| pair.name == annotation).ok_or(Errno::NOENT)?;
+    let value = pair.value.to_bytes();
+    let mut rest = value.strip_prefix(b"command:").unwrap_or(value);
+    let name = arena.string(&[container.name().to_bytes()]);
+    let mut words = arena.list();
+    for word in [c"pidone", c"exec", name] {
+        arena.push(&mut words, word);
+    }
+    let mut buffer = [0; limits::WORD_BYTES_MAX];
+    while let Some(word) = cmdline::next_raw(&mut rest) {
+        let mut line = Line::new(&mut buffer);
+        cmdline::plain(word, &mut line);
+        let word = arena.string(&[line.bytes()]);
+        arena.push(&mut words, word);
+    }
+    let words = arena.finish(words);
+    let words = Vector::new(words, &mut arena)?;
+    let environment = Vector::new(&scripts::ENVIRONMENT, &mut arena)?;
+    match process::fork()? {
+        Fork::Parent(pid) => Ok(pid),
+        Fork::Child => {
+            // What it says is nobody's business, and would be said again and again.
+            if let Ok(null) = file::open(CWD, c"/dev/null", Open::Console) {
+                for number in 0..3 {
+                    let _ = process::set_standard(null.as_fd(), number);
+                }
+            }
+            crate::sys::signal::unblock_all();
+            process::execute(c"/proc/self/exe", &words, &environment);
+            process::exit(127)
+        }
+    }
+}
+
+fn await_end(pid: Pid, timeout_us: u64) -> sys::Result<Option<Ended>> {
+    let handle = Handle::open(pid)?;
+    for (signal, after_us) in [(signal::TERM, timeout_us), (signal::KILL, limits::CHECK_TERM_US)] {
+        if wait::ready([Some(handle.as_fd()), None, None], Some(after_us))? == 0 {
+            // The command's process is told by the one that waits for it.
+            process::kill(pid, signal)?;
+        }
+    }
+    process::reap(pid, true)
+}
