@@ -17,7 +17,7 @@ fn wish(container: Container, wishes: &[(&str, &str)]) -> Container {
 /// One boot with all that does not end the machine.
 fn boot() -> &'static Observation {
     observation::shared(&BOOT, || {
-        let mut image = Image::new()?.onboot(shell("slow", "sleep 100", &[("timeout", "1s")]));
+        let mut image = Image::new()?.onboot(shell("slow", "sleep 100", &[("timeout", "5s")]));
         for container in restarts().into_iter().chain(readiness()).chain(order()).chain(refused()).chain(health()) {
             image = image.service(container);
         }
