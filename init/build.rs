@@ -4,6 +4,9 @@
 #[path = "src/runtime/model.rs"]
 mod model;
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::{env, fs};
 
 use model::{Counters, Model};
@@ -11,6 +14,7 @@ use model::{Counters, Model};
 fn main() {
     link();
     pack();
+    fs::write(output("pairs.rs"), pairs(&messages())).expect("the build's own directory can be written to");
 }
 
 fn link() {
@@ -45,8 +49,11 @@ fn pack() {
         bytes.push(0);
     }
     println!("cargo:rerun-if-changed=src/runtime/model.rs");
-    let path = env::var("OUT_DIR").expect("cargo sets it") + "/texts.packed";
-    fs::write(path, packed(&bytes)).expect("the build's own directory can be written to");
+    fs::write(output("texts.packed"), packed(&bytes)).expect("the build's own directory can be written to");
+}
+
+fn output(name: &str) -> String {
+    env::var("OUT_DIR").expect("cargo sets it") + "/" + name
 }
 
 /// Narrows the interval of the code bit by bit, and writes its bytes as they become certain.
@@ -63,4 +70,59 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     code.push(model.end());
     // Before the first bit nothing was known of the four bytes that there was room for.
     code.split_off(4)
+}
+
+/// All messages of the source: what stands in `c!("...")`.
+fn messages() -> Vec<Vec<u16>> {
+    println!("cargo:rerun-if-changed=src");
+    let mut messages = Vec::new();
+    let mut folders = vec![PathBuf::from("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the source can be read") {
+            let path = entry.expect("the source can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("the source can be read");
+                let found = text.split("c!(\"").skip(1).filter_map(|rest| rest.split_once('"'));
+                messages.extend(found.map(|(message, _)| message.bytes().map(u16::from).collect()));
+            }
+        }
+    }
+    // The order of a directory is anything.
+    messages.sort();
+    messages
+}
+
+/// The pairs for `packing.rs`: again and again the one that occurs most often, then replaced by a byte of its own.
+fn pairs(messages: &[Vec<u16>]) -> String {
+    let mut messages = messages.to_vec();
+    let mut pairs = Vec::new();
+    while pairs.len() < 128 {
+        let mut counts = BTreeMap::new();
+        for message in &messages {
+            for pair in message.windows(2) {
+                *counts.entry([pair[0], pair[1]]).or_insert(0) += 1;
+            }
+        }
+        let most = counts.into_iter().max_by_key(|&(pair, count)| (count, Reverse(pair)));
+        // Even one that gains nothing keeps the table's length what it is.
+        let (pair, _) = most.unwrap_or_default();
+        for message in &mut messages {
+            *message = replaced(message, pair, 128 + pairs.len() as u16);
+        }
+        pairs.push(pair);
+    }
+    format!("/// What bytes from [`FIRST`] up stand for.\npub static PAIRS: [[u8; 2]; 128] = {pairs:?};\n")
+}
+
+fn replaced(message: &[u16], pair: [u16; 2], by: u16) -> Vec<u16> {
+    let mut new = Vec::new();
+    let mut rest = message;
+    while let Some((first, behind)) = rest.split_first() {
+        let is_pair = rest.starts_with(&pair);
+        new.push(if is_pair { by } else { *first });
+        rest = if is_pair { &behind[1..] } else { behind };
+    }
+    new
 }

@@ -14,6 +14,9 @@
 
 pub mod limits;
 
+#[macro_use]
+pub mod packing;
+
 pub mod boot;
 pub mod command;
 pub mod runtime;

@@ -9,6 +9,7 @@ use core::ffi::CStr;
 
 use crate::abi::Errno;
 use crate::error::{Cause, Error};
+use crate::packing;
 use crate::texts::until_nul;
 
 /// A line being written. Past the end of the buffer nothing is written, and [`Line::bytes`] ends in `...` to say so.
@@ -29,7 +30,7 @@ pub trait Print {
 pub enum Value<'v> {
     /// Text of our own.
     Text(&'v str),
-    /// Text of our own.
+    /// Text of our own, perhaps packed.
     Raw(&'v CStr),
     /// Text from outside.
     Quoted(&'v [u8]),
@@ -109,7 +110,7 @@ impl<'a> Line<'a> {
     fn value(&mut self, value: &Value) {
         match *value {
             Value::Text(text) => self.text(text),
-            Value::Raw(text) => self.raw(text.to_bytes()),
+            Value::Raw(text) => self.message(text.to_bytes()),
             Value::Quoted(bytes) => self.quoted(bytes),
             Value::Name(name) if name.is_empty() => self.text("\"\""),
             Value::Name(name) => self.quoted(name.to_bytes()),
@@ -137,6 +138,17 @@ impl<'a> Line<'a> {
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         for byte in bytes {
             self.byte(*byte);
+        }
+        self
+    }
+
+    /// Appends a message that may be packed.
+    fn message(&mut self, bytes: &[u8]) -> &mut Self {
+        for byte in bytes {
+            match packing::PAIRS.get(usize::from(byte.wrapping_sub(packing::FIRST))) {
+                Some(pair) => self.message(pair),
+                None => self.byte(*byte),
+            };
         }
         self
     }
