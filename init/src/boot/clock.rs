@@ -25,7 +25,7 @@ fn set() -> Result<bool> {
     // In seconds since 1970; a clock that does not hold a date is an error.
     let text = match file::read_file(c"/sys/class/rtc/rtc0/since_epoch", &mut buffer) {
         Err(Errno::NOENT) => return Ok(false),
-        text => text.doing(c"read the hardware's")?,
+        text => text.doing(c!("read the hardware's"))?,
     };
     let hardware = number(text.trim_ascii_end(), 10).unwrap_or_default() as i64;
     let behind = machine::clock_seconds().doing(c"read")? < hardware;

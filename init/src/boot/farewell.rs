@@ -41,8 +41,8 @@ fn tell(exit: Exit, code: u8) -> Result<()> {
             Err(_) if pio::read(limits::DEBUG_EXIT_PORT) == Ok(0) => debug_exit(limits::DEBUG_EXIT_PORT, code),
             Err(_) => Ok(()),
         },
-        Exit::Port(name) => send(ports::open(name).doing(c"open the port")?),
-        Exit::Vsock(port) => send(socket::connect_vsock(socket::HOST, port).doing(c"connect to the host")?),
+        Exit::Port(name) => send(ports::open(name).doing(c!("open the port"))?),
+        Exit::Vsock(port) => send(socket::connect_vsock(socket::HOST, port).doing(c!("connect to the host"))?),
         Exit::DebugExit(port) => debug_exit(port, code),
         // The line on the console was all, and a panic is for PID 1.
         Exit::Console | Exit::Panic => Ok(()),
@@ -51,5 +51,5 @@ fn tell(exit: Exit, code: u8) -> Result<()> {
 
 /// QEMU exits with twice the code and one.
 fn debug_exit(port: u16, code: u8) -> Result<()> {
-    pio::write(port, code).doing(c"write to the port")
+    pio::write(port, code).doing(c!("write to the port"))
 }

@@ -87,13 +87,13 @@ fn words<'a>(options: &Options, arena: &mut Arena<'a>) -> Result<&'a [&'a CStr]>
     }
     let words = arena.finish(words);
     arena.check()?;
-    if words.is_empty() { Err(Error::wrong(c"read the command", c"nothing behind ` -- `")) } else { Ok(words) }
+    if words.is_empty() { Err(Error::wrong(c!("read the command"), c!("nothing behind ` -- `"))) } else { Ok(words) }
 }
 
 /// Whether the program runs; otherwise its process has said why not.
 fn start<'a>(words: &'a [&'a CStr], arena: &mut Arena<'a>, announce: &dyn Fn()) -> Result<bool> {
-    let (ours, theirs) = wait::sockets().doing(c"make a channel")?;
-    match process::clone_container(0, None, true).doing(c"make a process")? {
+    let (ours, theirs) = wait::sockets().doing(c!("make a channel"))?;
+    match process::clone_container(0, None, true).doing(c!("make a process"))? {
         Fork::Child => {
             announce();
             process::exit(become_program(words, &scripts::ENVIRONMENT, arena, &mut || {

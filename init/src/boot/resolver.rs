@@ -22,20 +22,20 @@ fn make() -> Result<()> {
     let target = match file::read_link(c"/etc/resolv.conf", &mut buffer) {
         // A file, or nothing: the image wants nothing from us.
         Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
-        target => &*target.doing(c"read the link")?,
+        target => &*target.doing(c!("read the link"))?,
     };
     // A relative target begins where the link is.
     let start: &[u8] = if target.starts_with(b"/") { b"" } else { b"/etc/" };
     let (mut path, mut folder) = (PathBuffer::empty(), PathBuffer::empty());
-    let path = path.join(&[start, target]).doing(c"make the file")?;
+    let path = path.join(&[start, target]).doing(c!("make the file"))?;
     let (above, _) = cut_last(path.to_bytes(), b'/');
-    folder.join(&[above]).and_then(file::make_directories).doing(c"make its folder")?;
+    folder.join(&[above]).and_then(file::make_directories).doing(c!("make its folder"))?;
     create(path)
 }
 
 fn create(path: &CStr) -> Result<()> {
     match file::open(CWD, path, Open::New) {
         Err(Errno::EXIST) => Ok(()),
-        result => result.map(drop).doing(c"make the file"),
+        result => result.map(drop).doing(c!("make the file")),
     }
 }

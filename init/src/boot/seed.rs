@@ -26,7 +26,7 @@ fn try_exchange(path: &[u8]) -> Result<()> {
         let new = file::read_file(c"/dev/urandom", new)?;
         file::write_all(file::open(CWD, path, Open::Write)?.as_fd(), new)
     };
-    replace(&mut new).doing(c"replace it")?;
+    replace(&mut new).doing(c!("replace it"))?;
     power::sync();
-    random::credit(old).doing(c"credit it")
+    random::credit(old).doing(c!("credit it"))
 }

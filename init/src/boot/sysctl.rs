@@ -61,7 +61,7 @@ fn write(setting: Setting) -> Result<()> {
 /// for itself, or rather for its counterpart: `net.ipv4.conf.eth0/1.forwarding` is `net/ipv4/conf/eth0.1/forwarding`.
 fn path<'a>(key: &[u8], buffer: &'a mut [u8; 256]) -> Result<&'a [u8]> {
     let refused = |problem| Error::wrong(c"write", problem);
-    let path = buffer.get_mut(..key.len()).ok_or(refused(c"longer than 256 bytes"))?;
+    let path = buffer.get_mut(..key.len()).ok_or(refused(c!("longer than 256 bytes")))?;
     let dotted = key.iter().find(|byte| matches!(byte, b'.' | b'/')) == Some(&b'.');
     for (to, from) in path.iter_mut().zip(key) {
         *to = match from {
@@ -71,7 +71,7 @@ fn path<'a>(key: &[u8], buffer: &'a mut [u8; 256]) -> Result<&'a [u8]> {
         };
     }
     if fields(path, b'/').any(|part| matches!(part, b"" | b"." | b"..")) {
-        return Err(refused(c"not a path below /proc/sys"));
+        return Err(refused(c!("not a path below /proc/sys")));
     }
     Ok(path)
 }

@@ -25,7 +25,7 @@ use spec::{Kept, Process, Resources, Runtime, Spec};
 /// # Errors
 /// The text is too large, malformed, or asks for what pidone cannot do; or the arena is full, and then holds garbage.
 pub fn read_config<'a>(text: &[u8], arena: &mut Arena<'a>, spec: &mut Spec<'a>) -> Result<Warnings> {
-    const DOING: &CStr = c"read config.json";
+    const DOING: &CStr = c!("read config.json");
     if text.len() > limits::CONFIG_BYTES_MAX {
         return Err(Error::limit(DOING, c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
     }
@@ -37,7 +37,7 @@ pub fn read_config<'a>(text: &[u8], arena: &mut Arena<'a>, spec: &mut Spec<'a>) 
 /// # Errors
 /// As [`read_config`].
 pub fn read_runtime<'a>(text: &[u8], arena: &mut Arena<'a>, runtime: &mut Runtime<'a>) -> Result<()> {
-    const DOING: &CStr = c"read runtime.json";
+    const DOING: &CStr = c!("read runtime.json");
     if text.len() > limits::RUNTIME_BYTES_MAX {
         return Err(Error::limit(DOING, c"bytes", text.len(), limits::RUNTIME_BYTES_MAX));
     }
@@ -49,7 +49,7 @@ pub fn read_runtime<'a>(text: &[u8], arena: &mut Arena<'a>, runtime: &mut Runtim
 /// # Errors
 /// As [`read_config`].
 pub fn read_process<'a>(text: &[u8], arena: &mut Arena<'a>, process: &mut Process<'a>) -> Result<()> {
-    read::read(text, arena, c"read the process", Record::new(process)).map(|_| ())
+    read::read(text, arena, c!("read the process"), Record::new(process)).map(|_| ())
 }
 
 /// Reads `linux.resources` alone, as `update` is given them, into what is empty.
@@ -57,7 +57,7 @@ pub fn read_process<'a>(text: &[u8], arena: &mut Arena<'a>, process: &mut Proces
 /// # Errors
 /// As [`read_config`].
 pub fn read_resources<'a>(text: &[u8], arena: &mut Arena<'a>, resources: &mut Resources<'a>) -> Result<()> {
-    read::read(text, arena, c"read the resources", Record::new(resources)).map(|_| ())
+    read::read(text, arena, c!("read the resources"), Record::new(resources)).map(|_| ())
 }
 
 /// Reads a state that the command line keeps, into what is empty.
@@ -65,7 +65,7 @@ pub fn read_resources<'a>(text: &[u8], arena: &mut Arena<'a>, resources: &mut Re
 /// # Errors
 /// As [`read_config`].
 pub fn read_kept<'a>(text: &[u8], arena: &mut Arena<'a>, kept: &mut Kept<'a>) -> Result<()> {
-    read::read(text, arena, c"read state.json", Record::new(kept)).map(|_| ())
+    read::read(text, arena, c!("read state.json"), Record::new(kept)).map(|_| ())
 }
 
 /// [`read_config`], for tests.
@@ -101,7 +101,7 @@ pub struct Warning {
 impl Warnings {
     /// The first ones.
     pub fn iter(&self) -> impl Iterator<Item = Warning> + '_ {
-        self.first.iter().take(self.count).map(|at| Warning { at: *at, problem: c"unknown capability, ignored" })
+        self.first.iter().take(self.count).map(|at| Warning { at: *at, problem: c!("unknown capability, ignored") })
     }
 
     /// How many more there were.

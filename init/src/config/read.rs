@@ -73,34 +73,34 @@ mod shape {
 fn expected(slot: &Slot) -> (u8, &'static CStr) {
     use shape::{FLAG, LIST, NUMBER, OBJECT, TEXT};
     match slot {
-        Slot::Text(_) | Slot::Word(_) => (TEXT, c"expected a string"),
-        Slot::Flag(_) => (FLAG, c"expected true or false"),
-        Slot::Id(_) | Slot::OptionalId(_) => (NUMBER, c"expected an integer from 0 to 4294967294"),
-        Slot::U32(_) | Slot::OptionalU32(_) => (NUMBER, c"expected an integer from 0 to 4294967295"),
-        Slot::OptionalU16(_) => (NUMBER, c"expected an integer from 0 to 65535"),
-        Slot::U64(_) | Slot::OptionalU64(_) => (NUMBER, c"expected an integer from 0"),
-        Slot::OptionalI64(_) => (NUMBER, c"expected an integer"),
-        Slot::Rlimit(_) => (TEXT, c"expected the name of a resource limit, such as RLIMIT_NOFILE"),
-        Slot::Namespace(_) => (TEXT, c"expected one of cgroup, ipc, mount, network, pid, user, uts, time"),
-        Slot::SystemCall(_) => (TEXT, c"expected the name of a system call"),
-        Slot::DeviceKind(_) => (TEXT, c"expected one of b, c, u, p"),
-        Slot::RuleKind(_) => (TEXT, c"expected one of a, b, c"),
-        Slot::Access(_) => (TEXT, c"expected a string of the letters r, w, m"),
+        Slot::Text(_) | Slot::Word(_) => (TEXT, c!("expected a string")),
+        Slot::Flag(_) => (FLAG, c!("expected true or false")),
+        Slot::Id(_) | Slot::OptionalId(_) => (NUMBER, c!("expected an integer from 0 to 4294967294")),
+        Slot::U32(_) | Slot::OptionalU32(_) => (NUMBER, c!("expected an integer from 0 to 4294967295")),
+        Slot::OptionalU16(_) => (NUMBER, c!("expected an integer from 0 to 65535")),
+        Slot::U64(_) | Slot::OptionalU64(_) => (NUMBER, c!("expected an integer from 0")),
+        Slot::OptionalI64(_) => (NUMBER, c!("expected an integer")),
+        Slot::Rlimit(_) => (TEXT, c!("expected the name of a resource limit, such as RLIMIT_NOFILE")),
+        Slot::Namespace(_) => (TEXT, c!("expected one of cgroup, ipc, mount, network, pid, user, uts, time")),
+        Slot::SystemCall(_) => (TEXT, c!("expected the name of a system call")),
+        Slot::DeviceKind(_) => (TEXT, c!("expected one of b, c, u, p")),
+        Slot::RuleKind(_) => (TEXT, c!("expected one of a, b, c")),
+        Slot::Access(_) => (TEXT, c!("expected a string of the letters r, w, m")),
         Slot::Policy(_) => (TEXT, scheduling::POLICIES),
         Slot::IoClass(_) => (TEXT, scheduling::IO_CLASSES),
         Slot::Personality(_) => (TEXT, scheduling::PERSONALITIES),
         Slot::MemoryPolicy(_) => (TEXT, scheduling::MEMORY_POLICIES),
         Slot::Action(_) => (TEXT, seccomp::ACTIONS),
         Slot::Operator(_) => (TEXT, seccomp::OPERATORS),
-        Slot::Object(_) | Slot::Optional(_) | Slot::Nothing => (OBJECT, c"expected an object"),
-        Slot::Pairs(_) => (OBJECT, c"expected an object of strings"),
-        Slot::Named(..) => (OBJECT, c"expected an object of objects"),
+        Slot::Object(_) | Slot::Optional(_) | Slot::Nothing => (OBJECT, c!("expected an object")),
+        Slot::Pairs(_) => (OBJECT, c!("expected an object of strings")),
+        Slot::Named(..) => (OBJECT, c!("expected an object of objects")),
         Slot::List(_)
         | Slot::Capabilities(_)
         | Slot::SchedulerFlags(_)
         | Slot::MemoryPolicyFlags(_)
         | Slot::Architectures(_)
-        | Slot::FilterFlags(_) => (LIST, c"expected an array"),
+        | Slot::FilterFlags(_) => (LIST, c!("expected an array")),
     }
 }
 
@@ -222,10 +222,10 @@ impl<'c, 'a> Reading<'c, 'a> {
             let problem = match entry {
                 // Unknown: skipped.
                 [] => None,
-                [b'*', ..] => Some(c"unknown field"),
-                [mark @ (b'!' | b'?'), ..] => self.asks(*mark).then_some(c"not supported yet"),
-                [b'^', mark, ..] => self.asks(*mark).then_some(c"only control groups of version 1 have it"),
-                _ if met & bit != 0 => Some(c"given twice"),
+                [b'*', ..] => Some(c!("unknown field")),
+                [mark @ (b'!' | b'?'), ..] => self.asks(*mark).then_some(c!("not supported yet")),
+                [b'^', mark, ..] => self.asks(*mark).then_some(c!("only control groups of version 1 have it")),
+                _ if met & bit != 0 => Some(c!("given twice")),
                 _ => {
                     met |= bit;
                     // What Go writes for an empty list or map.
@@ -335,7 +335,7 @@ impl<'c, 'a> Reading<'c, 'a> {
     fn count_names(&mut self) -> usize {
         let count = scan::children(self.text, self.at).count();
         if count > limits::PAIRS_MAX {
-            self.arena.fail(Error::limit(self.doing, c"names in one object", count, limits::PAIRS_MAX));
+            self.arena.fail(Error::limit(self.doing, c!("names in one object"), count, limits::PAIRS_MAX));
             return 0;
         }
         count
@@ -345,12 +345,12 @@ impl<'c, 'a> Reading<'c, 'a> {
     #[cold]
     #[inline(never)]
     fn fail_twice(&mut self, at: usize, position: usize) {
-        self.fail(scan::children(self.text, at).nth(position).unwrap_or(at), c"given twice");
+        self.fail(scan::children(self.text, at).nth(position).unwrap_or(at), c!("given twice"));
     }
 
     /// Reads an array of a list's names, or of capabilities' if there is no list, as bits.
     fn set(&mut self, list: Option<&'static CStr>) -> u64 {
-        let expected = list.unwrap_or(c"expected the name of a capability");
+        let expected = list.unwrap_or(c!("expected the name of a capability"));
         let mut set = 0;
         let mut more = self.enter();
         while more {
@@ -437,7 +437,7 @@ impl<'c, 'a> Reading<'c, 'a> {
     fn once(&mut self, at: usize, number: u8) {
         let bit = 1_u64.wrapping_shl(number.into());
         if self.once & bit != 0 {
-            self.fail(at, c"given twice");
+            self.fail(at, c!("given twice"));
         }
         self.once |= bit;
     }

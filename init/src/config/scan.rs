@@ -50,7 +50,7 @@ impl Path {
 
     fn enter(&mut self, at: usize, frame: Frame) -> Result<(), Fault> {
         let Some(free) = self.frames.get_mut(self.depth) else {
-            return Err(Fault { at, problem: c"nested too deep, at most 32 levels" });
+            return Err(Fault { at, problem: c!("nested too deep, at most 32 levels") });
         };
         *free = frame;
         self.depth += 1;
@@ -71,7 +71,7 @@ const _: () = assert!(JSON_DEPTH_MAX == 32, "the message in `enter` says 32");
 /// The first fault.
 pub(super) fn check(text: &[u8]) -> Result<(), Fault> {
     if let Err(error) = core::str::from_utf8(text) {
-        return Err(Fault { at: error.valid_up_to(), problem: c"not UTF-8" });
+        return Err(Fault { at: error.valid_up_to(), problem: c!("not UTF-8") });
     }
     walk(text, usize::MAX, &mut Path::new())
 }
@@ -124,7 +124,7 @@ pub(super) fn walk(text: &[u8], stop: usize, path: &mut Path) -> Result<(), Faul
             at = skip_space(text, at);
             let next = byte(text, at);
             let Some(frame) = path.top() else {
-                return if next.is_none() { Ok(()) } else { Err(Fault { at, problem: c"more after the end" }) };
+                return if next.is_none() { Ok(()) } else { Err(Fault { at, problem: c!("more after the end") }) };
             };
             match (frame, next) {
                 (Frame::Element(index), Some(b',')) => {
@@ -141,8 +141,8 @@ pub(super) fn walk(text: &[u8], stop: usize, path: &mut Path) -> Result<(), Faul
                     path.leave();
                     at += 1;
                 }
-                (Frame::Element(_), _) => return Err(unexpected(text, at, c"expected , or ]")),
-                _ => return Err(unexpected(text, at, c"expected , or }")),
+                (Frame::Element(_), _) => return Err(unexpected(text, at, c!("expected , or ]"))),
+                _ => return Err(unexpected(text, at, c!("expected , or }"))),
             }
         }
     }
@@ -151,7 +151,7 @@ pub(super) fn walk(text: &[u8], stop: usize, path: &mut Path) -> Result<(), Faul
 /// Reads a key and its colon.
 fn key(text: &[u8], at: usize, stop: usize, path: &mut Path) -> Result<usize, Fault> {
     if byte(text, at) != Some(b'"') {
-        return Err(unexpected(text, at, c"expected a key in quotes"));
+        return Err(unexpected(text, at, c!("expected a key in quotes")));
     }
     // A key that is asked for is part of its path even when it is malformed.
     if let Some(frame) = path.top().filter(|_| at >= stop) {
@@ -166,7 +166,7 @@ fn key(text: &[u8], at: usize, stop: usize, path: &mut Path) -> Result<usize, Fa
     if let Some(frame) = path.top() {
         *frame = Frame::Member(at);
     }
-    if byte(text, end) == Some(b':') { Ok(end + 1) } else { Err(unexpected(text, end, c"expected :")) }
+    if byte(text, end) == Some(b':') { Ok(end + 1) } else { Err(unexpected(text, end, c!("expected :"))) }
 }
 
 /// Reads a string: the offset after its closing quote.
@@ -179,7 +179,7 @@ fn string(text: &[u8], start: usize) -> Result<usize, Fault> {
                 Ok((_, length)) => at += 1 + length,
                 Err(problem) => return Err(Fault { at, problem }),
             },
-            Some(0..=0x1f) => return Err(Fault { at, problem: c"control character in a string" }),
+            Some(0..=0x1f) => return Err(Fault { at, problem: c!("control character in a string") }),
             Some(_) => at += 1,
             None => return Err(unexpected(text, at, c"")),
         }
@@ -187,7 +187,7 @@ fn string(text: &[u8], start: usize) -> Result<usize, Fault> {
 }
 
 fn number(text: &[u8], start: usize) -> Result<usize, Fault> {
-    let malformed = Fault { at: start, problem: c"malformed number" };
+    let malformed = Fault { at: start, problem: c!("malformed number") };
     let digits = |mut at: usize| {
         let start = at;
         while matches!(byte(text, at), Some(b'0'..=b'9')) {
@@ -219,11 +219,11 @@ fn literal(text: &[u8], at: usize) -> Result<usize, Fault> {
             return Ok(at + word.len());
         }
     }
-    Err(unexpected(text, at, c"expected a value"))
+    Err(unexpected(text, at, c!("expected a value")))
 }
 
 fn unexpected(text: &[u8], at: usize, problem: &'static CStr) -> Fault {
-    Fault { at, problem: if at < text.len() { problem } else { c"unexpected end of the text" } }
+    Fault { at, problem: if at < text.len() { problem } else { c!("unexpected end of the text") } }
 }
 
 /// What an escape stands for, and its length without the backslash.
@@ -238,7 +238,7 @@ fn escape(rest: &[u8]) -> Result<(char, usize), &'static CStr> {
         Some(b'r') => '\r',
         Some(b't') => '\t',
         Some(b'u') => return unicode_escape(rest),
-        _ => return Err(c"unknown escape in a string"),
+        _ => return Err(c!("unknown escape in a string")),
     };
     Ok((plain, 1))
 }
@@ -246,14 +246,14 @@ fn escape(rest: &[u8]) -> Result<(char, usize), &'static CStr> {
 fn unicode_escape(rest: &[u8]) -> Result<(char, usize), &'static CStr> {
     let unit = |from: usize| -> Option<u32> { parse(rest.get(from..from + 4)?, 16).map(|unit| unit as u32) };
     match unit(1).ok_or(c"malformed \\u escape")? {
-        0 => Err(c"NUL in a string"),
+        0 => Err(c!("NUL in a string")),
         high @ 0xd800..=0xdbff => {
             // Characters beyond 16 bits are two escapes, a surrogate pair.
             let low = unit(7).filter(|low| rest.get(5..7) == Some(b"\\u") && (0xdc00..=0xdfff).contains(low));
             let code = low.map(|low| 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00));
-            Ok((code.and_then(char::from_u32).ok_or(c"lone surrogate in a string")?, 11))
+            Ok((code.and_then(char::from_u32).ok_or(c!("lone surrogate in a string"))?, 11))
         }
-        code => Ok((char::from_u32(code).ok_or(c"lone surrogate in a string")?, 5)),
+        code => Ok((char::from_u32(code).ok_or(c!("lone surrogate in a string"))?, 5)),
     }
 }
 

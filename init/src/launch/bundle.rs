@@ -100,12 +100,12 @@ where
     let (text, runtime) = match source.texts {
         Texts::Given(config, runtime) => (config, runtime),
         Texts::In(directory) => {
-            let bundle = file::open(CWD, directory, Open::Directory).doing(c"open the bundle")?;
-            let config = read(bundle.as_fd(), c"config.json", config).doing(c"read config.json")?;
+            let bundle = file::open(CWD, directory, Open::Directory).doing(c!("open the bundle"))?;
+            let config = read(bundle.as_fd(), c"config.json", config).doing(c!("read config.json"))?;
             let runtime = match read(bundle.as_fd(), c"runtime.json", runtime) {
                 // Most containers need nothing outside.
                 Err(Errno::NOENT) => None,
-                runtime => Some(runtime.doing(c"read runtime.json")?),
+                runtime => Some(runtime.doing(c!("read runtime.json"))?),
             };
             (config, runtime)
         }

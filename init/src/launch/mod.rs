@@ -195,7 +195,7 @@ fn run<'a>(
     perform(plan.before, 0, request.target, None, arena, done)?;
     let mut mapped = Mapped::none();
     mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
-    let listener = listener::connect(plan, arena).doing(c"connect to linux.seccomp.listenerPath")?;
+    let listener = listener::connect(plan, arena).doing(c!("connect to linux.seccomp.listenerPath"))?;
     let mut doing = c"";
     let (pid, channel) = make_process(plan, request, done.group.take(), &mut mapped, arena, &mut doing)
         .map_err(|errno| Error::kernel(doing, errno))?;
@@ -235,17 +235,17 @@ fn make_process<'a>(
     arena: &mut Arena<'a>,
     doing: &mut &'static CStr,
 ) -> sys::Result<(Pid, Channel)> {
-    *doing = c"open the log files";
+    *doing = c!("open the log files");
     let streams = (request.streams)()?;
-    *doing = c"open the control group";
+    *doing = c!("open the control group");
     let cgroup = match group {
         Some((path, group)) if path == plan.cgroup => Some(group),
         _ if plan.cgroup.is_empty() => None,
         _ => Some(apply::open_cgroup(plan.cgroup)?),
     };
-    *doing = c"make the launcher's channel";
+    *doing = c!("make the launcher's channel");
     let (ours, theirs) = child::channel()?;
-    *doing = c"make the container's process";
+    *doing = c!("make the container's process");
     match process::clone_container(plan.clone_flags, cgroup.as_ref().map(AsFd::as_fd), request.sibling)? {
         Fork::Child => {
             drop(ours);
@@ -277,7 +277,7 @@ fn conduct<'a>(
         await_ready(channel, plan, pid, listener)?;
     }
     (request.ready)(pid, plan)?;
-    channel.go().doing(c"start the container's program")?;
+    channel.go().doing(c!("start the container's program"))?;
     if request.gate.is_some() {
         return Ok(());
     }
@@ -286,18 +286,18 @@ fn conduct<'a>(
     perform(plan.poststart, first + plan.after.len(), None, Some(pid), arena, done)
 }
 
-const GO_ON: &CStr = c"start the container's process";
+const GO_ON: &CStr = c!("start the container's process");
 
 /// Waits until the container's process has done what it can.
 fn await_ready(channel: &Channel, plan: &Plan, pid: Pid, listener: Option<&Connection>) -> Result<()> {
     if let Some(listener) = listener {
-        listener.serve(channel, pid).doing(c"send the filter to linux.seccomp.listenerPath")?;
+        listener.serve(channel, pid).doing(c!("send the filter to linux.seccomp.listenerPath"))?;
     }
     if heard(channel.answer(), plan)? { Ok(()) } else { Err(killed()) }
 }
 
 fn killed() -> Error {
-    Error::kernel(c"set the container up: its process was killed", Errno::CHILD)
+    Error::kernel(c!("set the container up: its process was killed"), Errno::CHILD)
 }
 
 /// Whether the container's process says that it is ready, or nothing any more.

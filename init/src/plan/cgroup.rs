@@ -17,7 +17,7 @@ const PERIOD_DEFAULT_US: u64 = 100_000;
 
 /// The container's own group, from the root of all groups.
 pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
-    let field = c"linux.cgroupsPath";
+    let field = c!("linux.cgroupsPath");
     if facts.manner.no_groups || facts.manner.joins.is_some() {
         return c"";
     }
@@ -29,13 +29,13 @@ pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, '
         return path::join(to.arena, c"/", path);
     };
     if names_scope(given) {
-        to.refuse(field, c"the form slice:prefix:name needs --systemd-cgroup");
+        to.refuse(field, c!("the form slice:prefix:name needs --systemd-cgroup"));
     }
     if path::goes_up(given) {
-        to.refuse(field, c"must not contain `..`");
+        to.refuse(field, c!("must not contain `..`"));
     }
     if path::same(given, c"/") {
-        to.refuse(field, c"must not be the root of all groups");
+        to.refuse(field, c!("must not be the root of all groups"));
     }
     path::join(to.arena, c"/", given)
 }
@@ -80,7 +80,7 @@ fn scope<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a 
         end += 1;
     }
     if wrong {
-        to.refuse(c"linux.cgroupsPath", c"with --systemd-cgroup, must be like a-b.slice:prefix:name");
+        to.refuse(c!("linux.cgroupsPath"), c!("with --systemd-cgroup, must be like a-b.slice:prefix:name"));
     }
     to.arena.string(&[
         path.to_bytes(),
@@ -96,7 +96,7 @@ fn scope<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a 
 pub(super) fn runtime_groups<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (number, group) in request.runtime.cgroups.iter().enumerate() {
         if path::goes_up(group) || path::same(group, c"/") {
-            return to.refuse_entry(c"runtime.json: cgroups", number, c"must be a path without `..`");
+            return to.refuse_entry(c"runtime.json: cgroups", number, c!("must be a path without `..`"));
         }
         let path = path::join(to.arena, c"/", group);
         to.push(Step::MakeCgroup { path });
@@ -189,17 +189,17 @@ const MAX: u64 = u64::MAX;
 
 impl<'a> Files<'_, '_, 'a> {
     fn memory(&mut self, resources: &Resources) {
-        let (limit_field, swap_field) = (c"linux.resources.memory.limit", c"linux.resources.memory.swap");
-        let reservation_field = c"linux.resources.memory.reservation";
+        let (limit_field, swap_field) = (c!("linux.resources.memory.limit"), c!("linux.resources.memory.swap"));
+        let reservation_field = c!("linux.resources.memory.reservation");
         let limit = self.amount(limit_field, resources.memory.limit);
         let reservation = self.amount(reservation_field, resources.memory.reservation);
         let mut swap = self.amount(swap_field, resources.memory.swap);
         // v1 counts memory and swap together, v2 swap alone.
         if let Some(both) = swap.filter(|both| *both != MAX) {
             match limit {
-                None | Some(MAX) => self.to.refuse(swap_field, c"needs a memory.limit, which it includes"),
+                None | Some(MAX) => self.to.refuse(swap_field, c!("needs a memory.limit, which it includes")),
                 Some(memory) if both < memory => {
-                    self.to.refuse(swap_field, c"must not be less than memory.limit, which it includes");
+                    self.to.refuse(swap_field, c!("must not be less than memory.limit, which it includes"));
                 }
                 Some(memory) => swap = Some(both - memory),
             }
@@ -215,24 +215,24 @@ impl<'a> Files<'_, '_, 'a> {
     fn cpu(&mut self, resources: &Resources<'a>) {
         let cpu = &resources.cpu;
         let weight = cpu.shares.filter(|shares| *shares != 0).map(weight_of_shares);
-        self.limit(c"linux.resources.cpu.shares", c"cpu.weight", weight);
+        self.limit(c!("linux.resources.cpu.shares"), c"cpu.weight", weight);
         if let Some(idle) = cpu.idle {
-            let field = c"linux.resources.cpu.idle";
+            let field = c!("linux.resources.cpu.idle");
             // After the weight, which an idle group refuses.
             match idle {
                 0 => self.write(field, c"cpu.idle", c"0"),
                 1 => self.write(field, c"cpu.idle", c"1"),
-                _ => self.to.refuse(field, c"must be 0 or 1"),
+                _ => self.to.refuse(field, c!("must be 0 or 1")),
             }
         }
         self.bandwidth(resources);
         // After the quota, which it must not exceed.
         if let Some(burst) = cpu.burst {
             let text = self.to.number(burst);
-            self.write(c"linux.resources.cpu.burst", c"cpu.max.burst", text);
+            self.write(c!("linux.resources.cpu.burst"), c"cpu.max.burst", text);
         }
-        self.list(c"linux.resources.cpu.cpus", c"cpuset.cpus", cpu.cpus);
-        self.list(c"linux.resources.cpu.mems", c"cpuset.mems", cpu.mems);
+        self.list(c!("linux.resources.cpu.cpus"), c"cpuset.cpus", cpu.cpus);
+        self.list(c!("linux.resources.cpu.mems"), c"cpuset.mems", cpu.mems);
     }
 
     fn bandwidth(&mut self, resources: &Resources) {
@@ -246,7 +246,7 @@ impl<'a> Files<'_, '_, 'a> {
             1.. => self.to.text("{} {}", &[Value::Number(quota.unsigned_abs()), period]),
             _ => self.to.text("max {}", &[period]),
         };
-        self.write(c"linux.resources.cpu.quota", c"cpu.max", text);
+        self.write(c!("linux.resources.cpu.quota"), c"cpu.max", text);
     }
 
     fn list(&mut self, field: &'static CStr, file: &'static CStr, list: Option<&'a CStr>) {
@@ -262,7 +262,7 @@ impl<'a> Files<'_, '_, 'a> {
             1.. => limit.unsigned_abs(),
             _ => MAX,
         });
-        self.limit(c"linux.resources.pids.limit", c"pids.max", limit);
+        self.limit(c!("linux.resources.pids.limit"), c"pids.max", limit);
     }
 
     fn block_io(&mut self, block_io: &BlockIo, bfq: bool) {
@@ -273,14 +273,14 @@ impl<'a> Files<'_, '_, 'a> {
             if bfq { weight } else { 1 + (weight - 10) * 9999 / 990 }
         };
         let is_right = |weight: &u16| (10..=1000).contains(weight);
-        let field = c"linux.resources.blockIO.weight";
+        let field = c!("linux.resources.blockIO.weight");
         if let Some(weight) = block_io.weight.filter(|weight| *weight != 0) {
             if !is_right(&weight) {
                 return self.to.refuse(field, WEIGHT_RANGE);
             }
             self.limit(field, file, Some(scaled(weight)));
         }
-        let field = c"linux.resources.blockIO.weightDevice";
+        let field = c!("linux.resources.blockIO.weightDevice");
         for (number, device) in block_io.weight_device.iter().enumerate() {
             match device.weight.filter(is_right) {
                 Some(weight) => self.of_device(field, file, device, "", scaled(weight)),
@@ -292,7 +292,7 @@ impl<'a> Files<'_, '_, 'a> {
                 match device.rate {
                     // As v1 has it, 0 is no limit.
                     Some(rate) => self.of_device(field, c"io.max", device, name, if rate == 0 { MAX } else { rate }),
-                    None => self.to.refuse_entry(field, number, c"rate: required"),
+                    None => self.to.refuse_entry(field, number, c!("rate: required")),
                 }
             }
         }
@@ -307,10 +307,10 @@ impl<'a> Files<'_, '_, 'a> {
     }
 
     fn hugepages(&mut self, resources: &Resources<'a>) {
-        let field = c"linux.resources.hugepageLimits";
+        let field = c!("linux.resources.hugepageLimits");
         for (number, limit) in resources.hugepage_limits.iter().enumerate() {
             if !is_page_size(limit.page_size.to_bytes()) {
-                self.to.refuse_entry(field, number, c"pageSize: must be like 64KB, 2MB or 1GB");
+                self.to.refuse_entry(field, number, c!("pageSize: must be like 64KB, 2MB or 1GB"));
             }
             let text = self.to.number(limit.limit);
             let file = self.to.arena.string(&[b"hugetlb.", limit.page_size.to_bytes(), b".max"]);
@@ -322,10 +322,10 @@ impl<'a> Files<'_, '_, 'a> {
     }
 
     fn rdma(&mut self, resources: &Resources<'a>) {
-        let field = c"linux.resources.rdma";
+        let field = c!("linux.resources.rdma");
         for (number, (device, limit)) in resources.rdma.iter().enumerate() {
             if limit.handles.is_none() && limit.objects.is_none() {
-                self.to.refuse_entry(field, number, c"needs hcaHandles or hcaObjects");
+                self.to.refuse_entry(field, number, c!("needs hcaHandles or hcaObjects"));
             }
             for (name, count) in [(" hca_handle=", limit.handles), (" hca_object=", limit.objects)] {
                 if let Some(count) = count {
@@ -341,7 +341,7 @@ impl<'a> Files<'_, '_, 'a> {
     fn unified(&mut self, resources: &Resources<'a>) {
         for (number, pair) in resources.unified.iter().enumerate() {
             if let Err(problem) = self.check_unified(pair.name.to_bytes()) {
-                self.to.refuse_entry(c"linux.resources.unified", number, problem);
+                self.to.refuse_entry(c!("linux.resources.unified"), number, problem);
             }
             for line in fields(pair.value.to_bytes(), b'\n') {
                 if !line.is_empty() {
@@ -357,17 +357,17 @@ impl<'a> Files<'_, '_, 'a> {
             return Err(NO_GROUP);
         }
         if name.contains(&b'/') || name.windows(2).any(|pair| pair == b"..") {
-            return Err(c"must be a file's name, without `/` and `..`");
+            return Err(c!("must be a file's name, without `/` and `..`"));
         }
         // The others move, stop and kill processes, or change who has which controller.
         if name.starts_with(b"cgroup.max.") {
             return Ok(());
         }
         if name == b"cgroup" || name.starts_with(b"cgroup.") {
-            return Err(c"of cgroup's own files, only cgroup.max.depth and cgroup.max.descendants");
+            return Err(c!("of cgroup's own files, only cgroup.max.depth and cgroup.max.descendants"));
         }
         match Controllers::of_file(name) {
-            None => Err(c"names no controller known"),
+            None => Err(c!("names no controller known")),
             Some(controller) if !self.available.has(controller) => Err(controller.missing()),
             Some(_) => Ok(()),
         }
@@ -414,22 +414,22 @@ impl<'a> Files<'_, '_, 'a> {
     fn amount(&mut self, field: &'static CStr, amount: Option<i64>) -> Option<u64> {
         let amount = amount.filter(|amount| *amount != 0)?;
         if amount < -1 {
-            self.to.refuse(field, c"must not be negative, but for -1, unlimited");
+            self.to.refuse(field, c!("must not be negative, but for -1, unlimited"));
         }
         // -1 is the same number.
         Some(amount as u64)
     }
 }
 
-const NO_GROUP: &CStr = c"the container has no control group";
-const WEIGHT_RANGE: &CStr = c"must be from 10 to 1000";
+const NO_GROUP: &CStr = c!("the container has no control group");
+const WEIGHT_RANGE: &CStr = c!("must be from 10 to 1000");
 
 /// In the order of `BlockIo::throttles`: the field, and what io.max calls it.
 static THROTTLES: [(&CStr, &str); 4] = [
-    (c"linux.resources.blockIO.throttleReadBpsDevice", "rbps="),
-    (c"linux.resources.blockIO.throttleWriteBpsDevice", "wbps="),
-    (c"linux.resources.blockIO.throttleReadIOPSDevice", "riops="),
-    (c"linux.resources.blockIO.throttleWriteIOPSDevice", "wiops="),
+    (c!("linux.resources.blockIO.throttleReadBpsDevice"), "rbps="),
+    (c!("linux.resources.blockIO.throttleWriteBpsDevice"), "wbps="),
+    (c!("linux.resources.blockIO.throttleReadIOPSDevice"), "riops="),
+    (c!("linux.resources.blockIO.throttleWriteIOPSDevice"), "wiops="),
 ];
 
 /// cpu.weight (1 to 10000, 100 by default) for shares of v1 (2 to 262144, 1024 by default): runc's since 1.3.2 and crun's

@@ -11,7 +11,7 @@ use crate::plan::options::Options;
 use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, mounts, path};
 
-const NODES: &CStr = c"linux.devices";
+const NODES: &CStr = c!("linux.devices");
 
 /// runtime-spec `config-linux.md#default-devices`: path, major, minor. All are character devices for everybody.
 static DEFAULT_NODES: &[(&CStr, u32, u32)] = &[
@@ -102,15 +102,15 @@ fn node<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, node: &DeviceNode
 }
 
 fn wanted<'a>(device: &Device<'a>) -> core::result::Result<DeviceNode<'a>, &'static CStr> {
-    let path = device.path.filter(|path| path::is_absolute(path)).ok_or(c"path: required, and must be absolute")?;
+    let path = device.path.filter(|path| path::is_absolute(path)).ok_or(c!("path: required, and must be absolute"))?;
     if path::goes_up(path) || path.to_bytes().ends_with(b"/") {
-        return Err(c"path: must be the path of a file, without `..`");
+        return Err(c!("path: must be the path of a file, without `..`"));
     }
     let kind = match device.kind {
         b'c' | b'u' => DeviceKind::Character,
         b'b' => DeviceKind::Block,
         b'p' => DeviceKind::Fifo,
-        _ => return Err(c"type: must be b, c, u or p"),
+        _ => return Err(c!("type: must be b, c, u or p")),
     };
     let (major, minor) = if kind == DeviceKind::Fifo {
         (0, 0)
@@ -118,8 +118,8 @@ fn wanted<'a>(device: &Device<'a>) -> core::result::Result<DeviceNode<'a>, &'sta
         // The kernel has 12 bits of major number and 20 of minor number: linux/kdev_t.h.
         let major = device.major.filter(|number| (0..1 << 12).contains(number));
         let minor = device.minor.filter(|number| (0..1 << 20).contains(number));
-        let major = major.ok_or(c"major: required, from 0 to 4095")?;
-        (major as u32, minor.ok_or(c"minor: required, from 0 to 1048575")? as u32)
+        let major = major.ok_or(c!("major: required, from 0 to 4095"))?;
+        (major as u32, minor.ok_or(c!("minor: required, from 0 to 1048575"))? as u32)
     };
     Ok(DeviceNode {
         at: Place::container(path),
@@ -167,10 +167,10 @@ impl Match {
             None | Some(b'a') => ANY,
             Some(b'b') => BLOCK,
             Some(b'c') => CHARACTER,
-            Some(_) => return Err(c"type: must be a, b or c"),
+            Some(_) => return Err(c!("type: must be a, b or c")),
         };
-        let major = number(rule.major).ok_or(c"major: must be a device number, or -1 for any")?;
-        let minor = number(rule.minor).ok_or(c"minor: must be a device number, or -1 for any")?;
+        let major = number(rule.major).ok_or(c!("major: must be a device number, or -1 for any"))?;
+        let minor = number(rule.minor).ok_or(c!("minor: must be a device number, or -1 for any"))?;
         // Absent is all. The kernel has the same bits in another order: mknod 1, read 2, write 4.
         let access = if rule.access == 0 { ACCESS_ALL } else { i32::from(rule.access) << 1 & ACCESS_ALL };
         Ok(Match { allow: rule.allow, kind, major, minor, access })
@@ -216,7 +216,7 @@ fn compile<'a>(rules: &[DeviceRule], arena: &mut Arena<'a>) -> Option<&'a [Instr
         match Match::read(rule) {
             Ok(rule) => program.rule(&rule),
             Err(problem) => {
-                program.arena.fail(Error::refused_entry(c"linux.resources.devices", number, problem));
+                program.arena.fail(Error::refused_entry(c!("linux.resources.devices"), number, problem));
             }
         }
     }

@@ -14,10 +14,10 @@ pub(super) fn at<'a>(request: &Request<'_, 'a>, moment: Moment, to: &mut Steps<'
     let Some(state) = state(request, moment.status(), to) else { return };
     for (number, hook) in hooks.iter().enumerate() {
         if hook.path.is_none_or(|path| !super::path::is_absolute(path)) {
-            to.refuse_entry(moment.field(), number, c"path: must be absolute");
+            to.refuse_entry(moment.field(), number, c!("path: must be absolute"));
         }
         if hook.timeout.is_some_and(|seconds| seconds <= 0) {
-            to.refuse_entry(moment.field(), number, c"timeout: must be more than 0");
+            to.refuse_entry(moment.field(), number, c!("timeout: must be more than 0"));
         }
         to.push(Step::RunHook { moment, hook, state });
     }

@@ -17,7 +17,7 @@ const UMASK: u32 = 0o022;
 pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let Some(score) = request.process.oom_score_adj else { return };
     if !(-1000..=1000).contains(&score) {
-        return to.refuse(c"process.oomScoreAdj", c"must be from -1000 to 1000");
+        return to.refuse(c!("process.oomScoreAdj"), c!("must be from -1000 to 1000"));
     }
     let text = to.text(if score < 0 { "-{}" } else { "{}" }, &[Value::Number(score.unsigned_abs())]);
     to.write(c"/proc/self/oom_score_adj", text);
@@ -32,12 +32,12 @@ pub(super) fn labels<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
         if request.facts.apparmor {
             to.write(c"/proc/self/attr/apparmor/exec", text);
         } else if profile != c"unconfined" {
-            to.refuse(c"process.apparmorProfile", c"the kernel does not use AppArmor");
+            to.refuse(c!("process.apparmorProfile"), c!("the kernel does not use AppArmor"));
         }
     }
     if let Some(text) = process.selinux_label {
         if !request.facts.selinux {
-            to.refuse(c"process.selinuxLabel", c"the kernel does not use SELinux");
+            to.refuse(c!("process.selinuxLabel"), c!("the kernel does not use SELinux"));
         }
         to.write(c"/proc/self/attr/exec", text);
     }
@@ -97,7 +97,7 @@ pub(super) fn console<'a>(
         return;
     }
     if !request.facts.manner.console {
-        to.refuse(c"process.terminal", c"nobody is there to take it");
+        to.refuse(c!("process.terminal"), c!("nobody is there to take it"));
     }
     to.push(Step::OpenConsole(Console { multiplexer, bound, uid: process.user.uid, size: process.console_size }));
 }
@@ -106,10 +106,10 @@ pub(super) fn console<'a>(
 pub(super) fn directory<'a>(process: &Process<'a>, to: &mut Steps) -> &'a CStr {
     let directory = process.cwd.unwrap_or_default();
     if process.cwd.is_none() {
-        to.refuse(c"process.cwd", c"required");
+        to.refuse(c!("process.cwd"), c"required");
     }
     if !path::is_absolute(directory) {
-        to.refuse(c"process.cwd", c"must be absolute");
+        to.refuse(c!("process.cwd"), c!("must be absolute"));
     }
     directory
 }
@@ -118,7 +118,7 @@ pub(super) fn directory<'a>(process: &Process<'a>, to: &mut Steps) -> &'a CStr {
 fn rlimits<'a>(process: &Process, to: &mut Steps<'_, 'a>) {
     for (number, limit) in process.rlimits.iter().enumerate() {
         if limit.soft > limit.hard {
-            return to.refuse_entry(c"process.rlimits", number, c"soft: must not be more than hard");
+            return to.refuse_entry(c!("process.rlimits"), number, c!("soft: must not be more than hard"));
         }
         to.push(Step::SetRlimit(*limit));
     }
@@ -141,10 +141,10 @@ fn capabilities(request: &Request, to: &mut Steps) -> Capabilities {
     sets.permitted &= known;
     sets.ambient &= known;
     if sets.effective & !sets.permitted != 0 {
-        to.refuse(c"process.capabilities.effective", c"must all be in permitted, too");
+        to.refuse(c!("process.capabilities.effective"), c!("must all be in permitted, too"));
     }
     if sets.inheritable & !sets.bounding != 0 {
-        to.refuse(c"process.capabilities.inheritable", c"must all be in bounding, too");
+        to.refuse(c!("process.capabilities.inheritable"), c!("must all be in bounding, too"));
     }
     // The kernel has no others in that set. `runc spec` asks for some, and runc passes over them.
     sets.ambient &= sets.permitted & sets.inheritable;
@@ -153,7 +153,7 @@ fn capabilities(request: &Request, to: &mut Steps) -> Capabilities {
 
 fn program<'a>(process: &Process<'a>, to: &mut Steps<'_, 'a>) -> Program<'a> {
     if process.args.first().is_none_or(|program| program.is_empty()) {
-        to.refuse(c"process.args", c"required, and the first must not be empty");
+        to.refuse(c!("process.args"), c!("required, and the first must not be empty"));
     }
     let environment = environment(process.env, to.arena);
     let has_home = environment.iter().any(|pair| name_of(pair) == b"HOME");
@@ -166,7 +166,7 @@ fn program<'a>(process: &Process<'a>, to: &mut Steps<'_, 'a>) -> Program<'a> {
 /// Names are found again through a hash table of positions, since a text of a megabyte holds tens of thousands.
 fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> &'a [&'a CStr] {
     if let Some(wrong) = pairs.iter().position(|pair| name_of(pair).is_empty()) {
-        arena.fail(Error::refused_entry(c"process.env", wrong, c"must be NAME=value"));
+        arena.fail(Error::refused_entry(c!("process.env"), wrong, c!("must be NAME=value")));
     }
     // At most half of the slots are ever taken.
     let table = arena.filled(pairs.len().saturating_mul(2).next_power_of_two(), EMPTY);

@@ -244,7 +244,7 @@ impl<'s, 'a> Steps<'s, 'a> {
         let most = limits::STEPS_MAX;
         match self.room.checked_sub(1) {
             Some(room) => self.room = room,
-            None => return self.arena.fail(Error::limit(c"plan the container", c"steps", most + 1, most)),
+            None => return self.arena.fail(Error::limit(c!("plan the container"), c"steps", most + 1, most)),
         }
         self.arena.push(&mut self.list, step);
     }
@@ -321,10 +321,10 @@ fn check_version(version: Option<&CStr>, to: &mut Steps) {
         }
     }
     if wrong || digits == 0 || numbers != 3 {
-        return to.refuse(c"ociVersion", c"not a version: MAJOR.MINOR.PATCH");
+        return to.refuse(c"ociVersion", c!("not a version: MAJOR.MINOR.PATCH"));
     }
     if !version.to_bytes().starts_with(b"1.") {
-        to.refuse(c"ociVersion", c"this version of the specification is not supported, but 1.x is");
+        to.refuse(c"ociVersion", c!("this version of the specification is not supported, but 1.x is"));
     }
 }
 

@@ -62,10 +62,10 @@ pub(super) fn make_readonly<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
 fn container_place<'a>(to: &mut Steps<'_, 'a>, number: usize, mount: &Mount<'a>) -> Place<'a> {
     let target = mount.destination.unwrap_or_default();
     if mount.destination.is_none() {
-        Where::Container.refuse(to, number, c"destination: required");
+        Where::Container.refuse(to, number, c!("destination: required"));
     }
     if path::same(target, c"/") {
-        Where::Container.refuse(to, number, c"destination: must not be the root itself");
+        Where::Container.refuse(to, number, c!("destination: must not be the root itself"));
     }
     Place::container(if path::is_absolute(target) { target } else { path::join(to.arena, c"/", target) })
 }
@@ -92,11 +92,11 @@ pub(super) fn one<'a>(
     }
     if let Some(recursive) = bind {
         if is_file_system_changed {
-            place.refuse(to, number, c"options: unknown for a bind mount");
+            place.refuse(to, number, c!("options: unknown for a bind mount"));
         }
         let source = mount.source.unwrap_or_default();
         if source.is_empty() {
-            place.refuse(to, number, c"source: required for a bind mount");
+            place.refuse(to, number, c!("source: required for a bind mount"));
         }
         if options.copy_up {
             place.refuse(to, number, COPY_UP);
@@ -110,7 +110,7 @@ pub(super) fn one<'a>(
         return bind_with(to, source, target, recursive, options, ids);
     }
     if is_mapped(mount, options) {
-        place.refuse(to, number, c"options: idmap and mappings are for bind mounts");
+        place.refuse(to, number, c!("options: idmap and mappings are for bind mounts"));
     }
     if options.copy_up && kind != c"tmpfs" {
         place.refuse(to, number, COPY_UP);
@@ -119,7 +119,7 @@ pub(super) fn one<'a>(
         if options.attributes.propagation != 0 && !is_file_system_changed {
             return change(to, target, options);
         }
-        place.refuse(to, number, c"type: required unless it is a bind mount");
+        place.refuse(to, number, c!("type: required unless it is a bind mount"));
     }
     if place == Where::Container && !options.remount {
         let is_cgroup = kind == c"cgroup" || kind == c"cgroup2";
@@ -139,7 +139,7 @@ pub(super) fn one<'a>(
     file_system(request, to, kind, mount.source.unwrap_or_default(), target, mount, options);
 }
 
-const COPY_UP: &CStr = c"options: tmpcopyup is for tmpfs";
+const COPY_UP: &CStr = c!("options: tmpcopyup is for tmpfs");
 
 fn is_mapped(mount: &Mount, options: &Options) -> bool {
     options.id_map.is_some() || mount.uid_mappings.len() + mount.gid_mappings.len() > 0
@@ -156,11 +156,11 @@ fn ids<'a>(
     }
     let (mut uids, mut gids) = (mount.uid_mappings, mount.gid_mappings);
     if uids.is_empty() != gids.is_empty() {
-        return Err(c"uidMappings and gidMappings: one needs the other");
+        return Err(c!("uidMappings and gidMappings: one needs the other"));
     }
     if uids.is_empty() {
         if !request.namespaces.is_new(Namespace::User) {
-            return Err(c"options: idmap needs uidMappings and gidMappings, or a new user namespace");
+            return Err(c!("options: idmap needs uidMappings and gidMappings, or a new user namespace"));
         }
         (uids, gids) = (request.spec.linux.uid_mappings, request.spec.linux.gid_mappings);
     }
@@ -209,8 +209,8 @@ fn bind_with<'a>(
     let ids = ids.and_then(|ids| to.arena.filled(1, ids).first());
     to.mapped += usize::from(ids.is_some());
     if to.mapped > IDMAPPED_MOUNTS_MAX {
-        let what = c"mounts that show other ids";
-        to.arena.fail(Error::limit(c"plan the container", what, to.mapped, IDMAPPED_MOUNTS_MAX));
+        let what = c!("mounts that show other ids");
+        to.arena.fail(Error::limit(c!("plan the container"), what, to.mapped, IDMAPPED_MOUNTS_MAX));
     }
     to.push(Step::Bind(Bind { source, target, recursive, attributes, ids }));
     if two_calls {
@@ -258,7 +258,7 @@ static UNLABELLED: [&CStr; 4] = [c"proc", c"sysfs", c"mqueue", c"cgroup2"];
 pub(super) fn labelled<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, data: &[u8]) -> &'a CStr {
     let Some(label) = request.spec.linux.mount_label else { return to.arena.string(&[data]) };
     if label.to_bytes().contains(&b'"') {
-        to.refuse(c"linux.mountLabel", c"must not contain a quotation mark");
+        to.refuse(c!("linux.mountLabel"), c!("must not contain a quotation mark"));
     }
     let separator: &[u8] = if data.is_empty() { b"" } else { b"," };
     // Its categories have commas between.

@@ -9,8 +9,8 @@ use crate::plan::step::Step;
 use crate::plan::{Request, Steps, path};
 use crate::text::Line;
 
-const LIST: &CStr = c"linux.namespaces";
-const OFFSETS: &CStr = c"linux.timeOffsets";
+const LIST: &CStr = c!("linux.namespaces");
+const OFFSETS: &CStr = c!("linux.timeOffsets");
 
 /// Two lines of a clock's name and two numbers.
 const OFFSETS_BYTES: usize = 96;
@@ -38,10 +38,10 @@ impl<'a> Namespaces<'a> {
                 continue;
             };
             if !path::is_absolute(file) {
-                to.refuse_entry(LIST, number, c"path: must be absolute");
+                to.refuse_entry(LIST, number, c!("path: must be absolute"));
             }
             if facts.misplaced_namespaces >> entry.kind as u8 & 1 == 1 {
-                to.refuse_entry(LIST, number, c"path: not a namespace of this type");
+                to.refuse_entry(LIST, number, c!("path: not a namespace of this type"));
             }
             if !(entry.kind == Namespace::User && facts.user_namespace_is_own)
                 && let Some(place) = namespaces.joined.get_mut(entry.kind as usize)
@@ -59,7 +59,7 @@ impl<'a> Namespaces<'a> {
         let (uids, gids) = (spec.linux.uid_mappings, spec.linux.gid_mappings);
         if uids.len() + gids.len() > 0 {
             if self.joined(Namespace::User).is_some() {
-                to.refuse(c"linux.uidMappings", c"a joined user namespace has its mappings already");
+                to.refuse(c!("linux.uidMappings"), c!("a joined user namespace has its mappings already"));
             }
             self.new |= Namespace::User.flag();
         }
@@ -67,26 +67,26 @@ impl<'a> Namespaces<'a> {
             return;
         }
         let user = &spec.process.user;
-        check_mappings(to, c"linux.uidMappings", uids, &[user.uid]);
-        check_mappings(to, c"linux.gidMappings", gids, &[user.gid]);
-        check_mappings(to, c"linux.gidMappings", gids, user.additional_gids);
+        check_mappings(to, c!("linux.uidMappings"), uids, &[user.uid]);
+        check_mappings(to, c!("linux.gidMappings"), gids, &[user.gid]);
+        check_mappings(to, c!("linux.gidMappings"), gids, user.additional_gids);
     }
 
     fn check_together(&self, spec: &Spec, to: &mut Steps) {
-        let mount = c"linux.namespaces: mount";
+        let mount = c!("linux.namespaces: mount");
         // It could not even mount in the machine's, or in one that belongs to the machine.
         let is_right =
             if self.is_new(Namespace::User) { self.is_new(Namespace::Mount) } else { self.is_own(Namespace::Mount) };
         if self.is_mapped() && !is_right {
-            to.refuse(mount, c"needed in a container with a user namespace of its own");
+            to.refuse(mount, c!("needed in a container with a user namespace of its own"));
         }
         if self.has_clocks && !self.is_new(Namespace::Time) {
-            to.refuse(OFFSETS, c"the container has no new time namespace");
+            to.refuse(OFFSETS, c!("the container has no new time namespace"));
         }
         if !self.is_own(Namespace::Uts) {
             for (field, name) in [(c"hostname", spec.hostname), (c"domainname", spec.domainname)] {
                 if name.is_some_and(|name| !name.is_empty()) {
-                    to.refuse(field, c"the container has no uts namespace of its own");
+                    to.refuse(field, c!("the container has no uts namespace of its own"));
                 }
             }
         }
@@ -175,7 +175,7 @@ pub(super) fn set_clocks<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) 
     let TimeOffsets { monotonic, boottime } = request.spec.linux.time_offsets;
     for (clock, offset) in [("monotonic ", monotonic), ("\nboottime ", boottime)] {
         if offset.nanoseconds >= 1_000_000_000 {
-            to.refuse(OFFSETS, c"nanosecs: must be less than 1000000000");
+            to.refuse(OFFSETS, c!("nanosecs: must be less than 1000000000"));
         }
         line.text(clock).signed(offset.seconds.unwrap_or(0)).byte(b' ').number(offset.nanoseconds.into());
     }
@@ -200,7 +200,7 @@ pub(super) fn bind<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (kind, file) in Namespace::ALL.into_iter().zip(request.runtime.bind_namespaces.0) {
         let Some(file) = file.filter(|file| !file.is_empty()) else { continue };
         if path::goes_up(file) {
-            return to.refuse(c"runtime.json: bindNS", c"a path must not contain `..`");
+            return to.refuse(c"runtime.json: bindNS", c!("a path must not contain `..`"));
         }
         let path = path::join(to.arena, c"/", file);
         if request.facts.again {
@@ -216,12 +216,12 @@ fn check_mappings(to: &mut Steps, field: &'static CStr, mappings: &[IdMapping], 
         mappings.iter().any(|mapping| id.checked_sub(mapping.container_id).is_some_and(|offset| offset < mapping.size))
     };
     if mappings.is_empty() {
-        to.refuse(field, c"required with a user namespace");
+        to.refuse(field, c!("required with a user namespace"));
     }
     if !is_mapped(&0) {
-        to.refuse(field, c"the container's id 0 must be mapped: it sets the container up");
+        to.refuse(field, c!("the container's id 0 must be mapped: it sets the container up"));
     }
     if !ids.iter().all(is_mapped) {
-        to.refuse(field, c"an id of process.user is not mapped");
+        to.refuse(field, c!("an id of process.user is not mapped"));
     }
 }

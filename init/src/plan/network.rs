@@ -14,10 +14,10 @@ const NAME_BYTES_MAX: usize = 15;
 
 /// config.json's `netDevices`.
 pub(super) fn devices<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
-    let field = c"linux.netDevices";
+    let field = c!("linux.netDevices");
     let devices = &request.spec.linux.net_devices;
     if !devices.names.is_empty() && !request.namespaces.is_own(Namespace::Network) {
-        return to.refuse(field, c"the container has no network namespace of its own");
+        return to.refuse(field, c!("the container has no network namespace of its own"));
     }
     for (number, (from, device)) in devices.iter().enumerate() {
         let name = device.name.unwrap_or(from);
@@ -30,22 +30,22 @@ pub(super) fn devices<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     }
 }
 
-const NAME: &CStr = c"name: must be 1 to 15 bytes without slash, colon, percent sign and space";
+const NAME: &CStr = c!("name: must be 1 to 15 bytes without slash, colon, percent sign and space");
 
 /// One step an interface, in order.
 pub(super) fn interfaces<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let interfaces = request.runtime.interfaces;
     if !interfaces.is_empty() && !request.namespaces.is_own(Namespace::Network) {
-        return to.refuse(LIST, c"the container has no network namespace of its own");
+        return to.refuse(LIST, c!("the container has no network namespace of its own"));
     }
     for (number, interface) in interfaces.iter().enumerate() {
         let is_repeated = |other: &Interface| other.name == interface.name;
         let origin = origin(interface);
         match (interface.name, origin) {
-            (None, _) => to.refuse_entry(LIST, number, c"name: required"),
+            (None, _) => to.refuse_entry(LIST, number, c!("name: required")),
             (Some(name), _) if !is_name(name.to_bytes()) => to.refuse_entry(LIST, number, NAME),
             _ if interfaces.iter().take(number).any(is_repeated) => {
-                to.refuse_entry(LIST, number, c"name: another interface has it already");
+                to.refuse_entry(LIST, number, c!("name: another interface has it already"));
             }
             (_, Err(problem)) => to.refuse_entry(LIST, number, problem),
             (Some(name), Ok(origin)) => to.push(Step::Interface(InterfaceStep { name, origin })),
@@ -59,9 +59,9 @@ fn origin<'a>(interface: &Interface<'a>) -> core::result::Result<Origin<'a>, &'s
     let is_veth = kind.map_or(peer.is_some(), |kind| kind == c"veth");
     match (kind, peer) {
         (_, Some(peer)) if is_veth && is_name(peer.to_bytes()) => Ok(Origin::Veth { peer }),
-        (_, Some(_)) if is_veth => Err(c"peer: must be 1 to 15 bytes without slash, colon, percent sign and space"),
-        (_, Some(_)) => Err(c"peer: only a veth has one"),
-        (_, None) if is_veth => Err(c"peer: required for a veth"),
+        (_, Some(_)) if is_veth => Err(c!("peer: must be 1 to 15 bytes without slash, colon, percent sign and space")),
+        (_, Some(_)) => Err(c!("peer: only a veth has one")),
+        (_, None) if is_veth => Err(c!("peer: required for a veth")),
         (Some(kind), None) if interface.create_in_root => Ok(Origin::MadeOutside { kind }),
         (Some(kind), None) => Ok(Origin::MadeInside { kind }),
         (None, None) => Ok(Origin::Existing),

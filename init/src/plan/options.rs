@@ -148,9 +148,9 @@ static EFFECTS: [Effect; 47] = [
 
 /// Why, for each that is refused.
 static REFUSED: [&CStr; 3] = [
-    c"options: copy-symlink is not supported",
-    c"options: src-nofollow is not supported",
-    c"options: dest-nofollow is not supported",
+    c!("options: copy-symlink is not supported"),
+    c!("options: src-nofollow is not supported"),
+    c!("options: dest-nofollow is not supported"),
 ];
 
 /// All options, each with what it does.
@@ -233,7 +233,7 @@ impl Options {
             }
             Propagation | RecursivePropagation => {
                 if attributes.propagation & !flag != 0 {
-                    self.problem = self.problem.or(Some(c"options: more than one kind of propagation"));
+                    self.problem = self.problem.or(Some(c!("options: more than one kind of propagation")));
                 }
                 attributes.propagation = flag;
                 attributes.propagation_recursive |= effect.kind == RecursivePropagation;

@@ -9,8 +9,8 @@ use crate::plan::{Request, Steps, path};
 
 /// Where it is mounted.
 pub(super) const ROOT: &CStr = c"/sys/fs/resctrl";
-const FIELD: &CStr = c"linux.intelRdt";
-const CLASS: &CStr = c"linux.intelRdt.closID";
+const FIELD: &CStr = c!("linux.intelRdt");
+const CLASS: &CStr = c!("linux.intelRdt.closID");
 
 /// The directories of the container's class and of the group that watches the container; empty where there is none.
 #[inline(never)]
@@ -28,11 +28,11 @@ pub(super) fn outside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let Some(rdt) = &request.spec.linux.intel_rdt else { return };
     let known = request.facts.resctrl;
     if known == Resctrl::Absent {
-        to.refuse(FIELD, c"no resctrl file system is mounted on /sys/fs/resctrl");
+        to.refuse(FIELD, c!("no resctrl file system is mounted on /sys/fs/resctrl"));
     }
     let name = rdt.class.unwrap_or_default();
     if path::goes_up(name) || name == c"." || name != c"/" && name.to_bytes().contains(&b'/') {
-        to.refuse(CLASS, c"must be a name, or / for the default class");
+        to.refuse(CLASS, c!("must be a name, or / for the default class"));
     }
     let [class, monitor] = groups(request, to);
     if known == Resctrl::Mounted {
@@ -44,7 +44,7 @@ pub(super) fn outside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let mut schema = |line: &'a CStr| {
         is_set = true;
         if line.to_bytes().contains(&b'\n') {
-            to.refuse(FIELD, c"a schema must be one line");
+            to.refuse(FIELD, c!("a schema must be one line"));
         }
         if is_others {
             // A class that others have made must be as it is said to be, and stay so.
@@ -60,7 +60,7 @@ pub(super) fn outside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
         schema(line);
     }
     if !is_set && known == Resctrl::Mounted && rdt.class.is_some() {
-        to.refuse(CLASS, c"there is no such class, and nothing says what it may use");
+        to.refuse(CLASS, c!("there is no such class, and nothing says what it may use"));
     }
     if !monitor.is_empty() {
         to.make_directory(&Place::machine(monitor));

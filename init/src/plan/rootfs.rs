@@ -25,7 +25,7 @@ pub(super) fn root_path<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'
         to.refuse(c"root.path", c"required");
     }
     if path::goes_up(given) {
-        to.refuse(c"root.path", c"must not contain `..`");
+        to.refuse(c"root.path", c!("must not contain `..`"));
     }
     path::join(to.arena, if path::is_absolute(given) { c"/" } else { facts.bundle }, given)
 }
@@ -70,7 +70,7 @@ fn overlay<'a>(
 ) {
     // overlayfs separates directories by colons and options by commas, and takes a backslash for an escape.
     if directory.to_bytes().iter().any(|byte| matches!(byte, b':' | b',' | b'\\')) {
-        to.arena.fail(Error::wrong(c"bundle", c"its path must not contain a colon, comma or backslash"));
+        to.arena.fail(Error::wrong(c"bundle", c!("its path must not contain a colon, comma or backslash")));
     }
     let memory = path::join(to.arena, directory, c"tmp");
     let upper = path::join(to.arena, memory, c"upper");
@@ -145,10 +145,10 @@ fn machine_place<'a>(
 ) -> Place<'a> {
     let given = given.unwrap_or_default();
     if given.is_empty() {
-        to.refuse_entry(list, number, c"a path is required");
+        to.refuse_entry(list, number, c!("a path is required"));
     }
     if path::goes_up(given) {
-        to.refuse_entry(list, number, c"a path must not contain `..`");
+        to.refuse_entry(list, number, c!("a path must not contain `..`"));
     }
     let base = if path::is_absolute(given) { Base::Machine } else { Base::Below(request.bundle_root) };
     Place { base, path: path::join(to.arena, c"/", given) }
@@ -222,7 +222,7 @@ fn root_propagation(spec: &Spec, to: &mut Steps) -> Option<(u64, bool)> {
     let name = spec.linux.rootfs_propagation.filter(|name| !name.is_empty())?;
     let known = options::propagation(name);
     if known.is_none() {
-        to.refuse(c"linux.rootfsPropagation", c"not a kind of propagation");
+        to.refuse(c!("linux.rootfsPropagation"), c!("not a kind of propagation"));
     }
     known
 }
@@ -231,18 +231,18 @@ fn root_propagation(spec: &Spec, to: &mut Steps) -> Option<(u64, bool)> {
 fn hide<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let linux = &request.spec.linux;
     for (number, path) in linux.masked_paths.iter().enumerate() {
-        let at = absolute(to, c"linux.maskedPaths", number, path);
+        let at = absolute(to, c!("linux.maskedPaths"), number, path);
         to.push(Step::Mask { at });
     }
     for (number, path) in linux.readonly_paths.iter().enumerate() {
-        let at = absolute(to, c"linux.readonlyPaths", number, path);
+        let at = absolute(to, c!("linux.readonlyPaths"), number, path);
         to.push(Step::MakeReadonly { at });
     }
 }
 
 fn absolute<'a>(to: &mut Steps, list: &'static CStr, number: usize, path: &'a CStr) -> Place<'a> {
     if !path::is_absolute(path) {
-        to.refuse_entry(list, number, c"must be absolute");
+        to.refuse_entry(list, number, c!("must be absolute"));
     }
     Place::container(path)
 }

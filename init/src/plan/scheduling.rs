@@ -11,10 +11,10 @@ use crate::text::{cut, fields, number};
 /// SCHED_DEADLINE.
 const DEADLINE: u8 = 6;
 
-const FIELD: &CStr = c"process.scheduler";
+const FIELD: &CStr = c!("process.scheduler");
 
-const INITIAL: &CStr = c"process.execCPUAffinity.initial";
-const FINAL: &CStr = c"process.execCPUAffinity.final";
+const INITIAL: &CStr = c!("process.execCPUAffinity.initial");
+const FINAL: &CStr = c!("process.execCPUAffinity.final");
 
 /// By the launcher: a real-time class is a privilege of the machine's root, and a process with a deadline cannot fork.
 pub(super) fn outside(process: &Process, to: &mut Steps) {
@@ -27,7 +27,7 @@ pub(super) fn outside(process: &Process, to: &mut Steps) {
     }
     if let Some(priority) = process.io_priority {
         if priority.priority > 7 {
-            to.refuse(c"process.ioPriority.priority", c"must be from 0 to 7");
+            to.refuse(c!("process.ioPriority.priority"), c!("must be from 0 to 7"));
         }
         to.push(Step::SetIoPriority(*priority));
     }
@@ -37,7 +37,7 @@ pub(super) fn outside(process: &Process, to: &mut Steps) {
 pub(super) fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let linux = &request.spec.linux;
     if let Some(policy) = linux.memory_policy {
-        let nodes = set(c"linux.memoryPolicy.nodes", policy.nodes, to);
+        let nodes = set(c!("linux.memoryPolicy.nodes"), policy.nodes, to);
         to.push(Step::SetMemoryPolicy { policy: *policy, nodes });
     }
     if let Some(personality) = linux.personality {
@@ -49,11 +49,11 @@ pub(super) fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 fn check(scheduler: &Scheduler, to: &mut Steps) {
     let outside = |number: Option<i64>, least, most| number.is_some_and(|number| number < least || number > most);
     if outside(scheduler.nice, -20, 19) || outside(scheduler.priority, 0, 99) {
-        to.refuse(FIELD, c"nice must be from -20 to 19, and priority from 0 to 99");
+        to.refuse(FIELD, c!("nice must be from -20 to 19, and priority from 0 to 99"));
     }
     // The kernel would not mind.
     if scheduler.policy != DEADLINE && scheduler.runtime | scheduler.deadline | scheduler.period != 0 {
-        to.refuse(FIELD, c"runtime, deadline and period need SCHED_DEADLINE");
+        to.refuse(FIELD, c!("runtime, deadline and period need SCHED_DEADLINE"));
     }
 }
 
@@ -82,7 +82,7 @@ fn set<'a>(field: &'static CStr, list: Option<&CStr>, to: &mut Steps<'_, 'a>) ->
         let (first, last) = cut(range, b'-').unwrap_or((range, range));
         let (first, last) = (number(first, 10).unwrap_or(u64::MAX), number(last, 10).unwrap_or(u64::MAX));
         if first > last || last >= limits::LIST_NUMBERS_MAX as u64 {
-            to.refuse(field, c"must be a list of numbers below 8192, such as 0-3,7");
+            to.refuse(field, c!("must be a list of numbers below 8192, such as 0-3,7"));
             break;
         }
         for number in first..=last {

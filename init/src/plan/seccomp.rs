@@ -27,8 +27,8 @@ use crate::limits;
 use crate::plan::step::{Filter, Listener};
 use crate::plan::{Request, Steps, hooks, path};
 
-const SYSCALLS: &CStr = c"linux.seccomp.syscalls";
-const LISTENER_PATH: &CStr = c"linux.seccomp.listenerPath";
+const SYSCALLS: &CStr = c!("linux.seccomp.syscalls");
+const LISTENER_PATH: &CStr = c!("linux.seccomp.listenerPath");
 
 /// What ERRNO and TRACE carry when nothing is said: EPERM.
 const ERRNO_DEFAULT: u16 = 1;
@@ -55,7 +55,7 @@ pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> O
     compiler.program(architectures);
     if compiler.full {
         let most = limits::FILTER_INSTRUCTIONS_MAX;
-        to.arena.fail(Error::limit(c"plan the container", c"instructions in linux.seccomp", most + 1, most));
+        to.arena.fail(Error::limit(c!("plan the container"), c!("instructions in linux.seccomp"), most + 1, most));
     }
     let program = compiler.code.get(compiler.start..).unwrap_or_default();
     Some(Filter {
@@ -71,12 +71,12 @@ pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> O
 /// Refuses what makes no sense. Whether a listener is asked.
 fn check(seccomp: &Seccomp, to: &mut Steps) -> bool {
     if let Some(problem) = problem_of_errno(seccomp.default_action, seccomp.default_errno) {
-        to.refuse(c"linux.seccomp.defaultErrnoRet", problem);
+        to.refuse(c!("linux.seccomp.defaultErrnoRet"), problem);
     }
     if seccomp.default_action == NOTIFY {
         to.refuse(
-            c"linux.seccomp.defaultAction",
-            c"SCMP_ACT_NOTIFY cannot be the default: nobody would be there to ask",
+            c!("linux.seccomp.defaultAction"),
+            c!("SCMP_ACT_NOTIFY cannot be the default: nobody would be there to ask"),
         );
     }
     let mut notifies = false;
@@ -86,7 +86,7 @@ fn check(seccomp: &Seccomp, to: &mut Steps) -> bool {
             to.refuse_entry(SYSCALLS, number, problem);
         }
         if rule.arguments.iter().any(|argument| argument.index >= ARGUMENTS) {
-            to.refuse_entry(SYSCALLS, number, c"args: index: must be from 0 to 5");
+            to.refuse_entry(SYSCALLS, number, c!("args: index: must be from 0 to 5"));
         }
     }
     notifies
@@ -95,9 +95,9 @@ fn check(seccomp: &Seccomp, to: &mut Steps) -> bool {
 fn problem_of_errno(action: u8, errno: Option<u16>) -> Option<&'static CStr> {
     let errno = errno?;
     if action == ERRNO && errno > ERRNO_MAX {
-        Some(c"an errnoRet is at most 4095")
+        Some(c!("an errnoRet is at most 4095"))
     } else if action != ERRNO && action != TRACE {
-        Some(c"an errnoRet is for SCMP_ACT_ERRNO and SCMP_ACT_TRACE only")
+        Some(c!("an errnoRet is for SCMP_ACT_ERRNO and SCMP_ACT_TRACE only"))
     } else {
         None
     }
@@ -111,10 +111,10 @@ fn listener<'a>(
 ) -> Option<Listener<'a>> {
     let Some(path) = seccomp.listener_path else {
         if notifies {
-            to.refuse(LISTENER_PATH, c"required for SCMP_ACT_NOTIFY");
+            to.refuse(LISTENER_PATH, c!("required for SCMP_ACT_NOTIFY"));
         }
         if seccomp.listener_metadata.is_some() {
-            to.refuse(c"linux.seccomp.listenerMetadata", c"must not be set without listenerPath");
+            to.refuse(c!("linux.seccomp.listenerMetadata"), c!("must not be set without listenerPath"));
         }
         return None;
     };
@@ -122,7 +122,7 @@ fn listener<'a>(
         return None;
     }
     if !path::is_absolute(path) {
-        to.refuse(LISTENER_PATH, c"must be absolute");
+        to.refuse(LISTENER_PATH, c!("must be absolute"));
     }
     let state = hooks::state(request, "creating", to)?;
     Some(Listener { path, metadata: seccomp.listener_metadata, state })

@@ -216,12 +216,12 @@ impl Moment {
     /// The list in config.json.
     pub fn field(self) -> &'static CStr {
         match self {
-            Moment::Prestart => c"hooks.prestart",
-            Moment::CreateRuntime => c"hooks.createRuntime",
-            Moment::CreateContainer => c"hooks.createContainer",
-            Moment::StartContainer => c"hooks.startContainer",
-            Moment::Poststart => c"hooks.poststart",
-            Moment::Poststop => c"hooks.poststop",
+            Moment::Prestart => c!("hooks.prestart"),
+            Moment::CreateRuntime => c!("hooks.createRuntime"),
+            Moment::CreateContainer => c!("hooks.createContainer"),
+            Moment::StartContainer => c!("hooks.startContainer"),
+            Moment::Poststart => c!("hooks.poststart"),
+            Moment::Poststop => c!("hooks.poststop"),
         }
     }
 

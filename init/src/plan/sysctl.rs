@@ -7,7 +7,7 @@ use crate::plan::{Request, Steps, path};
 use crate::text::fields;
 use crate::texts::until_nul;
 
-const MAP: &CStr = c"linux.sysctl";
+const MAP: &CStr = c!("linux.sysctl");
 const ROOT: &CStr = c"/proc/sys";
 
 /// Names, as paths below /proc/sys, and the namespace that they belong to. A final `*` stands for any rest.
@@ -39,17 +39,17 @@ pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 
 fn problem_of(request: &Request, place: &CStr) -> Option<&'static CStr> {
     if path::goes_up(place) || fields(place.to_bytes(), b'/').any(is_nothing) {
-        return Some(c"not a name below /proc/sys");
+        return Some(c!("not a name below /proc/sys"));
     }
     let Some(namespace) = namespace_of(place.to_bytes()) else {
-        return Some(c"belongs to no namespace: it would change the whole machine");
+        return Some(c!("belongs to no namespace: it would change the whole machine"));
     };
     if !request.namespaces.is_own(namespace) {
         return Some(match namespace {
-            Namespace::Network => c"the container has no network namespace of its own",
-            Namespace::Ipc => c"the container has no ipc namespace of its own",
-            Namespace::User => c"the container has no user namespace of its own",
-            _ => c"the container has no uts namespace of its own",
+            Namespace::Network => c!("the container has no network namespace of its own"),
+            Namespace::Ipc => c!("the container has no ipc namespace of its own"),
+            Namespace::User => c!("the container has no user namespace of its own"),
+            _ => c!("the container has no uts namespace of its own"),
         });
     }
     let name = if place == c"kernel/hostname" {
@@ -59,7 +59,7 @@ fn problem_of(request: &Request, place: &CStr) -> Option<&'static CStr> {
     } else {
         None
     };
-    name.filter(|name| !name.is_empty()).map(|_| c"contradicts hostname or domainname")
+    name.filter(|name| !name.is_empty()).map(|_| c!("contradicts hostname or domainname"))
 }
 
 fn is_nothing(component: &[u8]) -> bool {

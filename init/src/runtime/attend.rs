@@ -21,11 +21,11 @@ pub(super) struct Attended {
 impl Attended {
     /// Before the process is made: so that no signal is lost.
     pub(super) fn open(caller: &Caller, stays: bool) -> Attended {
-        let socket = caller.must_do(c"connect to the console socket", socket_of(caller, Name::ConsoleSocket));
+        let socket = caller.must_do(c!("connect to the console socket"), socket_of(caller, Name::ConsoleSocket));
         if !stays || caller.options.has(Name::Detach) {
             return Attended { socket, ours: None };
         }
-        const DOING: &core::ffi::CStr = c"wait for the process";
+        const DOING: &core::ffi::CStr = c!("wait for the process");
         block_all();
         let signals = caller.must_do(DOING, SignalFd::open());
         let (ours, theirs) = caller.must_do(DOING, wait::sockets());

@@ -51,10 +51,10 @@ pub(super) fn source<'s>(place: &'s Place, bundle: &'s CStr) -> Source<'s> {
 fn make(caller: &Caller, attended: &Attended, waits: bool) -> Option<Pid> {
     let (mut buffer, mut path) = (PathBuffer::empty(), PathBuffer::empty());
     let bundle = file::absolute(&mut buffer, caller.options.get(Name::Bundle).unwrap_or(c"."));
-    let bundle = caller.must_do(c"find the bundle", bundle);
+    let bundle = caller.must_do(c!("find the bundle"), bundle);
     let id = caller.id();
     if caller.options.has(Name::TmpfsRoot) {
-        caller.must_do(c"mount a tmpfs for states", state::mount_root(caller.root));
+        caller.must_do(c!("mount a tmpfs for states"), state::mount_root(caller.root));
     }
     let place = caller.must(Place::reserve(&mut path, caller.root, id));
     let made = copy(caller, &place, bundle).and_then(|given| launch(caller, attended, &place, bundle, given, waits));
@@ -69,18 +69,18 @@ fn copy(caller: &Caller, place: &Place, bundle: &CStr) -> Result<Texts<'static>>
     let mut buffer = PathBuffer::empty();
     let config = match caller.options.get(Name::Config) {
         Some(given) => given,
-        None => buffer.below(bundle, c"config.json").doing(c"read config.json")?,
+        None => buffer.below(bundle, c"config.json").doing(c!("read config.json"))?,
     };
-    let text = map::read(CWD, config).doing(c"read config.json")?;
+    let text = map::read(CWD, config).doing(c!("read config.json"))?;
     if text.len() > limits::CONFIG_BYTES_MAX {
-        return Err(Error::limit(c"read config.json", c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
+        return Err(Error::limit(c!("read config.json"), c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
     }
     // The other first: when there is a config.json, all is there.
     let runtime = buffer.below(bundle, c"runtime.json").and_then(|runtime| map::read(CWD, runtime)).ok();
     if let Some(text) = runtime {
-        place.write(c"runtime.json", text).doing(c"copy runtime.json")?;
+        place.write(c"runtime.json", text).doing(c!("copy runtime.json"))?;
     }
-    place.write(c"config.json", text).doing(c"copy config.json")?;
+    place.write(c"config.json", text).doing(c!("copy config.json"))?;
     Ok(Texts::Given(text, runtime))
 }
 
@@ -97,7 +97,7 @@ fn launch(
 ) -> Result<Option<Pid>> {
     let gate = if waits { Some(state::gate(place.directory.as_fd())?) } else { None };
     let manner = process::manner(caller, attended)?;
-    let state = map::zeroed(limits::CONFIG_BYTES_MAX + STATE_BYTES).doing(c"write the state")?;
+    let state = map::zeroed(limits::CONFIG_BYTES_MAX + STATE_BYTES).doing(c!("write the state"))?;
     let state = RefCell::new(Line::new(state));
     // What is known of it before there is a process. All but annotations is short.
     let adjust: &Adjust = &|spec, facts, arena| {

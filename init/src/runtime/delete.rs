@@ -25,7 +25,7 @@ pub(super) fn delete(caller: &Caller) -> u8 {
     };
     if status.is_alive() {
         if !force {
-            caller.refuse(DOING, c"cannot delete a container that is not stopped");
+            caller.refuse(DOING, c!("cannot delete a container that is not stopped"));
         }
         end(caller, kept);
     }
@@ -45,10 +45,10 @@ fn end(caller: &Caller, kept: &Kept) {
         result => caller.must_do(c"kill", result),
     }
     let waited = wait::readable([process.as_fd()].into_iter(), Some(limits::KILL_US));
-    caller.must_do(c"wait for its end", waited);
+    caller.must_do(c!("wait for its end"), waited);
 }
 
-const LEFT: &CStr = c"something of the container is left";
+const LEFT: &CStr = c!("something of the container is left");
 
 /// Takes back what the container left. Whatever fails is said, and keeps its id, so that it can be tried again.
 pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) {

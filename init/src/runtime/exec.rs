@@ -33,8 +33,8 @@ pub(super) fn exec(caller: &Caller) -> u8 {
     match status {
         Status::Created | Status::Running => {}
         Status::Paused if caller.options.has(Name::IgnorePaused) => {}
-        Status::Paused => caller.refuse(DOING, c"container is paused"),
-        _ => caller.refuse(DOING, c"container not running"),
+        Status::Paused => caller.refuse(DOING, c!("container is paused")),
+        _ => caller.refuse(DOING, c!("container not running")),
     }
     let target = caller.must(state::process(kept));
     let attended = Attended::open(caller, true);
@@ -68,12 +68,12 @@ pub(super) fn exec(caller: &Caller) -> u8 {
 
 /// The control group of the container's first process, which need not be where it was made, or one below it.
 fn group_of<'b>(caller: &Caller, pid: i32, buffer: &'b mut PathBuffer) -> &'b CStr {
-    const DOING: &CStr = c"find the control group";
+    const DOING: &CStr = c!("find the control group");
     let mut text = [0; limits::PATH_BYTES_MAX];
     let first = caller.must_do(DOING, apply::group_of(pid, &mut text));
     let below = caller.options.get(Name::Cgroup).unwrap_or_default().to_bytes();
     if fields(below, b'/').any(|part| part == b"..") {
-        caller.refuse(DOING, c"must not contain `..`");
+        caller.refuse(DOING, c!("must not contain `..`"));
     }
     caller.must_do(DOING, buffer.join(&[first, b"/", below]))
 }
@@ -85,7 +85,7 @@ fn change_process<'x>(caller: &Caller, spec: &mut Spec<'x>, arena: &mut Arena<'x
     let process = &mut spec.process;
     if let Some(file) = options.get(Name::Process) {
         *process = Process::default();
-        let text = map::read(CWD, file).doing(c"read the process")?;
+        let text = map::read(CWD, file).doing(c!("read the process"))?;
         config::read_process(text, arena, process)?;
     } else {
         process.args = options.rest;
@@ -130,7 +130,7 @@ fn change_process<'x>(caller: &Caller, spec: &mut Spec<'x>, arena: &mut Arena<'x
         sets.permitted |= bit;
     });
     if is_wrong.get() {
-        return Err(Error::wrong(DOING, c"--user and --additional-gids take numbers, --cap names such as CAP_KILL"));
+        return Err(Error::wrong(DOING, c!("--user and --additional-gids take numbers, --cap names such as CAP_KILL")));
     }
     Ok(())
 }

@@ -21,9 +21,9 @@ use crate::{config, limits, observe, plan};
 fn load(caller: &Caller, doing: &'static CStr) -> (&'static Container, &'static CStr) {
     let container = caller.container();
     if !container.status.is_alive() {
-        caller.refuse(doing, c"container not running");
+        caller.refuse(doing, c!("container not running"));
     }
-    let Some(group) = container.kept.cgroup else { caller.refuse(doing, c"the container has no control group") };
+    let Some(group) = container.kept.cgroup else { caller.refuse(doing, c!("the container has no control group")) };
     (container, group)
 }
 
@@ -38,10 +38,10 @@ pub(super) fn resume(caller: &Caller) -> u8 {
 }
 
 fn freeze(caller: &Caller, doing: &'static CStr, how: &CStr) -> u8 {
-    const DOING: &CStr = c"freeze or thaw";
+    const DOING: &CStr = c!("freeze or thaw");
     let (container, group) = load(caller, doing);
     if (container.status == Status::Paused) == (how == c"1") {
-        caller.refuse(doing, c"container is in the wrong state");
+        caller.refuse(doing, c!("container is in the wrong state"));
     }
     caller.must_do(DOING, apply::write_cgroup(group, c"cgroup.freeze", how));
     for _ in 0..limits::FREEZE_LOOKS {
@@ -50,7 +50,7 @@ fn freeze(caller: &Caller, doing: &'static CStr, how: &CStr) -> u8 {
         }
         wait::pause();
     }
-    caller.refuse(DOING, c"not done in time")
+    caller.refuse(DOING, c!("not done in time"))
 }
 
 /// What stands behind a word in a control file; without a word all of it.
@@ -77,12 +77,12 @@ pub(super) fn update(caller: &Caller) -> u8 {
             } else {
                 file::open(CWD, file, Open::Read).and_then(|file| file::read_all(file.as_fd(), &mut regions.config))
             };
-            let text = caller.must_do(c"read the resources", text);
+            let text = caller.must_do(c!("read the resources"), text);
             caller.must(config::read_resources(text, &mut arena, &mut wanted));
         }
     }
     if flags(caller, &mut wanted).is_none() {
-        caller.refuse(DOING, c"not a number");
+        caller.refuse(DOING, c!("not a number"));
     }
     let facts = observe::facts(Section::Other, c"", container.kept.bundle.unwrap_or_default(), &Spec::default());
     for step in caller.must(plan::update(&wanted, group, &facts, &mut arena)) {
@@ -130,7 +130,7 @@ fn flags<'a>(caller: &Caller, wanted: &mut Resources<'a>) -> Option<()> {
 
 /// `pidone events`.
 pub(super) fn events(caller: &Caller) -> u8 {
-    let Some(seconds) = interval(caller) else { caller.refuse(c"--interval", c"must be like 5s or 500ms") };
+    let Some(seconds) = interval(caller) else { caller.refuse(c"--interval", c!("must be like 5s or 500ms")) };
     let is_once = caller.options.has(Name::Stats);
     let template = text(Text::Stats);
     loop {
@@ -141,7 +141,7 @@ pub(super) fn events(caller: &Caller) -> u8 {
         let group = kept.cgroup.filter(|_| status.is_alive());
         let Some(group) = group else {
             if is_once {
-                caller.refuse(c"events", c"container not running");
+                caller.refuse(c"events", c!("container not running"));
             }
             return 0;
         };
@@ -159,7 +159,7 @@ pub(super) fn events(caller: &Caller) -> u8 {
                 stat(&mut line, group, piece);
             }
         }
-        caller.show(c"write events", line.bytes());
+        caller.show(c!("write events"), line.bytes());
         if is_once {
             return 0;
         }

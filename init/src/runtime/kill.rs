@@ -13,7 +13,7 @@ const DOING: &CStr = c"kill";
 
 pub(super) fn kill(caller: &Caller) -> u8 {
     let given = caller.options.extra.unwrap_or(c"TERM").to_bytes();
-    let Some(signal) = signal::number(given) else { caller.refuse(DOING, c"unknown signal") };
+    let Some(signal) = signal::number(given) else { caller.refuse(DOING, c!("unknown signal")) };
     let Container { kept, status, .. } = caller.container();
     if caller.options.has(Name::All) {
         let group = kept.cgroup.unwrap_or_default();
@@ -26,13 +26,13 @@ pub(super) fn kill(caller: &Caller) -> u8 {
             match killed {
                 // systemd removes a group in which nobody is left.
                 Err(Errno::NOENT | Errno::NODEV) if !status.is_alive() => {}
-                killed => caller.must_do(c"kill all processes", killed),
+                killed => caller.must_do(c!("kill all processes"), killed),
             }
             return 0;
         }
     }
     if !status.is_alive() {
-        caller.refuse(DOING, c"container not running");
+        caller.refuse(DOING, c!("container not running"));
     }
     caller.must_do(DOING, caller.must(state::process(kept)).signal(signal));
     0

@@ -14,7 +14,7 @@ use crate::sys::process::Pid;
 use crate::sys::{self, AsFd};
 use crate::text::Line;
 
-const WRITE: &CStr = c"write the list";
+const WRITE: &CStr = c!("write the list");
 
 fn show(text: &[u8]) -> sys::Result<()> {
     file::write_all(file::standard_output(), text)
@@ -25,7 +25,7 @@ fn is_json(caller: &Caller) -> bool {
     match caller.options.get(Name::Format).map(CStr::to_bytes) {
         None | Some(b"table") => false,
         Some(b"json") => true,
-        Some(_) => caller.refuse(c"--format", c"must be table or json"),
+        Some(_) => caller.refuse(c"--format", c!("must be table or json")),
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) fn ps(caller: &Caller) -> u8 {
     let json = is_json(caller);
     let Container { kept, status, .. } = caller.container();
     if !status.is_alive() {
-        caller.refuse(c"ps", c"container not running");
+        caller.refuse(c"ps", c!("container not running"));
     }
     let mut separator: &[u8] = b"[";
     let mut each = |pid: Pid| -> sys::Result<()> {

@@ -163,14 +163,14 @@ impl Caller {
             let words = arena.finish(list);
             let protected = Vector::new(words, &mut arena)
                 .and_then(|words| image::execute_copy(&words, &Vector::new(self.environment, &mut arena)?));
-            self.must_do(c"protect the running file, which the caller may write to", protected);
+            self.must_do(c!("protect the running file, which the caller may write to"), protected);
         }
         signal::restore(ignored_signals());
     }
 
     /// Where states are: as asked for; an ordinary user's own, root of a user namespace included; or root's.
     fn find_root(&mut self) {
-        const DOING: &CStr = c"find the directory of states";
+        const DOING: &CStr = c!("find the directory of states");
         let mut buffer = PathBuffer::empty();
         let root = match (self.options.get(Name::Root), self.variable(b"XDG_RUNTIME_DIR")) {
             (Some(root), _) => file::absolute(&mut buffer, root),
@@ -247,7 +247,7 @@ impl Caller {
 
     /// The container's id.
     fn id(&self) -> &'static CStr {
-        let Some(id) = self.options.id else { self.refuse(c"container id", c"required") };
+        let Some(id) = self.options.id else { self.refuse(c!("container id"), c"required") };
         self.must(state::check_id(id));
         id
     }

@@ -71,14 +71,14 @@ pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'sta
     let no_groups = match caller.options.get(Name::CgroupManager).map(CStr::to_bytes) {
         None | Some(b"cgroupfs" | b"systemd") => has_no_groups(),
         Some(b"disabled") => true,
-        Some(_) => return Err(Error::wrong(c"--cgroup-manager", c"must be cgroupfs, systemd or disabled")),
+        Some(_) => return Err(Error::wrong(c"--cgroup-manager", c!("must be cgroupfs, systemd or disabled"))),
     };
     let systemd = wants_systemd(caller) && !no_groups;
     if systemd && !identity::is_root_of_machine() {
-        return Err(Error::wrong(c"--systemd-cgroup", c"not supported for an ordinary user"));
+        return Err(Error::wrong(c"--systemd-cgroup", c!("not supported for an ordinary user")));
     }
     if systemd && !file::exists(c"/run/systemd/private") {
-        return Err(Error::wrong(c"--systemd-cgroup", c"systemd does not run here"));
+        return Err(Error::wrong(c"--systemd-cgroup", c!("systemd does not run here")));
     }
     let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(c"");
     let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
@@ -156,7 +156,7 @@ fn may_make_group(group: &CStr) -> bool {
 /// How many descriptors are handed on: those of `--preserve-fds`, and those of systemd's socket activation. Each must be
 /// open, or one of our own would take its place.
 fn descriptors(caller: &Caller) -> Result<u32> {
-    let wrong = Error::wrong(c"--preserve-fds", c"must be a number of open descriptors");
+    let wrong = Error::wrong(c"--preserve-fds", c!("must be a number of open descriptors"));
     let mut count = 0;
     for given in [caller.options.get(Name::PreserveFds), caller.variable(b"LISTEN_FDS")].into_iter().flatten() {
         count += number(given.to_bytes(), 10).filter(|count| *count < 1024).ok_or(wrong)? as u32;
@@ -203,11 +203,11 @@ pub(super) fn tell(caller: &Caller, pid: Pid) -> Result<()> {
     let send = |socket: OwnedFd| socket::send_descriptor(socket.as_fd(), Handle::open(pid)?.as_fd(), b"\0");
     socket_of(caller, Name::PidfdSocket)
         .and_then(|socket| socket.map_or(Ok(()), send))
-        .doing(c"send a descriptor of the process to the socket")?;
+        .doing(c!("send a descriptor of the process to the socket"))?;
     let Some(path) = caller.options.get(Name::PidFile) else { return Ok(()) };
     let mut digits = [0; 10];
     let digits = decimal(&mut digits, pid.unsigned_abs());
     file::open(CWD, path, Open::Replace)
         .and_then(|file| file::write_all(file.as_fd(), digits))
-        .doing(c"write the file of the process id")
+        .doing(c!("write the file of the process id"))
 }

@@ -17,8 +17,8 @@ pub(super) fn start(caller: &Caller) -> u8 {
     let Container { place, kept, status } = caller.must(caller.find(true));
     match status {
         Status::Created => {}
-        Status::Stopped => caller.refuse(DOING, c"cannot start a container that has stopped"),
-        _ => caller.refuse(DOING, c"cannot start an already running container"),
+        Status::Stopped => caller.refuse(DOING, c!("cannot start a container that has stopped")),
+        _ => caller.refuse(DOING, c!("cannot start an already running container")),
     }
     let failed = caller.must_do(DOING, place.connect().and_then(launch::start));
     // Nobody listens any more.

@@ -68,11 +68,11 @@ impl Status {
 pub(super) fn check_id(id: &CStr) -> Result<()> {
     let id = id.to_bytes();
     if id.len() > limits::ID_BYTES_MAX {
-        return Err(Error::limit(c"container id", c"bytes", id.len(), limits::ID_BYTES_MAX));
+        return Err(Error::limit(c!("container id"), c"bytes", id.len(), limits::ID_BYTES_MAX));
     }
     let is_good = |byte: &u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(byte);
     if id.is_empty() || id == b"." || id == b".." || !id.iter().all(is_good) {
-        return Err(Error::wrong(c"container id", c"invalid: letters, digits and _+-. only"));
+        return Err(Error::wrong(c!("container id"), c!("invalid: letters, digits and _+-. only")));
     }
     Ok(())
 }
@@ -86,7 +86,7 @@ pub(super) struct Place<'i> {
 }
 
 /// Why it could not be loaded.
-pub(super) const ABSENT: &CStr = c"container does not exist";
+pub(super) const ABSENT: &CStr = c!("container does not exist");
 
 /// A container that is there.
 pub(super) struct Container {
@@ -95,16 +95,16 @@ pub(super) struct Container {
     pub(super) status: Status,
 }
 
-pub(super) const LOAD: &CStr = c"load the container";
+pub(super) const LOAD: &CStr = c!("load the container");
 
 impl<'i> Place<'i> {
     /// Reserves an id, and locks what it is reserved by.
     pub(super) fn reserve(buffer: &'i mut PathBuffer, root: &CStr, id: &'i CStr) -> Result<Place<'i>> {
-        const DOING: &CStr = c"make the container's directory";
+        const DOING: &CStr = c!("make the container's directory");
         file::make_directories(root).doing(DOING)?;
         let path = buffer.below(root, id).doing(DOING)?;
         match file::make_directory_in(CWD, path, 0o700) {
-            Err(Errno::EXIST) => return Err(Error::wrong(c"create", c"container with this id already exists")),
+            Err(Errno::EXIST) => return Err(Error::wrong(c"create", c!("container with this id already exists"))),
             made => made.doing(DOING)?,
         }
         let place = Place::open(path, id).and_then(|place| place.lock().map(|()| place));
@@ -129,7 +129,7 @@ impl<'i> Place<'i> {
 
     /// Waits until nobody else changes the container.
     pub(super) fn lock(&self) -> Result<()> {
-        const DOING: &CStr = c"lock the container";
+        const DOING: &CStr = c!("lock the container");
         let lock = file::open_itself(self.directory.as_fd(), c".").doing(DOING)?;
         file::lock(lock.as_fd(), true).doing(DOING)?;
         self.lock.set(Some(lock));
@@ -196,7 +196,7 @@ impl<'i> Place<'i> {
     pub(super) fn save(&self, state: &mut Line) -> Result<()> {
         let saved = self.write(STATE, state.byte(b'}').bytes());
         state.shorten();
-        saved.doing(c"write the state")
+        saved.doing(c!("write the state"))
     }
 
     /// Removes the directory: the id is free again.
@@ -204,7 +204,7 @@ impl<'i> Place<'i> {
         let directory = self.directory.as_fd();
         file::for_each_entry(directory, &mut |name, _| file::remove(directory, name))
             .and_then(|()| file::remove_directory(CWD, self.path()))
-            .doing(c"remove the container's directory")
+            .doing(c!("remove the container's directory"))
     }
 }
 
@@ -222,9 +222,9 @@ pub(super) fn process(kept: &Kept) -> Result<Handle> {
     let handle = Handle::open(kept.pid());
     // Only now: the id may have been another's before.
     if handle.is_err() || !is_alive(kept) {
-        return Err(Error::wrong(c"look for its process", c"container not running"));
+        return Err(Error::wrong(c!("look for its process"), c!("container not running")));
     }
-    handle.doing(c"look for its process")
+    handle.doing(c!("look for its process"))
 }
 
 /// The state of a process, and when it started, in the kernel's clock ticks: /proc/PID/stat. None if there is no such
@@ -311,7 +311,7 @@ pub(super) fn created(buffer: &mut [u8; 32]) -> Option<&CStr> {
 pub(super) fn process_members(line: &mut Line, pid: Pid, group: &CStr) -> Result<()> {
     // Without it nobody could tell later whether it still is the same.
     let Ok(Some((_, time))) = started(pid) else {
-        return Err(Error::wrong(c"create", c"cannot tell when the process started"));
+        return Err(Error::wrong(c"create", c!("cannot tell when the process started")));
     };
     let values = [Value::Number(pid.unsigned_abs().into()), Value::Number(time)];
     line.format(",\"pid\":{},\"startTime\":{},\"cgroup\":", &values);
@@ -349,7 +349,7 @@ pub(super) fn print(caller: &Caller) -> u8 {
     let mut line = Line::new(caller.must(buffer(&container.kept)));
     write(&mut line, container.place.id, &container.kept, container.status);
     line.byte(b'\n');
-    caller.show(c"write the state", line.bytes());
+    caller.show(c!("write the state"), line.bytes());
     0
 }
 
@@ -364,5 +364,5 @@ pub(super) fn buffer(kept: &Kept) -> Result<&'static mut [u8]> {
 
 /// Listens at the place where the container is to wait.
 pub(super) fn gate(place: BorrowedFd) -> Result<OwnedFd> {
-    socket::listen(place, START).doing(c"make the socket for start")
+    socket::listen(place, START).doing(c!("make the socket for start"))
 }

@@ -11,14 +11,14 @@ use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, identity};
 use crate::text::Line;
 
-const WRITE: &CStr = c"write the text";
+const WRITE: &CStr = c!("write the text");
 
 /// `pidone spec`.
 pub(super) fn spec(caller: &Caller) -> u8 {
     let mut path = PathBuffer::empty();
     let path = path.below(caller.options.get(Name::Bundle).unwrap_or(c"."), c"config.json");
     let file = match path.and_then(|path| file::open(CWD, path, Open::New)) {
-        Err(Errno::EXIST) => caller.refuse(c"spec", c"config.json exists already"),
+        Err(Errno::EXIST) => caller.refuse(c"spec", c!("config.json exists already")),
         file => caller.must_do(WRITE, file),
     };
     let which = if caller.options.has(Name::Rootless) { Text::SpecRootless } else { Text::Spec };

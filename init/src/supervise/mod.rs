@@ -72,7 +72,7 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
     let (slots, edges, (events, announcements)) = match (SLOTS.take(), EDGES.take(), opened) {
         (Some(slots), Some(edges), Ok(opened)) => (slots, edges, opened),
         (.., Err(error)) => cannot_run(&error),
-        _ => cannot_run(&Error::kernel(c"run twice", Errno::BUSY)),
+        _ => cannot_run(&Error::kernel(c!("run twice"), Errno::BUSY)),
     };
     let table = Table::new(slots, edges, policy, time::monotonic_us());
     // From here on PID 1 has little to do, and for long.

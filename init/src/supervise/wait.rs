@@ -48,8 +48,8 @@ pub(super) struct Events {
 impl Events {
     /// Opens what exists at the beginning, and the socket that launchers inherit. All signals must be blocked.
     pub(super) fn open() -> Result<(Events, OwnedFd)> {
-        let signals = SignalFd::open().doing(c"open a descriptor for signals")?;
-        let (announcements, sender) = wait::announcement_sockets().doing(c"make the socket for announcements")?;
+        let signals = SignalFd::open().doing(c!("open a descriptor for signals"))?;
+        let (announcements, sender) = wait::announcement_sockets().doing(c!("make the socket for announcements"))?;
         let events = Events {
             signals,
             announcements,

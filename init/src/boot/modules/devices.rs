@@ -24,7 +24,7 @@ pub(super) struct Aliases {
 impl Aliases {
     /// An empty list.
     pub(super) fn new() -> Result<Aliases> {
-        Ok(Aliases { text: map::zeroed(MODALIAS_BYTES_MAX).doing(c"list the devices")?, used: 0 })
+        Ok(Aliases { text: map::zeroed(MODALIAS_BYTES_MAX).doing(c!("list the devices"))?, used: 0 })
     }
 
     /// Its bytes in use.
@@ -41,8 +41,8 @@ impl Aliases {
     /// Adds what every device says now. A device that goes away meanwhile says nothing.
     pub(super) fn collect(&mut self) -> Result<()> {
         self.collect_all().map_err(|errno| match errno {
-            FULL => Error::limit(c"list the devices", c"bytes", MODALIAS_BYTES_MAX + 1, MODALIAS_BYTES_MAX),
-            errno => Error::kernel(c"list the devices", errno),
+            FULL => Error::limit(c!("list the devices"), c"bytes", MODALIAS_BYTES_MAX + 1, MODALIAS_BYTES_MAX),
+            errno => Error::kernel(c!("list the devices"), errno),
         })
     }
 

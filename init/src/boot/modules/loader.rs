@@ -56,7 +56,7 @@ impl<'a> Loader<'a> {
             result?;
         }
         let most = COLDPLUG_ROUNDS_MAX;
-        Err(Error::limit(c"list the devices", c"rounds with new devices", most, most))
+        Err(Error::limit(c!("list the devices"), c!("rounds with new devices"), most, most))
     }
 
     /// One walk over all aliases, however many devices there are: that file is the long one.

@@ -100,15 +100,15 @@ fn name_program() -> Result<()> {
     let program = if file::exists(PROGRAM) {
         PROGRAM.to_bytes()
     } else {
-        file::read_link(c"/proc/self/exe", &mut buffer).doing(c"find this program")?
+        file::read_link(c"/proc/self/exe", &mut buffer).doing(c!("find this program"))?
     };
     if program.len() == PROGRAM_BYTES {
-        return Err(Error::limit(c"find this program", c"bytes in its path", PROGRAM_BYTES, PROGRAM_BYTES - 1));
+        return Err(Error::limit(c!("find this program"), c!("bytes in its path"), PROGRAM_BYTES, PROGRAM_BYTES - 1));
     }
     match file::write_file(c"/proc/sys/kernel/modprobe", program) {
         // A kernel without modules, or with CONFIG_STATIC_USERMODEHELPER, which always runs a program of its own choice.
         Err(Errno::NOENT) => Ok(()),
-        result => result.doing(c"write /proc/sys/kernel/modprobe"),
+        result => result.doing(c!("write /proc/sys/kernel/modprobe")),
     }
 }
 

@@ -94,13 +94,15 @@ impl<'a> Order<'a> {
         if self.seen.iter().any(|seen| same(seen, name)) {
             return Ok(());
         }
-        self.seen.push(name).map_err(|_| Error::limit(c"order modules", c"modules", MODULES_MAX + 1, MODULES_MAX))?;
+        self.seen
+            .push(name)
+            .map_err(|_| Error::limit(c!("order modules"), c"modules", MODULES_MAX + 1, MODULES_MAX))?;
         index.for_each_soft(name, When::After, &mut |wish| self.ask(wish).map(drop))?;
         self.push(Pending::File(entry.path))?;
         index.for_each_soft(name, When::Before, &mut |wish| self.ask(wish).map(drop))?;
         for path in words(entry.needs) {
             if same(name_of(path), name) {
-                return Err(Error::wrong(c"order modules", c"modules.dep: the module depends on itself"));
+                return Err(Error::wrong(c!("order modules"), c!("modules.dep: the module depends on itself")));
             }
             // Its own needs are in this list too.
             self.push(Pending::Whole(Entry { path, needs: b"" }))?;
@@ -123,7 +125,7 @@ impl<'a> Order<'a> {
     fn push(&mut self, pending: Pending<'a>) -> Result<()> {
         let too_many = |_| {
             let (found, most) = (MODULES_PENDING_MAX + 1, MODULES_PENDING_MAX);
-            Error::limit(c"order modules", c"modules that wait for each other", found, most)
+            Error::limit(c!("order modules"), c!("modules that wait for each other"), found, most)
         };
         self.pending.push(pending).map_err(too_many)
     }

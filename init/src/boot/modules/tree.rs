@@ -55,14 +55,14 @@ impl Tree {
             return Ok(false);
         }
         let mut buffer = PathBuffer::empty();
-        let path_string = buffer.join(&[path]).doing(c"open its file")?;
-        let file = file::open(self.folder.as_fd(), path_string, Open::Read).doing(c"open its file")?;
+        let path_string = buffer.join(&[path]).doing(c!("open its file"))?;
+        let file = file::open(self.folder.as_fd(), path_string, Open::Read).doing(c!("open its file"))?;
 
         let mut buffer = [0; limits::MODULE_PARAMETERS_BYTES_MAX + 1];
         let mut line = Line::new(&mut buffer);
         self.index.parameters(name, &mut line);
         let most = limits::MODULE_PARAMETERS_BYTES_MAX;
-        let parameters = line.terminated().ok_or(Error::limit(c"load", c"bytes of parameters", most + 1, most))?;
+        let parameters = line.terminated().ok_or(Error::limit(c"load", c!("bytes of parameters"), most + 1, most))?;
         module::load(file.as_fd(), parameters, !path.ends_with(b".ko")).doing(c"load")?;
         Ok(true)
     }
