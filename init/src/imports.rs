@@ -8,9 +8,10 @@ use std::path::Path;
 /// and do not count.
 const ALLOWED: &[(&str, &str)] = &[
     ("main", "command log sys"),
-    ("command", "abi arena boot error launch limits logger plan runtime supervise sys text"),
+    ("command", "abi arena boot control error launch limits logger plan runtime supervise sys text"),
     ("runtime", "abi apply arena config error launch limits log observe plan sys text texts"),
-    ("boot", "abi apply arena config error launch limits log logger plan runtime supervise sys text texts"),
+    ("control", "abi limits plan supervise sys text"),
+    ("boot", "abi apply arena config control error launch limits log logger plan runtime supervise sys text texts"),
     ("supervise", "abi config error limits log sys text texts"),
     ("launch", "abi apply arena config error limits log logger observe plan sys text texts"),
     ("logger", "abi limits log sys text"),

@@ -19,6 +19,7 @@ pub mod packing;
 
 pub mod boot;
 pub mod command;
+pub mod control;
 pub mod runtime;
 pub mod supervise;
 

@@ -47,6 +47,20 @@ pub const REAPS_PER_LOOK: u32 = 256;
 pub const SIGNALS_PER_LOOK: u32 = 64;
 /// Power buttons that are listened to. Machines have one, some a fixed one beside it.
 pub const BUTTONS_MAX: usize = 4;
+/// Clients of the control socket that are answered at the same time, each by a process of its own. Few enough that they
+/// need not be counted as memory.
+pub const ANSWERERS_MAX: usize = 16;
+/// How many of these places are root's alone: other users cannot keep the operator out.
+pub const ANSWERERS_OF_ROOT: usize = 4;
+/// How long an answer may take: a client that does not ask or does not read holds its place so long, and a machine that
+/// swaps or is full of other work is slow.
+pub const ANSWER_US: u64 = 10_000_000;
+/// How long nobody is let in after the kernel had no memory or descriptor for it.
+pub const CLIENTS_PAUSE_US: u64 = 100_000;
+/// How long is between two looks at a container that is to run but does not yet: nobody tells.
+pub const WAIT_US: u64 = 100_000;
+/// How often in a row a command asks PID 1 while it is busy with others, a hundredth of a second apart.
+pub const ASKS_MAX: u32 = 2000;
 /// How often, a hundredth of a second apart, is looked whether all processes of a control group are frozen: two seconds.
 /// Longer only when one of them is stuck in the kernel.
 pub const FREEZE_LOOKS: u32 = 200;
@@ -179,6 +193,7 @@ pub const COLDPLUG_ROUNDS_MAX: usize = 16;
 
 const _: () = assert!(ARENA_BYTES >= CONFIG_BYTES_MAX + RUNTIME_BYTES_MAX);
 const _: () = assert!(HELPERS_MAX <= CONTAINERS_MAX);
+const _: () = assert!(ANSWERERS_OF_ROOT < ANSWERERS_MAX);
 const _: () = assert!(STEPS_MAX <= u16::MAX as usize);
 const _: () = assert!(LOG_RECORD_BYTES < 1 << 15 && LOG_RING_BYTES.is_power_of_two());
 const _: () = assert!(CONTAINERS_MAX <= u16::MAX as usize);

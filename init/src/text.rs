@@ -298,6 +298,12 @@ pub fn position(names: &[u8], word: &[u8]) -> Option<usize> {
     fields(names, b' ').position(|name| name == word)
 }
 
+/// One of some names, blanks between them; the empty one past the last.
+#[inline(never)]
+pub fn word(names: &[u8], index: usize) -> &[u8] {
+    fields(names, b' ').nth(index).unwrap_or_default()
+}
+
 /// The number that digits of a base up to 16 mean.
 pub fn number(digits: &[u8], base: u8) -> Option<u64> {
     let mut number = 0_u64;

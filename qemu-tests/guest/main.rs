@@ -3,6 +3,7 @@
 //! `probe [--to FILE] COMMAND [ARGUMENTS] [, COMMAND [ARGUMENTS]]...` The commands run one after another in one process.
 //! `--to` sends the lines to a file or device instead of standard output; each command's lines are one write.
 
+mod control;
 mod logs;
 mod netlink;
 mod network;
@@ -110,6 +111,11 @@ fn run(command: &[String], report: &mut Report) {
         ["kill-logger", count, signal] => logs::kill_logger(number(count), number(signal), report),
         ["give-log", name, ref words @ ..] => logs::give(name, words, report),
         ["ask-log", question, seconds] => logs::ask(number(question), number(seconds), report),
+        ["control-silent", count] => control::silent(number(count), report),
+        ["user", user] => control::become_user(number(user), report),
+        ["bomb"] => control::bomb(report),
+        ["control-nonsense"] => control::nonsense(report),
+        ["control-rude", count] => control::rude(number(count), report),
         ["say", ref words @ ..] => report.say("say", words.join(" ")),
         ["sleep", "forever"] => sleep_forever(report),
         ["sleep", seconds] => std::thread::sleep(Duration::from_secs(number(seconds).into())),

@@ -6,8 +6,10 @@ use core::ffi::CStr;
 use super::{
     check, clock, console, farewell, hostname, modules, oneshot, resolver, scripts, seed, survey, sysctl, volumes,
 };
+use crate::apply;
 use crate::config::cmdline::{self, Options};
 use crate::config::policy::{self, Key};
+use crate::control;
 use crate::error::Error;
 use crate::launch::bundle::{Adjust, Source, Texts};
 use crate::launch::ready::{self, Readiness};
@@ -17,11 +19,11 @@ use crate::logger::{self, Logs};
 use crate::plan::facts;
 use crate::runtime;
 use crate::supervise::message::Message;
-use crate::supervise::{Section, Slot, Work};
+use crate::supervise::{Client, Picture, Section, Slot, Work};
 use crate::sys::file::{self, CWD};
 use crate::sys::path::PathBuffer;
 use crate::sys::{BorrowedFd, region, time};
-use crate::text::{Print, Value};
+use crate::text::{Print, Value, fields, number};
 
 /// The annotations that have commands.
 const READY: &CStr = c"pidone.ready";
@@ -136,7 +138,7 @@ impl Work for Machine<'_> {
         u8::from(!is_well)
     }
 
-    fn clean(&self, container: &Slot) -> u8 {
+    fn clean(&self, slot: u16, container: &Slot, announcements: BorrowedFd) -> u8 {
         let (section, name) = (container.section(), container.name());
         if section == Section::OneShot {
             // Before anybody says something about it, in the midst of its last line.
@@ -155,10 +157,22 @@ impl Work for Machine<'_> {
             let fail = |failure: &dyn Print, _: &Error| {
                 log::error("container {}: clean up: {}", &[Value::Name(name), Value::Print(failure)]);
             };
-            launch::clean(&source, regions, &fail);
+            let look = |group: &CStr| {
+                if let Some(kills) = oom_kills(group).filter(|kills| *kills != 0) {
+                    let values = [Value::Print(container), Value::Number(kills.into())];
+                    log::error("{}: out of memory: the kernel has killed {} of its processes", &values);
+                    // It is in the log at least.
+                    let _ = Message::OutOfMemory { slot, kills }.send(announcements);
+                }
+            };
+            launch::clean(&source, regions, &look, &fail);
             true
         });
         u8::from(!cleaned)
+    }
+
+    fn answer(&self, picture: &Picture, client: &Client, announcements: BorrowedFd) -> u8 {
+        control::answer(picture, client, announcements)
     }
 
     fn farewell(&self, code: Option<u8>) -> u8 {
@@ -218,4 +232,12 @@ impl Machine<'_> {
         };
         act(Source { section, name, bundle, texts: Texts::In(bundle), adjust }, regions)
     }
+}
+
+/// How many processes of a control group the kernel has killed because memory was short.
+fn oom_kills(group: &CStr) -> Option<u32> {
+    let mut buffer = [0; 512];
+    let text = if group.is_empty() { return None } else { apply::read_cgroup(group, c"memory.events", &mut buffer) };
+    let kills = fields(text.ok()?, b'\n').find_map(|line| number(line.strip_prefix(b"oom_kill ")?, 10));
+    kills.map(|kills| kills.min(u32::MAX.into()) as u32)
 }

@@ -6,6 +6,7 @@ mod plan;
 use core::ffi::CStr;
 
 use crate::boot::{self, modules};
+use crate::control;
 use crate::limits;
 use crate::logger;
 use crate::runtime::{self, Outcome};
@@ -58,14 +59,9 @@ fn command(
                 help::print(None)
             }
             Some(power) => supervise::request(power),
-            None => match runtime::main(program, runtime::keep(&mut all.clone()), runtime::keep(environment)) {
-                Outcome::Done(code) => code,
-                Outcome::Help(command) => help::print(command),
-                Outcome::Version => help::print_version(),
-                Outcome::Unknown(found) => {
-                    let name = Value::Quoted(found.map_or(name, CStr::to_bytes));
-                    refuse("unknown command `{}`; `pidone help` lists them all", &[name])
-                }
+            None => match control::main(&mut all.clone()) {
+                Some(code) => code,
+                None => of_runtime(program, name, &mut all.clone(), environment),
             },
         },
     }
@@ -91,6 +87,24 @@ fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
         Ok(false) if name.is_empty() => 0,
         Ok(false) => refuse("logs: nothing is known of `{}`", &[Value::Quoted(name.to_bytes())]) - 1,
         Err(errno) => refuse("logs: {}", &[Value::Kernel(errno)]) - 1,
+    }
+}
+
+/// A command of an OCI runtime.
+fn of_runtime(
+    program: &[u8],
+    name: &[u8],
+    words: &mut dyn Iterator<Item = &'static CStr>,
+    environment: &mut dyn Iterator<Item = &'static CStr>,
+) -> u8 {
+    match runtime::main(program, runtime::keep(words), runtime::keep(environment)) {
+        Outcome::Done(code) => code,
+        Outcome::Help(command) => help::print(command),
+        Outcome::Version => help::print_version(),
+        Outcome::Unknown(found) => {
+            let name = Value::Quoted(found.map_or(name, CStr::to_bytes));
+            refuse("unknown command `{}`; `pidone help` lists them all", &[name])
+        }
     }
 }
 

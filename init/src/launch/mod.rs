@@ -157,13 +157,17 @@ fn needs_process(undo: &Undo) -> bool {
 /// Takes back what a container that has ended left on the machine. The bundle is read and planned anew: the plan of an
 /// unchanged bundle is the same, and nobody has to keep it while the container runs.
 ///
-/// Whether nothing is left: false when `fail` was called, or a step failed, which is said.
-pub fn clean(source: &Source, regions: &mut Regions, fail: &dyn Fn(&dyn Print, &Error)) -> bool {
+/// Before anything is done, `look` may look at its control group. Whether nothing is left: false when `fail` was called, or
+/// a step failed, which is said.
+pub fn clean(source: &Source, regions: &mut Regions, look: &dyn Fn(&CStr), fail: &dyn Fn(&dyn Print, &Error)) -> bool {
     let mut clean = false;
     bundle::with_plan(
         source,
         regions,
-        &mut |plan, arena| clean = take_back(source.name, arena, None, plan.clean),
+        &mut |plan, arena| {
+            look(plan.cgroup);
+            clean = take_back(source.name, arena, None, plan.clean);
+        },
         fail,
     );
     clean

@@ -67,7 +67,7 @@ pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) {
         && !kept.only_group
     {
         let regions = &mut caller.regions.borrow_mut();
-        let clean = launch::clean(&source(place, bundle), regions, &|failure, _| {
+        let clean = launch::clean(&source(place, bundle), regions, &|_| {}, &|failure, _| {
             log::warning("container {}: clean up: {}", &[Value::Name(place.id), Value::Print(failure)]);
         });
         if !clean {

@@ -1,6 +1,7 @@
 //! What a launch tells PID 1, over the socket that every launcher inherits: sixteen bytes a message, kept apart and in
 //! order by the socket. Who sent it is not in the message: the kernel says so.
 
+use super::table::Change;
 use crate::sys::BorrowedFd;
 
 use crate::sys::{self, wait};
@@ -48,6 +49,20 @@ pub enum Message {
         /// Whether it is not even started if the other one has failed.
         requires: bool,
     },
+    /// "The kernel has killed processes of the container because memory was short", from its cleaner.
+    OutOfMemory {
+        /// The container's slot in PID 1's table.
+        slot: u16,
+        /// How many.
+        kills: u32,
+    },
+    /// "Do this with that service", from an answerer, whom the operator has told.
+    Change {
+        /// The service's slot in PID 1's table.
+        slot: u16,
+        /// What.
+        change: Change,
+    },
     /// "This container is not to be started", from the surveyor, which has said why.
     Refused {
         /// The container's slot in PID 1's table.
@@ -65,6 +80,8 @@ impl Message {
             Message::Wish { slot, place, number } => (4, slot, number, place.into()),
             Message::Order { slot, on, requires } => (5, slot, requires.into(), on.into()),
             Message::Refused { slot } => (6, slot, 0, 0),
+            Message::OutOfMemory { slot, kills } => (8, slot, kills, 0),
+            Message::Change { slot, change } => (7, slot, change as u32, 0),
         };
         let ([a, b], [c, d], [e, f, g, h]) = (kind.to_ne_bytes(), slot.to_ne_bytes(), number.to_ne_bytes());
         let [i, j, k, l, m, n, o, p] = more.to_ne_bytes();
@@ -83,6 +100,10 @@ impl Message {
             (4, number) => Some(Message::Wish { slot, place: u16::try_from(more).ok()?, number }),
             (5, 0 | 1) => Some(Message::Order { slot, on: u16::try_from(more).ok()?, requires: number == 1 }),
             (6, 0) if more == 0 => Some(Message::Refused { slot }),
+            (8, kills) if more == 0 => Some(Message::OutOfMemory { slot, kills }),
+            (7, number) if more == 0 => {
+                Change::ALL.get(number as usize).map(|change| Message::Change { slot, change: *change })
+            }
             _ => None,
         }
     }
@@ -108,6 +129,10 @@ mod tests {
             Message::Order { slot: 3, on: 0xffff, requires: true },
             Message::Order { slot: 3, on: 0, requires: false },
             Message::Refused { slot: 4 },
+            Message::OutOfMemory { slot: 6, kills: 1 },
+            Message::Change { slot: 5, change: Change::Start },
+            Message::Change { slot: 5, change: Change::Stop },
+            Message::Change { slot: 5, change: Change::Restart },
         ] {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }

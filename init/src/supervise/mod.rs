@@ -4,6 +4,7 @@
 //! Start with [`table`], which holds every decision; [`wait`] says where events come from, and why none is lost;
 //! [`run`] carries the decisions out.
 
+mod control;
 pub mod message;
 mod report;
 mod shutdown;
@@ -24,8 +25,13 @@ use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::{power, region, signal, time};
 use crate::text::Value;
+use control::Control;
+pub use control::{Client, End, PLACE};
+use message::Message;
+pub use report::{Ms, PHASE_NAMES, PHASES, Times};
+pub use shutdown::group_file;
 use table::{Action, Child, Event, Note, Phase, Table, Task};
-pub use table::{Edge, Policy, Power, Section, Slot, Stage, cycle};
+pub use table::{Change, Edge, Policy, Power, Section, Slot, Stage, cycle};
 use wait::Events;
 use watchdog::Watchdog;
 
@@ -49,13 +55,24 @@ pub trait Work {
     /// Checks the health of a container that runs: 0 when it is well.
     fn check(&self, container: &Slot) -> u8;
     /// Removes what a container leaves when it has ended. Of a one-shot, sees to it first that its output arrives.
-    fn clean(&self, container: &Slot) -> u8;
+    fn clean(&self, slot: u16, container: &Slot, announcements: BorrowedFd) -> u8;
     /// Waits until the consoles have sent everything, and tells the host the exit code if there is one: by now nothing is
     /// mounted for writing any more, and ending the machine here is as good as anywhere.
     fn farewell(&self, code: Option<u8>) -> u8;
     /// Logs what containers write; goes on where the one before was, of which nothing may be left. It ends when it is
     /// asked to and nothing can come any more; with `last`, when nothing is there.
     fn log(&self, last: bool) -> u8;
+    /// Answers a client of the control socket from this process's picture of PID 1. What is to change goes to PID 1 over
+    /// `announcements`. Whoever takes too long over it is killed.
+    fn answer(&self, picture: &Picture, client: &Client, announcements: BorrowedFd) -> u8;
+}
+
+/// What PID 1 knows, as answerers see it.
+pub struct Picture<'m> {
+    /// The containers and the phases.
+    pub table: &'m Table<'m>,
+    /// When pidone was started.
+    pub started_us: u64,
 }
 
 /// Memory for the table of containers, in `.bss`.
@@ -74,12 +91,28 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
         (.., Err(error)) => cannot_run(&error),
         _ => cannot_run(&Error::kernel(c!("run twice"), Errno::BUSY)),
     };
+    // Never PID 1, when memory is short. Its children take that back.
+    let _ = file::write_file(OOM_SCORE, b"-1000");
     let table = Table::new(slots, edges, policy, time::monotonic_us());
+    let control = Control::open();
     // From here on PID 1 has little to do, and for long.
     region::forget();
+    let (logger, logger_us) = (0, 0);
     let mut supervisor =
-        Supervisor { table, watchdog: None, events, announcements, work, started_us, logger: 0, logger_us: 0 };
+        Supervisor { table, watchdog: None, events, control, announcements, work, started_us, logger, logger_us };
     supervisor.run()
+}
+
+/// How gladly the kernel kills this process when memory is short.
+const OOM_SCORE: &CStr = c"/proc/self/oom_score_adj";
+
+/// A new process, which the kernel may kill like any other when memory is short.
+fn fork() -> crate::sys::Result<Fork> {
+    let forked = process::fork();
+    if forked == Ok(Fork::Child) {
+        let _ = file::write_file(OOM_SCORE, b"0");
+    }
+    forked
 }
 
 /// Without its descriptors PID 1 would be deaf. The kernel's panic is the better end, while nothing runs yet.
@@ -100,10 +133,14 @@ pub fn request(power: Power) -> u8 {
     }
 }
 
+/// A moment that does not come.
+const NEVER: u64 = u64::MAX;
+
 struct Supervisor<'a, W> {
     table: Table<'a>,
     watchdog: Option<Watchdog>,
     events: Events,
+    control: Control,
     /// The end of the socket that launchers inherit.
     announcements: OwnedFd,
     work: &'a W,
@@ -119,22 +156,49 @@ impl<W: Work> Supervisor<'_, W> {
             while let Some(action) = self.table.next(time::monotonic_us()) {
                 self.perform(action);
             }
+            if let Some(client) = self.control.next() {
+                self.answer(&client);
+                // Under a storm of clients there is always one more.
+                self.events.look_again();
+            }
             // As long as it gets here. Within a storm of events, too.
-            let mut deadline_us = self.table.deadline_us();
+            let now_us = time::monotonic_us();
+            let mut deadline_us = self.control.look(now_us).min(self.table.deadline_us().unwrap_or(NEVER));
             if let Some(watchdog) = &mut self.watchdog {
-                let next_us = watchdog.pet(time::monotonic_us(), self.table.is_well());
-                deadline_us = Some(deadline_us.map_or(next_us, |deadline| deadline.min(next_us)));
+                deadline_us = deadline_us.min(watchdog.pet(now_us, self.table.is_well()));
             }
-            if let Some(next_us) = self.keep_logger(time::monotonic_us()) {
-                deadline_us = Some(deadline_us.map_or(next_us, |deadline| deadline.min(next_us)));
-            }
-            match self.events.next() {
+            deadline_us = deadline_us.min(self.keep_logger(now_us).unwrap_or(NEVER));
+            self.control.let_in(now_us);
+            let event = self.events.next();
+            // There are no messages any more then, so all from before the client came are in the table.
+            let client = matches!(event, None | Some(Event::Ended { .. })) && self.control.heard();
+            match event {
                 Some(Event::Ended { pid, .. }) if pid == self.logger => self.logger = 0,
+                Some(Event::Ended { pid, .. }) if self.control.ended(pid) => {}
+                Some(Event::Told { pid, message: Message::Change { .. } }) if !self.control.is_answerer(pid) => {}
                 // The time is looked at for each: under a storm of orphans there is always one more, and deadlines pass.
                 Some(event) => self.table.handle(event, time::monotonic_us()),
-                None => self.events.wait(deadline_us),
+                None if client => {}
+                None => self.events.wait(self.control.listening(), (deadline_us != NEVER).then_some(deadline_us)),
             }
         }
+    }
+
+    fn answer(&mut self, client: &Client) {
+        let refused = if !self.control.has_place(client.user) {
+            End::Busy
+        } else {
+            match fork() {
+                Ok(Fork::Child) => {
+                    let picture = Picture { table: &self.table, started_us: self.started_us };
+                    process::exit(self.work.answer(&picture, client, self.announcements.as_fd()))
+                }
+                Ok(Fork::Parent(pid)) => return self.control.begun(pid, time::monotonic_us()),
+                Err(_) => End::NoProcess,
+            }
+        };
+        // If it has gone nobody needs to know.
+        let _ = refused.send(client.connection.as_fd());
     }
 
     fn perform(&mut self, action: Action) {
@@ -174,7 +238,7 @@ impl<W: Work> Supervisor<'_, W> {
     }
 
     fn fork(&mut self, child: Child) {
-        let result = match process::fork() {
+        let result = match fork() {
             Ok(Fork::Child) => process::exit(self.become_child(child)),
             Ok(Fork::Parent(pid)) => Ok(pid),
             Err(errno) => Err(errno),
@@ -205,7 +269,9 @@ impl<W: Work> Supervisor<'_, W> {
             Child::Launcher(index) => {
                 self.table.slot(index).map_or(1, |slot| self.work.launch(index, slot, self.announcements.as_fd()))
             }
-            Child::Cleaner(index) => self.table.slot(index).map_or(1, |slot| self.work.clean(slot)),
+            Child::Cleaner(index) => {
+                self.table.slot(index).map_or(1, |slot| self.work.clean(index, slot, self.announcements.as_fd()))
+            }
             Child::Checker(index) => self.table.slot(index).map_or(1, |slot| self.work.check(slot)),
         }
     }
@@ -285,6 +351,7 @@ impl<W: Work> Supervisor<'_, W> {
     }
 
     fn signal_all(&mut self, signal: u8) {
+        self.control.close();
         if process::kill(-1, signal) == Err(Errno::SRCH) {
             self.table.handle(Event::Childless, time::monotonic_us());
         }

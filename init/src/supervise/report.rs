@@ -6,8 +6,11 @@ use crate::sys::process::Ended;
 use crate::text::{Line, Print, Value};
 
 impl Section {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Section; 4] = [Section::Onboot, Section::Services, Section::Onshutdown, Section::OneShot];
+
     /// What one of its containers is called.
-    fn singular(self) -> &'static str {
+    pub fn singular(self) -> &'static str {
         match self {
             Section::Onboot => "onboot",
             Section::Services => "service",
@@ -155,7 +158,7 @@ fn level(table: &Table, note: Note) -> Level {
         // How a container ends that was told to is its own affair.
         Note::Ended(slot) => match table.slot(slot).and_then(Slot::status) {
             Some(Ended::Exited(0)) => Level::Info,
-            _ if table.phase() == Phase::Stopping => Level::Info,
+            _ if table.phase() == Phase::Stopping || table.slot(slot).is_some_and(Slot::is_held) => Level::Info,
             _ => Level::Error,
         },
         Note::Overdue(_) | Note::WorkerOverdue(_) => Level::Warning,
@@ -163,8 +166,11 @@ fn level(table: &Table, note: Note) -> Level {
     }
 }
 
+/// How many phases there are.
+pub const PHASES: usize = Phase::ALL.len();
+
 /// Names of the phases in the timeline.
-const PHASES: [&str; Phase::ALL.len()] = [
+pub const PHASE_NAMES: [&str; PHASES] = [
     "setup",
     "/etc/init.d",
     "volumes",
@@ -199,7 +205,9 @@ pub(super) fn timeline_down(table: &Table) {
 }
 
 fn phases(table: &Table, from: usize) {
-    for (name, entered_us) in PHASES.iter().zip(table.entered_us()).skip(from).filter(|(_, entered)| **entered != 0) {
+    for (name, entered_us) in
+        PHASE_NAMES.iter().zip(table.entered_us()).skip(from).filter(|(_, entered)| **entered != 0)
+    {
         moment(name, *entered_us);
     }
 }
@@ -218,7 +226,7 @@ pub(super) fn container(slot: &Slot) {
 }
 
 /// `: executed after 3.100 ms, ready after 10.000 ms, ended after 20.123 ms`: what of it has happened.
-struct Times([u64; 3]);
+pub struct Times(pub [u64; 3]);
 
 impl Print for Times {
     fn print(&self, line: &mut Line) {
@@ -233,7 +241,7 @@ impl Print for Times {
 }
 
 /// Microseconds as milliseconds with three digits after the point.
-struct Ms(u64);
+pub struct Ms(pub u64);
 
 impl Print for Ms {
     fn print(&self, line: &mut Line) {
@@ -259,6 +267,6 @@ mod tests {
         for (position, phase) in Phase::ALL.iter().enumerate() {
             assert_eq!(*phase as usize, position);
         }
-        assert_eq!((PHASES[Phase::Running as usize], PHASES[Phase::Power as usize]), ("up", "end"));
+        assert_eq!((PHASE_NAMES[Phase::Running as usize], PHASE_NAMES[Phase::Power as usize]), ("up", "end"));
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn ask(main: Pid, signal: u8) {
         return;
     }
     let mut buffer = [0; PATH_BYTES];
-    let Some(processes) = cgroup_file(main, b"/cgroup.procs", &mut buffer).and_then(read) else {
+    let Some(processes) = group_file(main, b"/cgroup.procs", &mut buffer).and_then(read) else {
         return kill_container(main);
     };
     let mut asked = false;
@@ -56,7 +56,7 @@ fn terminate(pid: Pid, signal: u8) -> bool {
 /// Kills everything in a container's control group; without one of its own, its first process.
 pub(super) fn kill_container(main: Pid) {
     let mut buffer = [0; PATH_BYTES];
-    if let Some(path) = cgroup_file(main, b"/cgroup.kill", &mut buffer) {
+    if let Some(path) = group_file(main, b"/cgroup.kill", &mut buffer) {
         let _ = file::write_file(path, b"1");
     }
     // In case it has no group, or sits in one that cannot be killed (a threaded one).
@@ -88,7 +88,7 @@ fn decimal(digits: &[u8]) -> Option<Pid> {
 }
 
 /// Path of a file of the control group that a process is in, unless that is the root group.
-fn cgroup_file<'a>(pid: Pid, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
+pub fn group_file<'a>(pid: Pid, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
     let mut text = [0; PATH_BYTES];
     let group = cgroup_path(proc_file(pid, b"/cgroup", &mut text)?)?;
     join(buffer, &[b"/sys/fs/cgroup", group, file]).ok()

@@ -95,17 +95,18 @@ impl Events {
         }
     }
 
-    /// Waits until there may be an event, until the deadline at most.
-    pub(super) fn wait(&mut self, deadline_us: Option<u64>) {
+    /// Waits until there may be an event or a client, until the deadline at most.
+    pub(super) fn wait(&mut self, clients: Option<BorrowedFd>, deadline_us: Option<u64>) {
         let timeout_us = deadline_us.map(|deadline| deadline.saturating_sub(time::monotonic_us()));
         let fixed = [self.signals.as_fd(), self.announcements.as_fd()];
         let buttons = self.buttons.iter().flatten().map(|button| button.as_fd());
         // An error is no event, and there is nothing to do about it but to look again.
-        let _ = wait::readable(fixed.into_iter().chain(buttons), timeout_us);
+        let _ = wait::readable(fixed.into_iter().chain(clients).chain(buttons), timeout_us);
         self.look_again();
     }
 
-    fn look_again(&mut self) {
+    /// Signals are looked at again, whatever else happens.
+    pub(super) fn look_again(&mut self) {
         self.signals_left = limits::SIGNALS_PER_LOOK;
         self.reaps_left = limits::REAPS_PER_LOOK;
     }
@@ -264,7 +265,7 @@ mod tests {
             match events.next() {
                 Some(Event::Childless) => return,
                 Some(event) => each(event),
-                None => events.wait(None),
+                None => events.wait(None, None),
             }
         }
     }
@@ -330,12 +331,12 @@ mod tests {
                 }
             };
             process::kill(child, 19).unwrap();
-            events.wait(None);
+            events.wait(None, None);
             let quiet = events.next().is_none();
             for signal in [1, 34, 64, crate::abi::signal::USR2] {
                 process::kill(process::own_pid(), signal).unwrap();
             }
-            events.wait(None);
+            events.wait(None, None);
             let asked = events.next() == Some(Event::Power(Power::PowerOff));
             process::kill(child, 9).unwrap();
             let mut ended = None;

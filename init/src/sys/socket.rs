@@ -4,12 +4,12 @@
 use core::ffi::CStr;
 
 use linux_raw_sys::general::{
-    __NR_accept4, __NR_bind, __NR_connect, __NR_listen, __NR_recvmsg, __NR_sendmsg, __NR_sendto, __NR_setsockopt,
-    __NR_socket, O_CLOEXEC,
+    __NR_accept4, __NR_bind, __NR_connect, __NR_getsockopt, __NR_listen, __NR_recvmsg, __NR_sendmsg, __NR_sendto,
+    __NR_setsockopt, __NR_socket, O_CLOEXEC,
 };
 use linux_raw_sys::net::{
-    AF_UNIX, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SO_PEEK_OFF, SO_SNDBUFFORCE, SOCK_DGRAM,
-    SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, cmsghdr, msghdr,
+    AF_UNIX, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SO_PEEK_OFF, SO_PEERCRED, SO_SNDBUFFORCE,
+    SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, cmsghdr, msghdr, ucred,
 };
 
 use super::{AsFd, BorrowedFd, OwnedFd, Result, path, raw};
@@ -204,7 +204,19 @@ pub fn connect_vsock(machine: u32, port: u32) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The next connection to a listening socket; waits for one.
+/// The user who made the other end of a connection, from the kernel: `SO_PEERCRED` of unix(7).
+pub fn peer_user(connection: BorrowedFd) -> Result<u32> {
+    // SAFETY: a C structure of integers, for which all zeros are valid.
+    let mut peer: ucred = unsafe { core::mem::zeroed() };
+    let mut length = size_of::<ucred>() as u32;
+    let (level, option) = (SOL_SOCKET as usize, SO_PEERCRED as usize);
+    let call = [connection.argument(), level, option, &raw mut peer as usize, &raw mut length as usize];
+    // SAFETY: a borrowed descriptor, numbers, and the kernel writes one `struct ucred` and its length.
+    unsafe { raw::value(__NR_getsockopt, call) }?;
+    Ok(peer.uid)
+}
+
+/// The next connection to a listening socket; waits for one, unless nothing waits on it.
 pub fn accept(listening: BorrowedFd) -> Result<OwnedFd> {
     // SAFETY: a borrowed descriptor and numbers; the peer's address is not asked for.
     let fd = unsafe { raw::value(__NR_accept4, [listening.argument(), 0, 0, O_CLOEXEC as usize, 0]) }?;

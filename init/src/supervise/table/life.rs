@@ -182,8 +182,13 @@ impl Table<'_> {
         let going_down = self.phase >= Phase::Stopping || self.why.is_some();
         let Some(slot) = self.get(index) else { return };
         let ran_us = if slot.executed_us == 0 { 0 } else { now_us.saturating_sub(slot.executed_us) };
-        let verdict = if going_down || slot.asked || slot.section == Section::OneShot {
-            Verdict::Over { failed: !good && !slot.asked }
+        let told = slot.asked || slot.held;
+        let renewed = core::mem::replace(&mut slot.renewed, false) && !going_down;
+        let verdict = if renewed {
+            slot.held = false;
+            Verdict::Again { delay_ms: 0 }
+        } else if going_down || told || slot.section == Section::OneShot {
+            Verdict::Over { failed: !good && !told }
         } else {
             verdict(&slot.wishes, &mut slot.tries, ran_us, good)
         };

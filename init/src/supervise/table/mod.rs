@@ -13,8 +13,9 @@
 
 //!
 //! Reading order: [`terms`] (what happens, what is done), [`slot`] (one container), this file (the phases), `life` (one
-//! container's runs), `restart` and `order` (the decisions in them).
+//! container's runs), `restart` and `order` (the decisions in them), `change` (what the operator asks).
 
+mod change;
 mod life;
 mod order;
 mod restart;
@@ -28,6 +29,7 @@ use crate::abi::{Errno, signal};
 use crate::config::policy::Key;
 use crate::limits;
 use crate::sys::process::Pid;
+pub use change::Change;
 pub use order::{Edge, cycle};
 use slot::Launch;
 pub use slot::{Slot, Stage};
@@ -201,14 +203,14 @@ impl<'a> Table<'a> {
     pub fn handle(&mut self, event: Event, now_us: u64) {
         match event {
             Event::Ended { pid, ended } => self.child_ended(pid, ended, now_us),
-            Event::Told { pid, message } => self.told(pid, message),
+            Event::Told { pid, message } => self.told(pid, message, now_us),
             Event::Power(power) => self.request(power, Why::Asked),
             Event::Childless => self.childless = true,
         }
     }
 
     /// Takes in a message. Each counts only from who may send it.
-    fn told(&mut self, pid: Pid, message: Message) {
+    fn told(&mut self, pid: Pid, message: Message, now_us: u64) {
         let is_surveyor = pid == self.worker && self.task() == Some(Task::Survey);
         match message {
             Message::Announced { slot } => self.announced(slot, pid),
@@ -225,6 +227,13 @@ impl<'a> Table<'a> {
                 }
             }
             Message::Refused { slot } if is_surveyor => self.refuse(slot),
+            Message::OutOfMemory { slot, kills } => {
+                if let Some(slot) = self.get(slot).filter(|slot| slot.helper == pid) {
+                    slot.oom_kills = slot.oom_kills.saturating_add(kills);
+                }
+            }
+            // From an answerer: others are not listened to before it comes to this.
+            Message::Change { slot, change } => self.change(slot, change, now_us),
             Message::Wish { .. } | Message::Order { .. } | Message::Refused { .. } => {}
         }
     }
@@ -274,7 +283,7 @@ impl<'a> Table<'a> {
         if let Some(why) = self.why.take() {
             return Some(self.stop(why, now_us));
         }
-        if let Some(action) = self.time_is_up(now_us) {
+        if let Some(action) = self.time_is_up(now_us).or_else(|| self.ask_held(now_us)) {
             return Some(action);
         }
         if let Some(index) =

@@ -67,6 +67,11 @@ pub struct Slot {
     pub(super) failed: bool,
     /// How many checks of its health in a row have failed.
     pub(super) failed_checks: u8,
+    /// Whether the operator has it stopped, and whether it is started again when it has.
+    pub(super) held: bool,
+    pub(super) renewed: bool,
+    /// How many of its processes the kernel has killed because memory was short, in its runs so far.
+    pub(super) oom_kills: u32,
     /// How often it was started again in all, and how often in a row.
     pub(super) restarts: u32,
     pub(super) tries: u32,
@@ -98,6 +103,9 @@ impl Slot {
         again: false,
         failed: false,
         failed_checks: 0,
+        held: false,
+        renewed: false,
+        oom_kills: 0,
         restarts: 0,
         tries: 0,
         wishes: Wishes::NONE,
@@ -141,6 +149,16 @@ impl Slot {
     /// Whether it has failed and is not started again.
     pub fn has_failed(&self) -> bool {
         self.failed
+    }
+
+    /// Whether it was told to stop.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// How many of its processes the kernel has killed because memory was short, in the runs that are over.
+    pub fn oom_kills(&self) -> u32 {
+        self.oom_kills
     }
 
     /// How long after its end it is started again, if that is so.

@@ -4,6 +4,8 @@ use super::*;
 use crate::config::policy::Wishes;
 use crate::sys::process::Ended;
 
+mod change;
+
 const POLICY: Policy = Policy {
     fail: None,
     idle: None,

@@ -1,0 +1,86 @@
+//! How a running machine is looked at and told what to do: `pidone status` and its like, and the process that answers
+//! them. PID 1's own part, which is to let clients in, is [`crate::supervise`]'s.
+//!
+//! Reading order: [`wire`] (what is said), [`answer()`] (who answers), `client` (who asks), then the commands.
+
+pub mod answer;
+mod change;
+mod client;
+pub mod look;
+mod wait;
+pub mod wire;
+
+use core::ffi::CStr;
+
+use crate::limits;
+use crate::sys::{Result, file};
+use crate::text::{Line, Value, fields, position};
+
+pub use answer::answer;
+
+/// The commands, in the order of the arms of [`main`].
+const COMMANDS: &[u8] = b"status timeline wait start stop restart";
+
+/// Exit code of a command that was not understood.
+const USAGE: u8 = 2;
+
+/// What follows the name of a command.
+struct Asked {
+    /// The name of a container; the empty one for none.
+    name: &'static CStr,
+    /// `--json`.
+    json: bool,
+}
+
+/// Runs the command that the words name; its exit code. None if it is not one of these, or asks for help.
+pub fn main(words: &mut dyn Iterator<Item = &'static CStr>) -> Option<u8> {
+    const START: usize = 3;
+    let command = position(COMMANDS, words.next()?.to_bytes())?;
+    let mut asked = Asked { name: c"", json: false };
+    // Of `start` an OCI runtime says what is wrong.
+    let wrong = |word, problem| if command == START { None } else { Some(complain(word, problem, USAGE)) };
+    for word in words {
+        match word.to_bytes() {
+            b"--help" | b"-h" => return None,
+            b"--json" if command < 2 => asked.json = true,
+            [b'-', ..] => return wrong(word, b"no such option"),
+            _ if asked.name.is_empty() => asked.name = word,
+            _ => return wrong(word, b"one name at most"),
+        }
+    }
+    if asked.name.is_empty() && command > 1 {
+        return wrong(c"", b"the name of a container is required");
+    }
+    let result = match command {
+        0 | 1 => look::look(&asked, command == 1),
+        2 => wait::wait(&asked),
+        START if !change::is_service(asked.name) => return None,
+        _ => change::change(&asked, command - START),
+    };
+    Some(result.unwrap_or_else(|end| {
+        let problem = fields(PROBLEMS, b'|').nth(end as usize).unwrap_or_default();
+        // As with `run`: no code that a program is likely to have.
+        complain(asked.name, problem, if command == 2 { 125 } else { 1 })
+    }))
+}
+
+/// What is said of each [`End`].
+const PROBLEMS: &[u8] = b"|process 1 answers 16 others, the most at once|process 1 cannot make a process to answer|\
+process 1 does not understand|only root may do that|there is no such container, or it is no service|it has not run|\
+the machine is not up yet, or going down|process 1 gives no answer: it is no pidone, or has no time";
+const _: () = assert!(limits::ANSWERERS_MAX == 16);
+
+/// Says on standard error what is wrong with a word; the exit code.
+fn complain(word: &CStr, problem: &[u8], code: u8) -> u8 {
+    let mut buffer = [0; limits::LOG_LINE_BYTES];
+    let mut line = Line::new(&mut buffer);
+    line.format("pidone: {}: ", &[Value::Name(word)]).raw(problem).byte(b'\n');
+    // There is nobody else to tell.
+    let _ = file::write_all(file::standard_error(), line.bytes());
+    code
+}
+
+/// Writes to standard output.
+fn show(text: &[u8]) -> Result<()> {
+    file::write_all(file::standard_output(), text)
+}

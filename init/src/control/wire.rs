@@ -1,0 +1,83 @@
+//! Requests and answers as bytes, numbers as the machine has them. Nothing here makes a system call.
+//!
+//! A request is one message: a letter for what is wanted, and the name of a container, perhaps none. An answer is a
+//! message of [`BYTES`] about the machine and one about each container, as far as they were asked for, and then one byte:
+//! an [`End`](crate::supervise::End).
+
+use crate::limits;
+
+/// What is wanted, each a byte.
+pub mod verb {
+    /// All about the machine and its containers, or those of a name.
+    pub const LOOK: u8 = b'?';
+    /// As `LOOK`, and with the last byte a descriptor of the container's first process, if there is one.
+    pub const WAIT: u8 = b'w';
+    /// That a service runs, does not, runs anew.
+    pub const CHANGES: [u8; 3] = *b"+-=";
+}
+
+/// Bytes of the longest request, and one more: what fills them is none.
+pub const REQUEST_BYTES: usize = limits::NAME_BYTES_MAX + 2;
+
+/// A request: what is wanted, and of which container.
+pub fn request(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (verb, name) = bytes.split_first()?;
+    (bytes.len() < REQUEST_BYTES).then_some((*verb, name))
+}
+
+/// Numbers of a message.
+pub const WORDS: usize = 24;
+/// Bytes of it.
+pub const BYTES: usize = 8 * WORDS;
+/// A message of an answer. Of the machine: [`MACHINE`], when pidone was started, and when each phase began. Of a container:
+/// [`CONTAINER`], its section, its state, the number of each of [`FIELDS`], and its name.
+pub type Words = [u64; WORDS];
+
+/// The first number of what is said about the machine.
+pub const MACHINE: u64 = u64::from_le_bytes(*b"pidone.1");
+/// The first number of what is said about a container.
+pub const CONTAINER: u64 = MACHINE + 1;
+/// What stands for a number that there is not.
+pub const NONE: u64 = u64::MAX;
+
+/// What the numbers of a container are. Times are monotonic microseconds since the kernel started.
+pub const FIELDS: &[u8] =
+    b"pid uptimeUs restarts lastCode lastSignal oomKills memory cpuUs forkedUs executedUs readyUs endedUs";
+/// How many of them there are.
+pub const FIELD_COUNT: usize = 12;
+/// Names of states, by their numbers: its turn has not come, it is being launched or not ready, its program runs, what it
+/// left is being cleaned up, its next start is due after a while, it was told to stop and does not yet, it is over, it has failed for good, it was
+/// told to stop and has.
+pub const STATES: &[u8] = b"waiting starting running ending pausing stopping ended failed stopped";
+/// Some of these numbers.
+pub const RUNNING: u64 = 2;
+/// Its next start is due.
+pub const PAUSING: u64 = 4;
+/// From here on it is over.
+pub const ENDED: u64 = 6;
+/// It has failed for good.
+pub const FAILED: u64 = 7;
+
+const NAME_WORDS: usize = limits::NAME_BYTES_MAX / 8;
+const _: () = assert!(WORDS > 3 + FIELD_COUNT + NAME_WORDS && WORDS >= 2 + crate::supervise::PHASES);
+
+/// Numbers as bytes.
+pub fn encode(words: &Words) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    for (to, from) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+        *to = from.to_ne_bytes();
+    }
+    bytes
+}
+
+/// The numbers that bytes are.
+pub fn decode(bytes: &[u8; BYTES]) -> Words {
+    let mut words = [0; WORDS];
+    for (to, from) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *to = u64::from_ne_bytes(*from);
+    }
+    words
+}
+
+/// Where the name is in the bytes of a message; there is a zero behind it.
+pub const NAME_AT: usize = 8 * (3 + FIELD_COUNT);
