@@ -124,6 +124,9 @@ pub fn main(program: &[u8], words: Words, environment: Words) -> Outcome {
     let regions = RefCell::new(regions);
     let mut caller =
         Caller { program: program.len(), options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
+    if !matches!(caller.options.get(Name::LogFormat).map(CStr::to_bytes), None | Some(b"text" | b"json")) {
+        caller.refuse(c"--log-format", c"must be text or json");
+    }
     caller.find_root();
     Outcome::Done(command(&caller))
 }
