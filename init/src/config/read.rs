@@ -115,7 +115,7 @@ impl<'c, 'a> Reading<'c, 'a> {
     /// Moves into an object or array. Whether there is something in it.
     fn enter(&mut self) -> bool {
         self.at = scan::skip_space(self.text, self.at + 1);
-        let is_empty = matches!(scan::byte(self.text, self.at), Some(b']' | b'}') | None);
+        let is_empty = matches!(scan::byte(self.text, self.at), b']' | b'}' | 0);
         self.at += usize::from(is_empty);
         !is_empty
     }
@@ -123,7 +123,7 @@ impl<'c, 'a> Reading<'c, 'a> {
     /// Moves on behind a value in an object or array. Whether another one follows.
     fn next(&mut self) -> bool {
         self.at = scan::skip_space(self.text, self.at);
-        let goes_on = scan::byte(self.text, self.at) == Some(b',');
+        let goes_on = scan::byte(self.text, self.at) == b',';
         self.at += 1;
         if goes_on {
             self.at = scan::skip_space(self.text, self.at);
@@ -170,9 +170,9 @@ impl<'c, 'a> Reading<'c, 'a> {
         let at = self.at;
         let (shape, expected) = expected(&slot);
         let found = match scan::byte(self.text, at) {
-            Some(b'-' | b'0'..=b'9') => shape::NUMBER,
-            Some(b'f') => shape::FLAG,
-            first => first.unwrap_or_default(),
+            b'-' | b'0'..=b'9' => shape::NUMBER,
+            b'f' => shape::FLAG,
+            first => first,
         };
         if found != shape {
             self.skip();
@@ -229,7 +229,7 @@ impl<'c, 'a> Reading<'c, 'a> {
                 _ => {
                     met |= bit;
                     // What Go writes for an empty list or map.
-                    if scan::byte(self.text, self.at) != Some(b'n') {
+                    if scan::byte(self.text, self.at) != b'n' {
                         if self.value(record.slot(index)) {
                             present |= bit;
                         }
@@ -260,7 +260,7 @@ impl<'c, 'a> Reading<'c, 'a> {
     /// Whether the value asks for something that its field, which begins with this mark, does not offer.
     fn asks(&self, mark: u8) -> bool {
         match mark {
-            b'+' => scan::byte(self.text, self.at) == Some(b'f'),
+            b'+' => scan::byte(self.text, self.at) == b'f',
             mark => !is_neutral(self.text, self.at, mark == b'?'),
         }
     }
@@ -355,7 +355,7 @@ impl<'c, 'a> Reading<'c, 'a> {
         let mut more = self.enter();
         while more {
             let at = self.at;
-            let is_text = scan::byte(self.text, at) == Some(shape::TEXT);
+            let is_text = scan::byte(self.text, at) == shape::TEXT;
             let name = if is_text { self.string() } else { c"" };
             if !is_text {
                 self.skip();
@@ -505,18 +505,18 @@ fn is_neutral(text: &[u8], start: usize, zero_too: bool) -> bool {
     let mut at = start;
     while at < end {
         match scan::byte(text, at) {
-            Some(b'"') => {
+            b'"' => {
                 let length = scan::string_end(text, at) - at;
                 at += length;
-                let is_key = scan::byte(text, scan::skip_space(text, at)) == Some(b':');
+                let is_key = scan::byte(text, scan::skip_space(text, at)) == b':';
                 if is_key && !zero_too || !is_key && length > 2 {
                     return false;
                 }
                 continue;
             }
-            Some(b'[') if scan::byte(text, scan::skip_space(text, at + 1)) != Some(b']') => return false,
-            Some(b't') => return false,
-            Some(b'-' | b'0'..=b'9') => {
+            b'[' if scan::byte(text, scan::skip_space(text, at + 1)) != b']' => return false,
+            b't' => return false,
+            b'-' | b'0'..=b'9' => {
                 let length = scan::value_end(text, at) - at;
                 let number = text.get(at..at + length);
                 if !zero_too || number != Some(b"0") && number != Some(b"-1") {

@@ -9,6 +9,7 @@ use crate::limits::JSON_DEPTH_MAX;
 use crate::text::number as parse;
 
 /// What is wrong with a text, and where.
+#[derive(Clone, Copy)]
 pub(super) struct Fault {
     /// Byte offset.
     pub at: usize,
@@ -47,22 +48,9 @@ impl Path {
     fn top(&mut self) -> Option<&mut Frame> {
         self.frames.get_mut(self.depth.checked_sub(1)?)
     }
-
-    fn enter(&mut self, at: usize, frame: Frame) -> Result<(), Fault> {
-        let Some(free) = self.frames.get_mut(self.depth) else {
-            return Err(Fault { at, problem: c!("nested too deep, at most 32 levels") });
-        };
-        *free = frame;
-        self.depth += 1;
-        Ok(())
-    }
-
-    fn leave(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
-    }
 }
 
-const _: () = assert!(JSON_DEPTH_MAX == 32, "the message in `enter` says 32");
+const _: () = assert!(JSON_DEPTH_MAX == 32, "the message in `step` says 32");
 
 /// Whether the text is one well-formed JSON value in UTF-8 and nothing else, within the bound on depth, and none of its
 /// strings holds a NUL.
@@ -82,148 +70,188 @@ pub(super) fn check(text: &[u8]) -> Result<(), Fault> {
 /// # Errors
 /// The first fault before `stop`.
 pub(super) fn walk(text: &[u8], stop: usize, path: &mut Path) -> Result<(), Fault> {
-    let mut at = 0;
-    loop {
-        at = skip_space(text, at);
-        if at >= stop {
-            return Ok(());
+    let mut walk = Walk { text, at: 0, stop, path, fault: None };
+    while walk.step() && walk.fault.is_none() {}
+    walk.fault.map_or(Ok(()), Err)
+}
+
+/// A text being walked through.
+struct Walk<'t, 'p> {
+    text: &'t [u8],
+    at: usize,
+    stop: usize,
+    path: &'p mut Path,
+    fault: Option<Fault>,
+}
+
+impl Walk<'_, '_> {
+    fn byte(&self) -> u8 {
+        byte(self.text, self.at)
+    }
+
+    fn skip_space(&mut self) {
+        self.at = skip_space(self.text, self.at);
+    }
+
+    /// Passes over this byte, if it is there.
+    fn skip(&mut self, byte: u8) -> bool {
+        let is_there = self.byte() == byte;
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    #[inline(never)]
+    fn fail(&mut self, problem: &'static CStr) {
+        let problem = if self.at < self.text.len() { problem } else { c!("unexpected end of the text") };
+        self.fault = Some(Fault { at: self.at, problem });
+    }
+
+    /// One value or the start of one, and what ends behind it. Whether there is more to come.
+    fn step(&mut self) -> bool {
+        self.skip_space();
+        if self.at >= self.stop {
+            return false;
         }
-        // One value, or the start of one.
-        let mut empty = false;
-        match byte(text, at) {
-            Some(b'{') => {
-                path.enter(at, Frame::Object)?;
-                at = skip_space(text, at + 1);
-                empty = byte(text, at) == Some(b'}');
-                if !empty {
-                    at = key(text, at, stop, path)?;
-                    continue;
+        match self.byte() {
+            open @ (b'{' | b'[') => {
+                let is_object = open == b'{';
+                match self.path.frames.get_mut(self.path.depth) {
+                    Some(free) => *free = if is_object { Frame::Object } else { Frame::Element(0) },
+                    None => self.fail(c!("nested too deep, at most 32 levels")),
+                }
+                self.path.depth += 1;
+                self.at += 1;
+                self.skip_space();
+                // In ASCII, two behind.
+                if self.byte() != open + 2 {
+                    if is_object {
+                        self.key();
+                    }
+                    return true;
                 }
             }
-            Some(b'[') => {
-                path.enter(at, Frame::Element(0))?;
-                at = skip_space(text, at + 1);
-                empty = byte(text, at) == Some(b']');
-                if !empty {
-                    continue;
-                }
-            }
-            Some(b'"') => at = string(text, at)?,
-            Some(b'-' | b'0'..=b'9') => at = number(text, at)?,
-            _ => at = literal(text, at)?,
+            b'"' => self.string(),
+            b'-' | b'0'..=b'9' => self.number(),
+            first => self.literal(first),
         }
-        if empty {
-            at += 1;
-            path.leave();
-        }
-        if at > stop {
-            return Ok(());
+        if self.at > self.stop {
+            return false;
         }
         // Whatever ends here, and the comma before what comes next.
-        loop {
-            at = skip_space(text, at);
-            let next = byte(text, at);
-            let Some(frame) = path.top() else {
-                return if next.is_none() { Ok(()) } else { Err(Fault { at, problem: c!("more after the end") }) };
+        while self.fault.is_none() {
+            self.skip_space();
+            let next = self.byte();
+            let Some(frame) = self.path.top() else {
+                if self.at < self.text.len() {
+                    self.fail(c!("more after the end"));
+                }
+                return false;
             };
-            match (frame, next) {
-                (Frame::Element(index), Some(b',')) => {
-                    *index = index.saturating_add(1);
-                    at += 1;
-                    break;
+            let is_list = matches!(frame, Frame::Element(_));
+            match next {
+                b',' => {
+                    self.at += 1;
+                    match frame {
+                        Frame::Element(index) => *index = index.saturating_add(1),
+                        frame => {
+                            *frame = Frame::Object;
+                            self.skip_space();
+                            self.key();
+                        }
+                    }
+                    return true;
                 }
-                (frame, Some(b',')) => {
-                    *frame = Frame::Object;
-                    at = key(text, skip_space(text, at + 1), stop, path)?;
-                    break;
-                }
-                (Frame::Element(_), Some(b']')) | (Frame::Object | Frame::Member(_), Some(b'}')) => {
-                    path.leave();
-                    at += 1;
-                }
-                (Frame::Element(_), _) => return Err(unexpected(text, at, c!("expected , or ]"))),
-                _ => return Err(unexpected(text, at, c!("expected , or }"))),
+                b']' if is_list => self.leave(),
+                b'}' if !is_list => self.leave(),
+                _ if is_list => self.fail(c!("expected , or ]")),
+                _ => self.fail(c!("expected , or }")),
+            }
+        }
+        false
+    }
+
+    /// The end of an object or array.
+    fn leave(&mut self) {
+        self.path.depth = self.path.depth.saturating_sub(1);
+        self.at += 1;
+    }
+
+    /// A key and its colon.
+    fn key(&mut self) {
+        let start = self.at;
+        if self.byte() != b'"' {
+            return self.fail(c!("expected a key in quotes"));
+        }
+        // A key that is asked for is part of its path even when it is malformed.
+        if start < self.stop {
+            self.string();
+            if self.at > self.stop || self.fault.is_some() {
+                return;
+            }
+            self.skip_space();
+            if !self.skip(b':') {
+                self.fail(c!("expected :"));
+            }
+        }
+        if let Some(frame) = self.path.top() {
+            *frame = Frame::Member(start);
+        }
+    }
+
+    fn string(&mut self) {
+        loop {
+            self.at += 1;
+            match self.byte() {
+                b'"' => break self.at += 1,
+                b'\\' => match escape(self.text.get(self.at + 1..).unwrap_or(&[])) {
+                    Ok((_, length)) => self.at += length,
+                    Err(problem) => break self.fail(problem),
+                },
+                0..=0x1f => break self.fail(c!("control character in a string")),
+                _ => {}
             }
         }
     }
-}
 
-/// Reads a key and its colon.
-fn key(text: &[u8], at: usize, stop: usize, path: &mut Path) -> Result<usize, Fault> {
-    if byte(text, at) != Some(b'"') {
-        return Err(unexpected(text, at, c!("expected a key in quotes")));
-    }
-    // A key that is asked for is part of its path even when it is malformed.
-    if let Some(frame) = path.top().filter(|_| at >= stop) {
-        *frame = Frame::Member(at);
-        return Ok(at);
-    }
-    let end = string(text, at)?;
-    if end > stop {
-        return Ok(end);
-    }
-    let end = skip_space(text, end);
-    if let Some(frame) = path.top() {
-        *frame = Frame::Member(at);
-    }
-    if byte(text, end) == Some(b':') { Ok(end + 1) } else { Err(unexpected(text, end, c!("expected :"))) }
-}
-
-/// Reads a string: the offset after its closing quote.
-fn string(text: &[u8], start: usize) -> Result<usize, Fault> {
-    let mut at = start + 1;
-    loop {
-        match byte(text, at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => match escape(text.get(at + 1..).unwrap_or(&[])) {
-                Ok((_, length)) => at += 1 + length,
-                Err(problem) => return Err(Fault { at, problem }),
-            },
-            Some(0..=0x1f) => return Err(Fault { at, problem: c!("control character in a string") }),
-            Some(_) => at += 1,
-            None => return Err(unexpected(text, at, c"")),
+    fn number(&mut self) {
+        let start = self.at;
+        self.skip(b'-');
+        let is_zero = self.byte() == b'0';
+        let count = self.digits();
+        let mut is_right = count == 1 || count > 1 && !is_zero;
+        if self.skip(b'.') {
+            is_right &= self.digits() > 0;
+        }
+        if self.skip(b'e') || self.skip(b'E') {
+            let _ = self.skip(b'+') || self.skip(b'-');
+            is_right &= self.digits() > 0;
+        }
+        if !is_right {
+            self.at = start;
+            self.fail(c!("malformed number"));
         }
     }
-}
 
-fn number(text: &[u8], start: usize) -> Result<usize, Fault> {
-    let malformed = Fault { at: start, problem: c!("malformed number") };
-    let digits = |mut at: usize| {
-        let start = at;
-        while matches!(byte(text, at), Some(b'0'..=b'9')) {
-            at += 1;
+    /// Passes over digits, and counts them.
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while self.byte().is_ascii_digit() {
+            self.at += 1;
         }
-        (at > start).then_some(at)
-    };
-    let whole = start + usize::from(byte(text, start) == Some(b'-'));
-    let Some(mut at) = digits(whole) else { return Err(malformed) };
-    if byte(text, whole) == Some(b'0') && at > whole + 1 {
-        return Err(malformed);
+        self.at - start
     }
-    if byte(text, at) == Some(b'.') {
-        let Some(end) = digits(at + 1) else { return Err(malformed) };
-        at = end;
-    }
-    if matches!(byte(text, at), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(byte(text, at + 1), Some(b'+' | b'-')));
-        let Some(end) = digits(at + 1 + sign) else { return Err(malformed) };
-        at = end;
-    }
-    Ok(at)
-}
 
-fn literal(text: &[u8], at: usize) -> Result<usize, Fault> {
-    let rest = text.get(at..).unwrap_or(&[]);
-    for word in ["null", "true", "false"] {
-        if rest.starts_with(word.as_bytes()) {
-            return Ok(at + word.len());
+    fn literal(&mut self, first: u8) {
+        let word = match first {
+            b'n' => "null",
+            b't' => "true",
+            _ => "false",
+        };
+        match self.text.get(self.at..) {
+            Some(rest) if rest.starts_with(word.as_bytes()) => self.at += word.len(),
+            _ => self.fail(c!("expected a value")),
         }
     }
-    Err(unexpected(text, at, c!("expected a value")))
-}
-
-fn unexpected(text: &[u8], at: usize, problem: &'static CStr) -> Fault {
-    Fault { at, problem: if at < text.len() { problem } else { c!("unexpected end of the text") } }
 }
 
 /// What an escape stands for, and its length without the backslash.
@@ -279,14 +307,14 @@ pub(super) fn decode(raw: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
-/// The byte at an offset.
-pub(super) fn byte(text: &[u8], at: usize) -> Option<u8> {
-    text.get(at).copied()
+/// The byte at an offset; 0, which no JSON has, behind the end.
+pub(super) fn byte(text: &[u8], at: usize) -> u8 {
+    text.get(at).copied().unwrap_or(0)
 }
 
 /// The first offset from `at` on that is not white space.
 pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
-    while matches!(byte(text, at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+    while matches!(byte(text, at), b' ' | b'\t' | b'\n' | b'\r') {
         at += 1;
     }
     at
@@ -297,10 +325,10 @@ pub(super) fn string_end(text: &[u8], mut at: usize) -> usize {
     loop {
         at += 1;
         match byte(text, at) {
-            Some(b'\\') => at += 1,
-            Some(b'"') => return at + 1,
-            Some(_) => {}
-            None => return at,
+            b'\\' => at += 1,
+            b'"' => return at + 1,
+            0 => return at,
+            _ => {}
         }
     }
 }
@@ -310,25 +338,25 @@ pub(super) fn value_end(text: &[u8], mut at: usize) -> usize {
     let mut depth = 0_usize;
     loop {
         match byte(text, at) {
-            Some(b'"') => {
+            b'"' => {
                 at = string_end(text, at);
                 if depth == 0 {
                     return at;
                 }
                 continue;
             }
-            Some(b'{' | b'[') => depth += 1,
+            b'{' | b'[' => depth += 1,
             // The end of what is around a number or literal.
-            Some(b'}' | b']') if depth == 0 => return at,
-            Some(b'}' | b']') => {
+            b'}' | b']' if depth == 0 => return at,
+            b'}' | b']' => {
                 depth -= 1;
                 if depth == 0 {
                     return at + 1;
                 }
             }
-            Some(b',' | b' ' | b'\t' | b'\n' | b'\r') if depth == 0 => return at,
-            Some(_) => {}
-            None => return at,
+            b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return at,
+            0 => return at,
+            _ => {}
         }
         at += 1;
     }
@@ -343,14 +371,14 @@ pub(super) fn member_value(text: &[u8], at: usize) -> usize {
 /// members.
 pub(super) fn children(text: &[u8], at: usize) -> impl Iterator<Item = usize> + '_ {
     let first = skip_space(text, at + 1);
-    let mut next = Some(first).filter(|first| !matches!(byte(text, *first), Some(b']' | b'}') | None));
+    let mut next = (!matches!(byte(text, first), b']' | b'}' | 0)).then_some(first);
     core::iter::from_fn(move || {
         let child = next?;
         let mut end = skip_space(text, value_end(text, child));
-        if byte(text, end) == Some(b':') {
+        if byte(text, end) == b':' {
             end = skip_space(text, value_end(text, skip_space(text, end + 1)));
         }
-        next = (byte(text, end) == Some(b',')).then(|| skip_space(text, end + 1));
+        next = (byte(text, end) == b',').then(|| skip_space(text, end + 1));
         Some(child)
     })
 }
