@@ -19,7 +19,7 @@ use crate::abi::{capability, rlimit, scheduling, seccomp};
 use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::record::{List, Names, Pair, Record, Slot};
+use crate::record::{List, Names, Record, Slot};
 
 const MISSING: &[u8] = b"missing ";
 
@@ -187,8 +187,8 @@ impl<'c, 'a> Reading<'c, 'a> {
                 one.finish();
             }
             Slot::List(list) => return self.list(list),
-            Slot::Pairs(pairs) => return self.pairs(pairs),
-            Slot::Named(names, values) => return self.named(names, values),
+            Slot::Pairs(pairs) => return self.map(None, pairs),
+            Slot::Named(names, values) => return self.map(Some(names), values),
             Slot::Capabilities(set) => *set = self.set(None),
             Slot::SchedulerFlags(set) => *set = self.set(Some(scheduling::SCHEDULING_FLAGS)) as u32,
             Slot::MemoryPolicyFlags(set) => *set = self.set(Some(scheduling::MEMORY_POLICY_FLAGS)) as u32,
@@ -279,35 +279,8 @@ impl<'c, 'a> Reading<'c, 'a> {
         count > 0
     }
 
-    fn pairs(&mut self, pairs: &mut &'a [Pair<'a>]) -> bool {
-        let at = self.at;
-        let count = self.count_names();
-        let filled = self.arena.filled(count, Pair { name: c"", value: c"" });
-        let mut free = filled.iter_mut();
-        let mut more = self.enter();
-        while more {
-            let mut nowhere = c"";
-            let name = self.key();
-            let value = match free.next() {
-                Some(pair) => {
-                    pair.name = name;
-                    &mut pair.value
-                }
-                None => &mut nowhere,
-            };
-            self.value(Slot::Word(value));
-            more = self.next();
-        }
-        *pairs = filled;
-        for (index, pair) in pairs.iter().enumerate() {
-            if pairs.iter().take(index).any(|earlier| earlier.name == pair.name) {
-                self.fail_twice(at, index);
-            }
-        }
-        count > 0
-    }
-
-    fn named(&mut self, names: &mut &'a [&'a CStr], values: List<'_, 'a>) -> bool {
+    /// An object that maps strings to `values`, or to the values of pairs, which then hold the keys, too.
+    fn map(&mut self, names: Option<&mut &'a [&'a CStr]>, values: List<'_, 'a>) -> bool {
         let at = self.at;
         let count = self.count_names();
         let kept = self.arena.filled(count, c"");
@@ -322,12 +295,22 @@ impl<'c, 'a> Reading<'c, 'a> {
             if let Some(name) = kept.get_mut(index) {
                 *name = key;
             }
-            self.value(values.slot(index));
+            match values.slot(index) {
+                Slot::Object(mut pair) if names.is_none() => {
+                    if let Slot::Word(name) = pair.slot(0) {
+                        *name = key;
+                    }
+                    self.value(pair.slot(1));
+                }
+                slot => _ = self.value(slot),
+            }
             index += 1;
             more = self.next();
         }
         values.finish();
-        *names = kept;
+        if let Some(names) = names {
+            *names = kept;
+        }
         count > 0
     }
 

@@ -249,10 +249,18 @@ pub const fn element_size<R, T, const N: usize>(_: fn(&mut R) -> &mut [T; N]) ->
     size_of::<T>()
 }
 
+/// The form of a slot that is a reference: `repr(C, u8)` of an enumeration.
+#[repr(C)]
+struct Reference {
+    holds: Holds,
+    place: *mut u8,
+}
+
 /// The kinds of fields that hold one value.
 macro_rules! kinds {
     ($($(#[$about:meta])* $kind:ident($place:ty),)*) => {
         /// Where a value goes, and thereby what it must be.
+        #[repr(C, u8)]
         pub enum Slot<'r, 'a> {
             $($(#[$about])* $kind(&'r mut $place),)*
             /// An object.
@@ -261,6 +269,8 @@ macro_rules! kinds {
             Optional(List<'r, 'a>),
             /// An array.
             List(List<'r, 'a>),
+            /// An object that maps strings to strings: a list of [`Pair`].
+            Pairs(List<'r, 'a>),
             /// An object that maps strings to objects.
             Named(&'r mut &'a [&'a CStr], List<'r, 'a>),
             /// Nowhere: there is no such field, or no memory for it.
@@ -274,6 +284,7 @@ macro_rules! kinds {
             Object,
             Optional,
             List,
+            Pairs,
             Named,
         }
 
@@ -288,7 +299,7 @@ macro_rules! kinds {
                     $(Holds::$kind => size_of::<$place>(),)*
                     Holds::Object => records[self.record as usize].size as usize,
                     Holds::Optional => size_of::<&u8>(),
-                    Holds::List => size_of::<&[u8]>(),
+                    Holds::List | Holds::Pairs => size_of::<&[u8]>(),
                     Holds::Named => size_of::<Named<u8>>(),
                 }
             }
@@ -320,6 +331,13 @@ macro_rules! kinds {
                 (Field { offset: offset as u16, holds: Holds::List, record: 0 }, Some(T::DESCRIPTION))
             }
 
+            pub const unsafe fn Pairs<'a, R>(offset: usize, _: fn(&mut R) -> &mut &'a [Pair<'a>]) -> Entry
+            where
+                R: 'a,
+            {
+                (Field { offset: offset as u16, holds: Holds::Pairs, record: 0 }, Some(Pair::DESCRIPTION))
+            }
+
             pub const unsafe fn Named<'a, R, T: Described + 'a>(
                 offset: usize,
                 _: fn(&mut R) -> &mut Named<'a, T>,
@@ -341,10 +359,9 @@ macro_rules! kinds {
             // SAFETY: where the field is one, it is looked at.
             let record = || unsafe { description.record(*field) };
             match field.holds {
-                // SAFETY: a table has fields of this kind where there are values of this type.
-                $(Holds::$kind => Slot::$kind(unsafe { &mut *place.cast() }),)*
                 Holds::Object => Slot::Object(Record { start: place, description: record(), lives }),
                 Holds::Optional => Slot::Optional(List { place, description: record(), is_one: true, lives }),
+                Holds::Pairs => Slot::Pairs(List { place, description: record(), is_one: false, lives }),
                 Holds::List => Slot::List(List { place, description: record(), is_one: false, lives }),
                 Holds::Named => {
                     // SAFETY: there is a `Named`, in which values come behind the names.
@@ -352,6 +369,14 @@ macro_rules! kinds {
                     // SAFETY: it begins with its names.
                     let names = unsafe { &mut *place.cast() };
                     Slot::Named(names, List { place: values, description: record(), is_one: false, lives })
+                }
+                holds => {
+                    let mut slot = MaybeUninit::<Slot>::uninit();
+                    // SAFETY: the kinds of slots have the numbers of the kinds of fields, and each of the others is its number
+                    // and a reference, which leads to a value of this type: so the table says.
+                    unsafe { slot.as_mut_ptr().cast::<Reference>().write(Reference { holds, place }) };
+                    // SAFETY: as above.
+                    unsafe { slot.assume_init() }
                 }
             }
         }
@@ -415,8 +440,6 @@ kinds! {
     Architectures(u32),
     /// Names of `abi::seccomp`'s, as bits.
     FilterFlags(u32),
-    /// An object that maps strings to strings.
-    Pairs(&'a [Pair<'a>]),
 }
 
 /// A record to be read.
@@ -581,6 +604,13 @@ macro_rules! object {
     (@closed closed) => { "*\0" };
 }
 pub(crate) use object;
+
+object! {
+    Pair<'a> {
+        optional "name" => Word(name),
+        optional "value" => Word(value),
+    }
+}
 
 /// Describes a type whose values are elements of lists by themselves.
 macro_rules! value {
