@@ -184,7 +184,8 @@ pub(super) fn set_clocks<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) 
 }
 
 fn has_offsets(offsets: &TimeOffsets) -> bool {
-    [offsets.monotonic, offsets.boottime] != [TimeOffset::default(); 2]
+    let is_set = |offset: &TimeOffset| offset.seconds.is_some() || offset.nanoseconds != 0;
+    is_set(&offsets.monotonic) || is_set(&offsets.boottime)
 }
 
 /// First in `after`, and done before the child may start: ids must be mapped before it can be anybody.

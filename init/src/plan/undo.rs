@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::abi::mount::MS_REMOUNT;
 use crate::abi::namespace::Namespace;
-use crate::arena::Arena;
+use crate::arena::{Arena, List};
 use crate::plan::step::{Base, InterfaceStep, Origin, Place, Step, Undo};
 use crate::plan::{Request, Steps, path, rdt};
 
@@ -42,43 +42,55 @@ pub(super) fn undo<'a>(
     after: &[Step<'a>],
     arena: &mut Arena<'a>,
 ) -> &'a [Undo<'a>] {
-    let mut list = arena.list();
-    // `limits::STEPS_MAX` steps can be counted.
-    let mut of = (before.len() + after.len()) as u16;
-    for step in before.iter().chain(after).rev() {
-        of = of.wrapping_sub(1);
+    let mut list = Undoing { list: arena.list(), of: 0, arena };
+    let count = before.len() + after.len();
+    for (number, step) in after.iter().rev().chain(before.iter().rev()).enumerate() {
+        // `limits::STEPS_MAX` steps can be counted.
+        list.of = (count - 1 - number) as u16;
         if let Some(path) = mounted(step)
             && !path::is_below(path, request.facts.bundle)
         {
-            arena.push(&mut list, Undo { of, step: Step::Unmount { path } });
+            list.push(Step::Unmount { path });
         }
         match *step {
             Step::MakeCgroup { path } if path != request.cgroup => {
-                let path = path::join(arena, c"/sys/fs/cgroup", path);
-                arena.push(&mut list, Undo { of, step: Step::RemoveDirectory { path } });
+                let path = path::join(list.arena, c"/sys/fs/cgroup", path);
+                list.push(Step::RemoveDirectory { path });
             }
             // A class of service, or in it a group that `clean` has removed.
             Step::MakeDirectory { at, .. } if path::is_below(at.path, rdt::ROOT) => {
-                arena.push(&mut list, Undo { of, step: Step::RemoveDirectory { path: at.path } });
+                list.push(Step::RemoveDirectory { path: at.path });
             }
-            // The other end goes with the container's network namespace, but the kernel takes its time.
-            Step::Interface(InterfaceStep { origin: Origin::Veth { peer }, .. }) => {
-                arena.push(&mut list, Undo { of, step: Step::DeleteLink { name: peer } });
-            }
-            Step::Interface(InterfaceStep { name, origin: Origin::Existing }) => {
-                arena.push(&mut list, Undo { of, step: Step::ReturnInterface { name, to: name } });
-            }
-            Step::Interface(InterfaceStep { name, origin: Origin::Device { from } }) => {
-                arena.push(&mut list, Undo { of, step: Step::ReturnInterface { name, to: from } });
-            }
+            Step::Interface(InterfaceStep { name, origin }) => match origin {
+                // The other end goes with the container's network namespace, but the kernel takes its time.
+                Origin::Veth { peer } => list.push(Step::DeleteLink { name: peer }),
+                Origin::Existing => list.push(Step::ReturnInterface { name, to: name }),
+                Origin::Device { from } => list.push(Step::ReturnInterface { name, to: from }),
+                Origin::MadeOutside { .. } | Origin::MadeInside { .. } => {}
+            },
             Step::BindNamespace { path, .. } => {
-                arena.push(&mut list, Undo { of, step: Step::Unmount { path } });
-                arena.push(&mut list, Undo { of, step: Step::RemoveFile { path } });
+                list.push(Step::Unmount { path });
+                list.push(Step::RemoveFile { path });
             }
             _ => {}
         }
     }
-    arena.finish(list)
+    list.arena.finish(list.list)
+}
+
+/// What takes back a launch, being listed.
+struct Undoing<'s, 'a> {
+    arena: &'s mut Arena<'a>,
+    list: List<Undo<'a>>,
+    /// Position of the step that is taken back.
+    of: u16,
+}
+
+impl<'a> Undoing<'_, 'a> {
+    #[inline(never)]
+    fn push(&mut self, step: Step<'a>) {
+        self.arena.push(&mut self.list, Undo { of: self.of, step });
+    }
 }
 
 /// The machine's path that a step mounts something on.
