@@ -206,6 +206,7 @@ impl<'c, 'a> Reading<'c, 'a> {
         true
     }
 
+    #[inline(never)]
     fn object(&mut self, mut record: Record<'_, 'a>) -> bool {
         let start = self.at;
         let names = record.names();
@@ -436,6 +437,7 @@ fn access(letters: &[u8]) -> Option<u8> {
 }
 
 /// Takes a number or truth value into `slot`. None if it is not what goes there.
+#[inline(never)]
 fn scalar(raw: &[u8], slot: Slot) -> Option<()> {
     let (is_negative, digits) = match slot {
         Slot::Flag(to) => {
