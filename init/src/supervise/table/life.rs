@@ -139,7 +139,8 @@ impl Table<'_> {
         let Some(slot) = self.get(index) else { return };
         // Whoever goes down has another time to keep.
         if slot.wishes.get(Key::Health) != 0 && !slot.asked && slot.due_us == 0 {
-            let after_us = slot.wishes.us(Key::HealthInterval);
+            // Time must pass, or a machine that cannot fork would do nothing but try.
+            let after_us = slot.wishes.us(Key::HealthInterval).max(1000);
             self.wake(index, now_us, after_us);
         }
     }
@@ -195,7 +196,8 @@ impl Table<'_> {
         match verdict {
             Verdict::Again { delay_ms } => {
                 slot.again = true;
-                slot.due_us = now_us.saturating_add(u64::from(delay_ms) * 1000);
+                // Time must pass, or a machine that cannot fork would do nothing but try.
+                slot.due_us = now_us.saturating_add(u64::from(delay_ms.max(1)) * 1000);
             }
             Verdict::Over { failed } => {
                 slot.failed = failed;
@@ -266,6 +268,7 @@ impl Table<'_> {
 
     /// What is to be done with the first container whose time is up.
     pub(super) fn time_is_up(&mut self, now_us: u64) -> Option<Action> {
+        let is_up = self.phase < Phase::Stopping;
         while now_us >= self.soonest_us {
             let is_late = |slot: &super::Slot| slot.due_us().is_some_and(|due_us| due_us <= now_us);
             let Some(index) = self.first(&is_late) else {
@@ -276,7 +279,12 @@ impl Table<'_> {
             slot.due_us = 0;
             if slot.stage == Stage::Pausing {
                 slot.stage = Stage::Waiting;
-            } else if slot.stage == Stage::Running && slot.section == Section::Services && !slot.asked && !slot.killed {
+            } else if is_up
+                && slot.stage == Stage::Running
+                && slot.section == Section::Services
+                && !slot.asked
+                && !slot.killed
+            {
                 if self.watchers < limits::WATCHERS_MAX {
                     self.watchers += 1;
                     return Some(Action::Check(index));

@@ -1,7 +1,7 @@
 //! Lives of a machine on paper, and what the table makes of them.
 
 use super::*;
-use crate::config::policy::Wishes;
+use crate::config::policy::{Key, Wishes};
 use crate::sys::process::Ended;
 
 mod change;
@@ -56,7 +56,11 @@ impl<'a> Machine<'a> {
                     continue;
                 }
                 Action::Start(task) => self.fork(Child::Worker(task)),
-                Action::Launch(slot) => self.fork(Child::Launcher(slot)),
+                Action::Launch(slot) => {
+                    self.check_launch(slot);
+                    self.fork(Child::Launcher(slot));
+                }
+                Action::Check(slot) => self.fork(Child::Checker(slot)),
                 Action::Clean(slot) => self.fork(Child::Cleaner(slot)),
                 Action::List(section) => {
                     for (_, name) in self.containers.iter().filter(|(of, _)| *of == section) {
@@ -95,6 +99,43 @@ impl<'a> Machine<'a> {
 
     fn main_ends(&mut self, slot: u16, ended: Ended) -> Vec<Action> {
         self.happen(Event::Ended { pid: Self::main(slot), ended })
+    }
+
+    /// What must be so whenever a launcher is about to be forked.
+    fn check_launch(&self, index: u16) {
+        let slot = self.table.slot(index).unwrap();
+        assert!(slot.main().is_none() && slot.helper().is_none(), "{index} is launched twice");
+        let down = self.table.phase() >= Phase::Stopping;
+        assert_eq!(down, slot.section() == Onshutdown, "{index} is launched in the wrong phase");
+        for edge in self.table.edges.iter().take(self.table.edge_count).filter(|edge| edge.slot == index) {
+            let on = self.table.slot(edge.on).unwrap();
+            assert!(on.ready_us() != 0 || on.restarts() > 0 || on.stage() == Stage::Done || on.released, "{edge:?}");
+            assert!(!edge.requires || !on.has_failed(), "{edge:?}");
+        }
+    }
+
+    /// Up to where the first container is launched, the surveyor having told this.
+    fn survey(&mut self, messages: &[Message]) -> Vec<Action> {
+        self.survey_by_hand = true;
+        self.set_up();
+        self.survey_by_hand = false;
+        let pid = self.pid(Child::Worker(Task::Survey));
+        for message in messages {
+            assert_eq!(self.happen(Event::Told { pid, message: *message }), []);
+        }
+        self.end(Child::Worker(Task::Survey), GOOD)
+    }
+
+    /// Its launcher says that the program runs.
+    fn execute(&mut self, slot: u16) -> Vec<Action> {
+        assert_eq!(self.announce(slot), []);
+        let (pid, time_us) = (self.pid(Child::Launcher(slot)), self.now_us);
+        self.happen(Event::Told { pid, message: Message::Executed { slot, time_us } })
+    }
+
+    fn ready(&mut self, slot: u16) -> Vec<Action> {
+        let (pid, time_us) = (self.pid(Child::Launcher(slot)), self.now_us);
+        self.happen(Event::Told { pid, message: Message::Ready { slot, time_us } })
     }
 
     /// Up to where the first container is launched.
@@ -578,7 +619,8 @@ fn anything(machine: &mut Machine, numbers: &mut Numbers) -> Vec<Action> {
         _ => GOOD,
     };
     machine.fork_fails = numbers.below(20) == 0;
-    match numbers.below(9) {
+    let helper = machine.table.slot(slot).and_then(Slot::helper);
+    match numbers.below(14) {
         0 | 1 => machine.happen(Event::Told { pid: Machine::main(slot), message: Message::Announced { slot } }),
         2 => machine.main_ends(slot, ended),
         3 | 4 if !machine.forked.is_empty() => {
@@ -591,6 +633,16 @@ fn anything(machine: &mut Machine, numbers: &mut Numbers) -> Vec<Action> {
             machine.happen(Event::Told { pid, message: Message::Executed { slot, time_us: 5 } })
         }
         7 if numbers.below(50) == 0 => machine.happen(Event::Childless),
+        // What is more likely: a launch that succeeds, a time that passes.
+        8..=10 if helper.is_some() => {
+            let mut all = machine.announce(slot);
+            all.extend(machine.happen(Event::Ended { pid: helper.unwrap_or(7), ended: GOOD }));
+            all
+        }
+        11 | 12 => {
+            let by_us = numbers.below(4000);
+            machine.later(by_us)
+        }
         _ => {
             let by_us = numbers.below(100);
             machine.later(by_us)
@@ -598,37 +650,263 @@ fn anything(machine: &mut Machine, numbers: &mut Numbers) -> Vec<Action> {
     }
 }
 
+/// What the surveyor may say of the services 2 to 4, and of onboot containers.
+fn any_wishes(numbers: &mut Numbers) -> Vec<Message> {
+    let mut all = Vec::new();
+    for slot in 0..5 {
+        for (key, bound) in [
+            (Key::Restart, 3),
+            (Key::RestartCount, 3),
+            (Key::RestartDelay, 50),
+            (Key::Grace, 10),
+            (Key::Timeout, 2),
+            (Key::Health, 2),
+            (Key::HealthInterval, 5),
+            (Key::HealthRetries, 3),
+        ] {
+            let number = numbers.below(bound) as u32;
+            all.push(Message::Wish { slot, place: key as u16, number });
+        }
+    }
+    for (slot, on) in [(2, 3), (3, 4), (2, 4)] {
+        if numbers.below(2) == 0 {
+            all.push(Message::Order { slot, on, requires: numbers.below(2) == 0 });
+        }
+    }
+    if numbers.below(10) == 0 {
+        all.push(Message::Refused { slot: numbers.below(5) as u16 });
+    }
+    all
+}
+
+/// What holds at each launch is in [`Machine::check_launch`].
 #[test]
 fn whatever_happens_the_machine_goes_down_when_it_is_asked_to_and_each_phase_begins_once() {
     let containers =
         [(Onboot, c"a"), (Onboot, c"b"), (Services, c"c"), (Services, c"d"), (Services, c"e"), (Onshutdown, c"f")];
-    for seed in 1..2000 {
+    let (mut restarts, mut checks) = (0, 0);
+    for seed in 1..4000 {
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
         let mut slots = [Slot::EMPTY; 6];
         let mut machine = Machine::new(&mut slots, POLICY, &containers);
+        let mut all = Vec::new();
+        if seed % 2 == 0 {
+            let messages = any_wishes(&mut numbers);
+            all.extend(machine.survey(&messages));
+        }
         machine.survey_by_hand = true;
-        let mut all = machine.act();
-        for _ in 0..numbers.below(120) {
+        all.extend(machine.act());
+        for _ in 0..numbers.below(200) {
             all.extend(anything(&mut machine, &mut numbers));
         }
+        restarts += machine.table.slots().iter().filter(|slot| slot.restarts() > 0).count();
+        checks += all.iter().filter(|action| matches!(action, Check(_))).count();
         all.extend(machine.happen(Event::Power(Power::Halt)));
         for _ in 0..numbers.below(60) {
             all.extend(anything(&mut machine, &mut numbers));
         }
         // Nobody does anything any more: only time passes, as much as all bounds together.
-        for _ in 0..40 {
+        for _ in 0..60 {
             let Some(deadline_us) = machine.table.deadline_us() else { break };
             machine.now_us = machine.now_us.max(deadline_us);
             all.extend(machine.act());
         }
         assert!(all.contains(&End(Power::Halt)), "seed {seed}: {:?} {all:?}", machine.table.phase());
         for (position, action) in all.iter().enumerate() {
-            let once = *action != Start(Task::Survey)
-                && matches!(action, Start(_) | List(_) | Launch(_) | Clean(_) | Ask(_) | SignalAll(_) | End(_));
+            let once =
+                *action != Start(Task::Survey) && matches!(action, Start(_) | List(_) | Ask(_) | SignalAll(_) | End(_));
             assert!(!once || !all[..position].contains(action), "seed {seed}: {action:?} twice");
         }
         let entered = machine.table.entered_us();
         let entered: Vec<_> = entered.iter().filter(|entered| **entered != 0).collect();
         assert!(entered.is_sorted(), "seed {seed}: {entered:?}");
     }
+    // These lives are worth looking at.
+    assert!(restarts > 300 && checks > 50, "{restarts} {checks}");
+}
+
+fn wish(slot: u16, key: Key, number: u32) -> Message {
+    Message::Wish { slot, place: key as u16, number }
+}
+
+const BAD: Ended = Ended::Exited(3);
+
+#[test]
+fn a_service_is_started_again_when_it_is_cleaned_up_and_its_delay_is_over_and_then_no_more() {
+    let mut slots = [Slot::EMPTY; 8];
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    let launched = machine.survey(&[wish(0, Key::Restart, 1), wish(0, Key::RestartCount, 2)]);
+    assert_eq!(launched, [Launch(0)]);
+    machine.execute(0);
+    machine.end(Child::Launcher(0), GOOD);
+    assert_eq!(machine.main_ends(0, BAD), [Report(Note::Ended(0)), Clean(0)]);
+    // The cleaner takes longer than the delay.
+    assert_eq!(machine.later(200_000), []);
+    assert_eq!(machine.end(Child::Cleaner(0), GOOD), [Launch(0)]);
+    assert_eq!(machine.table.slot(0).unwrap().restarts(), 1);
+    assert_eq!(machine.table.slot(0).unwrap().last_status(), Some(BAD));
+    // One that cannot be launched has failed as well; there is nothing to clean.
+    assert_eq!(machine.end(Child::Launcher(0), Ended::Exited(1)), [Report(Note::NotLaunched(0))]);
+    assert_eq!(machine.later(199_999), []);
+    assert_eq!(machine.later(1), [Launch(0)]);
+    machine.launch(0);
+    assert_eq!(machine.main_ends(0, BAD), [Report(Note::Ended(0)), Clean(0)]);
+    machine.end(Child::Cleaner(0), GOOD);
+    assert_eq!(machine.later(1 << 40), []);
+    let slot = machine.table.slot(0).unwrap();
+    assert_eq!((slot.stage(), slot.has_failed(), slot.restarts()), (Stage::Done, true, 2));
+    assert_eq!(machine.table.deadline_us(), None);
+}
+
+#[test]
+fn nothing_is_started_again_on_the_way_down() {
+    let mut slots = [Slot::EMPTY; 8];
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a"), (Services, c"b")]);
+    machine.survey(&[wish(0, Key::Restart, 2), wish(1, Key::Restart, 2)]);
+    machine.launch(0);
+    machine.launch(1);
+    machine.main_ends(0, GOOD);
+    machine.end(Child::Cleaner(0), GOOD);
+    assert_eq!(machine.table.slot(0).unwrap().stage(), Stage::Pausing);
+    machine.happen(Event::Power(Power::PowerOff));
+    assert_eq!(machine.main_ends(1, GOOD)[..2], [Report(Note::Ended(1)), List(Onshutdown)]);
+}
+
+#[test]
+fn a_service_waits_until_those_before_it_are_ready_or_over() {
+    let mut slots = [Slot::EMPTY; 8];
+    let containers = [(Services, c"a"), (Services, c"b"), (Services, c"c"), (Services, c"d")];
+    let mut machine = Machine::new(&mut slots, POLICY, &containers);
+    let order = |slot, on, requires| Message::Order { slot, on, requires };
+    let launched = machine.survey(&[order(0, 1, true), order(0, 2, false), order(3, 0, true)]);
+    assert_eq!(launched, [Launch(1), Launch(2)]);
+    assert_eq!(machine.execute(1), []);
+    assert_eq!(machine.execute(2), []);
+    // Nobody but its launcher can say that one is ready.
+    let message = Message::Ready { slot: 1, time_us: 5 };
+    assert_eq!(machine.happen(Event::Told { pid: 1001, message }), []);
+    assert_eq!(machine.ready(1), []);
+    assert_eq!(machine.table.phase(), Phase::Services);
+    assert_eq!(machine.end(Child::Launcher(1), GOOD), []);
+    // The launcher of one that has ended waits for nothing.
+    assert_eq!(machine.main_ends(2, BAD), [Kill(2)]);
+    assert_eq!(machine.end(Child::Launcher(2), Ended::Killed(9)), [Report(Note::Ended(2)), Clean(2), Launch(0)]);
+    assert_eq!(machine.launch(0), [Launch(3)]);
+    assert_eq!(machine.launch(3), [Report(Note::Ready)]);
+}
+
+#[test]
+fn what_requires_a_failed_service_is_never_started_and_neither_is_what_requires_that() {
+    let mut slots = [Slot::EMPTY; 8];
+    let containers = [(Services, c"a"), (Services, c"b"), (Services, c"c"), (Services, c"d")];
+    let mut machine = Machine::new(&mut slots, POLICY, &containers);
+    let order = |slot, on, requires| Message::Order { slot, on, requires };
+    machine.survey(&[order(1, 0, true), order(2, 1, true), order(3, 2, false)]);
+    let failed = machine.end(Child::Launcher(0), Ended::Exited(1));
+    let lacks = [Report(Note::NotLaunched(0)), Report(Note::Lacks(1, 0)), Report(Note::Lacks(2, 1)), Launch(3)];
+    assert_eq!(failed, lacks);
+}
+
+#[test]
+fn only_the_surveyor_says_what_containers_want_and_only_while_it_works() {
+    let mut slots = [Slot::EMPTY; 8];
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    machine.survey(&[]);
+    let surveyor = machine.pid(Child::Worker(Task::Survey));
+    for pid in [surveyor, machine.pid(Child::Launcher(0)), 7] {
+        for message in [Message::Refused { slot: 0 }, wish(0, Key::Restart, 2)] {
+            assert_eq!(machine.happen(Event::Told { pid, message }), []);
+        }
+    }
+    let slot = machine.table.slot(0).unwrap();
+    assert_eq!((slot.stage(), *slot.wishes()), (Stage::Launching, Wishes::DEFAULT));
+}
+
+#[test]
+fn a_container_that_does_not_get_ready_is_killed_and_started_again_by_its_policy() {
+    let mut slots = [Slot::EMPTY; 8];
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    machine.survey(&[wish(0, Key::Restart, 1)]);
+    machine.execute(0);
+    assert_eq!(
+        machine.end(Child::Launcher(0), Ended::Exited(1)),
+        [Report(Note::NotReady(0)), Kill(0), Report(Note::Ready)]
+    );
+    assert_eq!(machine.main_ends(0, Ended::Killed(9)), [Report(Note::Ended(0)), Clean(0)]);
+    machine.end(Child::Cleaner(0), GOOD);
+    assert_eq!(machine.later(100_000), [Launch(0)]);
+}
+
+#[test]
+fn health_is_checked_now_and_then_and_so_many_failures_in_a_row_are_the_end() {
+    let mut slots = [Slot::EMPTY; 8];
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    machine.survey(&[wish(0, Key::Health, 1), wish(0, Key::HealthRetries, 2), wish(0, Key::Critical, 1)]);
+    machine.launch(0);
+    let interval_us = Wishes::DEFAULT.us(Key::HealthInterval);
+    assert_eq!(machine.later(interval_us - 1), []);
+    for (ended, well) in [(BAD, false), (GOOD, true), (Ended::Killed(9), false)] {
+        assert_eq!(machine.later(interval_us), [Check(0)]);
+        // As long as one is at work there is no other.
+        assert_eq!(machine.later(interval_us * 3), []);
+        assert_eq!(machine.end(Child::Checker(0), ended), []);
+        assert_eq!(machine.table.is_well(), well);
+    }
+    machine.later(interval_us);
+    assert_eq!(machine.end(Child::Checker(0), BAD), [Report(Note::Unhealthy(0)), Kill(0)]);
+    let off = Power::PowerOff;
+    let ends = machine.main_ends(0, Ended::Killed(9));
+    assert_eq!(
+        ends,
+        [
+            Report(Note::Ended(0)),
+            Report(Note::Stopping(off, Why::Failed(0))),
+            List(Onshutdown),
+            Start(Task::ShutdownScripts)
+        ]
+    );
+    assert_eq!(machine.table.code(), Some(137));
+}
+
+#[test]
+fn a_container_that_ends_while_it_is_checked_takes_the_checker_with_it() {
+    let mut slots = [Slot::EMPTY; 8];
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    machine.survey(&[wish(0, Key::Health, 1)]);
+    machine.launch(0);
+    assert_eq!(machine.later(Wishes::DEFAULT.us(Key::HealthInterval)), [Check(0)]);
+    assert_eq!(machine.main_ends(0, GOOD), [Kill(0)]);
+    assert_eq!(machine.end(Child::Checker(0), Ended::Killed(9)), [Report(Note::Ended(0)), Clean(0)]);
+}
+
+#[test]
+fn what_follows_the_last_failure_is_what_the_container_says_and_the_code_is_its() {
+    for (last, power) in [(1, Power::PowerOff), (2, Power::Reboot), (3, Power::Halt), (4, Power::Panic)] {
+        let mut slots = [Slot::EMPTY; 8];
+        let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a"), (Services, c"b")]);
+        machine.survey(&[wish(0, Key::RestartLast, last)]);
+        machine.launch(0);
+        machine.launch(1);
+        let actions = machine.main_ends(0, BAD);
+        assert!(actions.contains(&Report(Note::Stopping(power, Why::Failed(0)))), "{actions:?}");
+        assert_eq!(machine.table.code(), Some(3));
+    }
+}
+
+#[test]
+fn each_container_has_its_own_grace_and_onboot_ones_their_time() {
+    let mut slots = [Slot::EMPTY; 8];
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, c"0"), (Services, c"a"), (Services, c"b")]);
+    let launched = machine.survey(&[wish(0, Key::Timeout, 7), wish(1, Key::Grace, 3)]);
+    assert_eq!(launched, [Launch(0)]);
+    machine.launch(0);
+    assert_eq!(machine.later(7000), [Report(Note::Overdue(0)), Kill(0)]);
+    assert_eq!(machine.main_ends(0, Ended::Killed(9)), [Report(Note::Ended(0)), Clean(0)]);
+    machine.end(Child::Cleaner(0), GOOD);
+    machine.launch(1);
+    machine.launch(2);
+    machine.happen(Event::Power(Power::PowerOff));
+    assert_eq!(machine.later(3000), [Report(Note::Overdue(1)), Kill(1)]);
+    assert_eq!(machine.main_ends(1, Ended::Killed(9)), [Report(Note::Ended(1))]);
+    assert_eq!(machine.later(GRACE_US - 3000), [Report(Note::Overdue(2)), Kill(2)]);
 }
