@@ -98,6 +98,7 @@ fn run(command: &[String], report: &mut Report) {
         ["kill-all"] => processes::kill_all(report),
         ["stop-init"] => processes::stop_init(report),
         ["notify"] => processes::notify(report),
+        ["vsock-serve", port, seconds] => processes::vsock_serve(number(port), number(seconds), report),
         ["stop-self"] => processes::stop_self(report),
         ["ignore-term"] => processes::ignore_term(report),
         ["on-term-sleep", seconds] => processes::on_term_sleep(number(seconds), report),

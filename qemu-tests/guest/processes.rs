@@ -199,3 +199,25 @@ pub(crate) fn notify(report: &mut Report) {
     let sent = socket.and_then(|socket| socket.send_to(b"STATUS=starting\nREADY=1\n", &path));
     report.outcome("notify", &path, sent);
 }
+
+/// Listens on a vsock port for some seconds: `vsock-serve=PORT`, or why it cannot.
+pub(crate) fn vsock_serve(port: u32, seconds: u32, report: &mut Report) {
+    // SAFETY: a C structure of numbers.
+    let mut address: libc::sockaddr_vm = unsafe { std::mem::zeroed() };
+    address.svm_family = libc::AF_VSOCK as libc::sa_family_t;
+    address.svm_cid = libc::VMADDR_CID_ANY;
+    address.svm_port = port;
+    // SAFETY: numbers, and a whole address of the size given.
+    let failed = unsafe {
+        let socket = libc::socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0);
+        let size = std::mem::size_of_val(&address) as libc::socklen_t;
+        libc::bind(socket, (&raw const address).cast(), size) != 0 || libc::listen(socket, 8) != 0
+    };
+    if failed {
+        report.say("vsock-serve.error", crate::error_name(&io::Error::last_os_error()));
+    } else {
+        report.say("vsock-serve", port);
+    }
+    report.flush();
+    std::thread::sleep(Duration::from_secs(seconds.into()));
+}

@@ -5,8 +5,7 @@ use core::ffi::CStr;
 use super::{scripts, survey};
 use crate::abi::{Errno, signal};
 use crate::arena::Arena;
-use crate::config::spec::Spec;
-use crate::config::{self, cmdline};
+use crate::config::cmdline;
 use crate::limits;
 use crate::supervise::Slot;
 use crate::sys::file::{self, CWD, Open};
@@ -17,19 +16,19 @@ use crate::text::Line;
 
 /// Whether the command in an annotation of the container succeeds within a time. One that does not end is told to.
 pub fn run(container: &Slot, annotation: &CStr, timeout_us: u64, regions: &mut Regions) -> bool {
-    start(container, annotation, regions).is_ok_and(|pid| await_end(pid, timeout_us) == Ok(Some(Ended::Exited(0))))
+    let mut ended = Err(Errno::NOENT);
+    survey::annotations(container, regions, &mut |_, pairs, arena| {
+        if let Some(pair) = pairs.iter().find(|pair| pair.name == annotation) {
+            let started = start(container.name(), pair.value.to_bytes(), arena);
+            ended = started.and_then(|pid| await_end(pid, timeout_us));
+        }
+    });
+    ended == Ok(Some(Ended::Exited(0)))
 }
 
-fn start(container: &Slot, annotation: &CStr, regions: &mut Regions) -> sys::Result<Pid> {
-    let Regions { config, arena, .. } = regions;
-    let text = survey::read(container, config)?;
-    let mut arena = Arena::new(arena);
-    let mut spec = Spec::default();
-    config::read_config(text, &mut arena, &mut spec).map_err(|_| Errno::INVAL)?;
-    let pair = spec.annotations.iter().find(|pair| pair.name == annotation).ok_or(Errno::NOENT)?;
-    let value = pair.value.to_bytes();
-    let mut rest = value.strip_prefix(b"command:").unwrap_or(value);
-    let name = arena.string(&[container.name().to_bytes()]);
+fn start<'a>(name: &CStr, command: &[u8], arena: &mut Arena<'a>) -> sys::Result<Pid> {
+    let mut rest = command.strip_prefix(b"command:").unwrap_or(command);
+    let name = arena.string(&[name.to_bytes()]);
     let mut words = arena.list();
     for word in [c"pidone", c"exec", name] {
         arena.push(&mut words, word);
@@ -41,9 +40,8 @@ fn start(container: &Slot, annotation: &CStr, regions: &mut Regions) -> sys::Res
         let word = arena.string(&[line.bytes()]);
         arena.push(&mut words, word);
     }
-    let words = arena.finish(words);
-    let words = Vector::new(words, &mut arena)?;
-    let environment = Vector::new(&scripts::ENVIRONMENT, &mut arena)?;
+    let words: &'a [&'a CStr] = arena.finish(words);
+    let (words, environment) = (Vector::new(words, arena)?, Vector::new(&scripts::ENVIRONMENT, arena)?);
     match process::fork()? {
         Fork::Parent(pid) => Ok(pid),
         Fork::Child => {

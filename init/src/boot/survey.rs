@@ -5,16 +5,16 @@ use core::ffi::CStr;
 
 use crate::arena::Arena;
 use crate::config::policy;
-use crate::config::spec::Spec;
+use crate::config::spec::{Pair, Spec};
 use crate::config::{self, place};
 use crate::limits;
 use crate::log;
 use crate::supervise::message::Message;
 use crate::supervise::{Edge, Section, Slot, Stage, cycle};
-use crate::sys::file::{self, CWD, Open};
+use crate::sys::file;
 use crate::sys::path::PathBuffer;
 use crate::sys::region::{self, Regions};
-use crate::sys::{self, AsFd, BorrowedFd};
+use crate::sys::{self, BorrowedFd};
 use crate::text::{Line, Print, Value, fields};
 
 /// Reads what the containers want that are not begun, and sends PID 1 what it does not expect. The exit code.
@@ -56,20 +56,13 @@ impl Survey<'_> {
 
     /// Reads one bundle's annotations. What keeps it from being read at all is for its launcher to say.
     fn look_at(&mut self, index: u16, container: &Slot, regions: &mut Regions) {
-        let Regions { config, arena, .. } = regions;
-        let Ok(text) = read(container, config) else { return };
-        // Most have none. A name may be written with escapes.
-        if find(text, policy::PREFIX).is_none() && find(text, b"\\u").is_none() {
-            return;
-        }
-        let mut arena = Arena::new(arena);
-        let mut spec = Spec::default();
-        if config::read_config(text, &mut arena, &mut spec).is_err() {
-            return;
-        }
+        annotations(container, regions, &mut |text, pairs, _| self.look_at_all(index, container, text, pairs));
+    }
+
+    fn look_at_all(&mut self, index: u16, container: &Slot, text: &[u8], pairs: &[Pair]) {
         let known = container.wishes();
         let mut wishes = *known;
-        for pair in spec.annotations {
+        for pair in pairs {
             let Some(name) = pair.name.to_bytes().strip_prefix(policy::PREFIX) else { continue };
             let is_service = container.section() == Section::Services;
             let mut what = pair.value.to_bytes();
@@ -141,12 +134,23 @@ impl Print for Written<'_> {
     }
 }
 
-/// A bundle's config.json.
-pub(super) fn read<'t>(container: &Slot, buffer: &'t mut [u8]) -> sys::Result<&'t [u8]> {
-    let mut path = PathBuffer::empty();
-    let bundle = file::open(CWD, path.below(container.section().directory(), container.name())?, Open::Directory)?;
-    let file = file::open(bundle.as_fd(), c"config.json", Open::Read)?;
-    Ok(file::read_all(file.as_fd(), buffer)?)
+/// What is done with a bundle's config.json and the annotations in it.
+pub(super) type Look<'l> = &'l mut dyn for<'a> FnMut(&[u8], &[Pair<'a>], &mut Arena<'a>);
+
+/// Hands the annotations of a container to `look`, if it may have some of ours and its config.json can be read.
+#[inline(never)]
+pub(super) fn annotations(container: &Slot, regions: &mut Regions, look: Look) {
+    let Regions { config, arena, .. } = regions;
+    let (mut arena, mut spec, mut path) = (Arena::new(arena), Spec::default(), PathBuffer::empty());
+    let (directory, name) = (container.section().directory(), container.name());
+    let path = path.join(&[directory.to_bytes(), b"/", name.to_bytes(), b"/config.json"]);
+    let Ok(text) = path.and_then(|path| file::read_file(path, config)) else { return };
+    // Most have none. A name may be written with escapes.
+    if (find(text, policy::PREFIX).is_some() || find(text, b"\\u").is_some())
+        && config::read_config(text, &mut arena, &mut spec).is_ok()
+    {
+        look(text, spec.annotations, &mut arena);
+    }
 }
 
 /// Where an annotation stands in the text, as far as it is written there as it is read.
