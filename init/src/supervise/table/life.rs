@@ -196,8 +196,7 @@ impl Table<'_> {
         match verdict {
             Verdict::Again { delay_ms } => {
                 slot.again = true;
-                // Time must pass, or a machine that cannot fork would do nothing but try.
-                slot.due_us = now_us.saturating_add(u64::from(delay_ms.max(1)) * 1000);
+                slot.due_us = now_us.saturating_add(u64::from(delay_ms) * 1000);
             }
             Verdict::Over { failed } => {
                 slot.failed = failed;

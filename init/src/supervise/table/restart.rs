@@ -34,7 +34,8 @@ pub(super) fn verdict(wishes: &Wishes, tries: &mut u32, ran_us: u64, good: bool)
     }
     let doubled = u64::from(wishes.get(Key::RestartDelay)) << (*tries).min(32);
     *tries = tries.saturating_add(1);
-    Verdict::Again { delay_ms: doubled.min(wishes.get(Key::RestartDelayMax).into()) as u32 }
+    // Time must pass, or a machine that cannot fork would do nothing but try.
+    Verdict::Again { delay_ms: doubled.min(wishes.get(Key::RestartDelayMax).into()).max(1) as u32 }
 }
 
 #[cfg(test)]
