@@ -88,7 +88,7 @@ pub(super) fn update(caller: &Caller) -> u8 {
     for step in caller.must(plan::update(&wanted, group, &facts, &mut arena)) {
         if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(step) {
             let error = Error::kernel(DOING, errno);
-            caller.report.failure(step, &error);
+            caller.report(step, &error);
             caller.end(error);
         }
     }

@@ -32,11 +32,10 @@ use crate::sys::path::PathBuffer;
 use crate::sys::process::{Vector, exit};
 use crate::sys::region::{self, Lent, Regions};
 use crate::sys::{self, file, identity, image, map, signal};
-use crate::text::{Print, Value, fields, number, position};
+use crate::text::{Print, fields, number, position};
 use crate::texts::last;
 
 use options::{Name, Options, Words};
-use report::Report;
 use state::{Container, Place, Status};
 pub use state::{forget, record};
 
@@ -82,7 +81,6 @@ struct Caller {
     program: usize,
     options: Options,
     environment: Words,
-    report: Report,
     /// Where states are kept.
     root: &'static CStr,
     regions: RefCell<&'static mut Regions>,
@@ -104,8 +102,17 @@ pub enum Outcome {
 
 /// Runs the command that the words name.
 pub fn main(program: &[u8], words: Words, environment: Words) -> Outcome {
-    let mut options = Options::none();
-    let result = options.read(words);
+    let Some(regions) = region::take() else { return Outcome::Unknown(None) };
+    let mut caller = Caller {
+        program: program.len(),
+        options: Options::none(),
+        environment,
+        root: c"",
+        regions: RefCell::new(regions),
+        code: Cell::new(FAILED),
+    };
+    let result = caller.options.read(words);
+    let options = &caller.options;
     if options.has(Name::Help) {
         return Outcome::Help(options.name);
     }
@@ -113,19 +120,14 @@ pub fn main(program: &[u8], words: Words, environment: Words) -> Outcome {
         return Outcome::Version;
     }
     let place = options.name.and_then(|name| position(options::COMMANDS, name.to_bytes()));
-    let report = Report::new(&options);
+    caller.set_log();
     if let (Err(problem), true) = (result, place.is_some() || options.name.is_none()) {
-        report.say(&[Value::Name(problem.0), Value::Text(": "), Value::Text(problem.1)]);
+        caller.say(&problem);
         return Outcome::Done(FAILED);
     }
-    let (Some(command), Some(regions)) = (place.and_then(|place| RUN.get(place)), region::take()) else {
-        return Outcome::Unknown(options.name);
-    };
-    let regions = RefCell::new(regions);
-    let mut caller =
-        Caller { program: program.len(), options, environment, report, root: c"", regions, code: Cell::new(FAILED) };
-    if !matches!(caller.options.get(Name::LogFormat).map(CStr::to_bytes), None | Some(b"text" | b"json")) {
-        caller.refuse(c"--log-format", c"must be text or json");
+    let Some(command) = place.and_then(|place| RUN.get(place)) else { return Outcome::Unknown(options.name) };
+    if !matches!(options.get(Name::LogFormat).map(CStr::to_bytes), None | Some(b"text" | b"json")) {
+        caller.refuse(c"--log-format", c!("must be text or json"));
     }
     caller.find_root();
     Outcome::Done(command(&caller))
@@ -192,7 +194,7 @@ impl Caller {
     /// Reports a failure. Whoever waits for a process learns from the exit code what kind of failure it was, as from a
     /// shell: 127, no such program; 126, it cannot be executed; 125, all else.
     fn fail(&self, failure: &dyn Print, error: &Error) {
-        self.report.failure(failure, error);
+        self.report(failure, error);
         self.code.set(match error.cause() {
             Cause::Step { errno: Errno::NOENT, .. } if error.is_of_program() => 127,
             _ if error.is_of_program() => 126,
@@ -216,7 +218,7 @@ impl Caller {
     /// Reports a failure and ends the process, as one does that has nothing to take back.
     #[inline(never)]
     fn end(&self, error: Error) -> ! {
-        self.report.failure(&error, &error);
+        self.report(&error, &error);
         exit(FAILED)
     }
 

@@ -112,12 +112,12 @@ impl Entry {
 
     /// Whether it takes nothing.
     pub fn is_switch(&self) -> bool {
-        !self.kind.ends_with(b"=")
+        is_switch(self.kind)
     }
 
-    /// Whether it is refused.
+    /// Whether it is not supported.
     pub fn is_refused(&self) -> bool {
-        self.kind.starts_with(b"-")
+        is_refused(self.kind)
     }
 
     /// Whether all commands have it.
@@ -175,23 +175,24 @@ impl Options {
     }
 
     fn follow(&mut self, walk: &mut Walk) -> Result<(), Problem> {
-        while let Some(word) = walk.next()? {
-            match word {
-                Word::Option(index, value) => {
-                    if let Some(place) = self.values.get_mut(index) {
-                        *place = value;
+        loop {
+            match walk.next() {
+                Step::End => return Ok(()),
+                Step::Wrong(why) => return Err(Problem(walk.word, why)),
+                Step::Option => {
+                    if let Some(place) = self.values.get_mut(walk.index) {
+                        *place = walk.value;
                     }
                 }
-                Word::Plain(word) if self.id.is_none() => self.id = Some(word),
-                Word::Plain(word) if self.extra.is_none() => self.extra = Some(word),
-                Word::Plain(word) => return Err(Problem(word, "one word too many")),
+                Step::Plain if self.id.is_none() => self.id = Some(walk.word),
+                Step::Plain if self.extra.is_none() => self.extra = Some(walk.word),
+                Step::Plain => return Err(Problem(walk.word, "one word too many")),
             }
             if walk.is_exec() && self.id.is_some() {
                 self.rest = walk.words;
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// All words, as they were.
@@ -212,35 +213,47 @@ impl Options {
     /// Calls `each` with every value of an option that may be given again.
     pub fn each(&self, name: Name, each: &mut dyn FnMut(&'static CStr)) {
         let mut walk = Walk::new(self.words);
-        while let Ok(Some(word)) = walk.next() {
-            match word {
-                Word::Option(index, Some(value)) if index == name as usize => each(value),
-                Word::Plain(_) if walk.is_exec() => return,
-                _ => {}
+        loop {
+            match walk.next() {
+                Step::Option if walk.index == name as usize => walk.value.into_iter().for_each(&mut *each),
+                Step::Option => {}
+                Step::Plain if !walk.is_exec() => {}
+                _ => return,
             }
         }
     }
 }
 
-/// What a word turned out to be.
-enum Word {
-    /// An option by its place in the table; a switch that is off has no value.
-    Option(usize, Option<&'static CStr>),
-    Plain(&'static CStr),
+/// What the next word turned out to be.
+enum Step {
+    /// An option: [`Walk::index`] and [`Walk::value`].
+    Option,
+    /// No option: [`Walk::word`].
+    Plain,
+    /// It makes no sense.
+    Wrong(&'static str),
+    /// There is none.
+    End,
 }
 
 /// Goes through the words.
 struct Walk {
     words: Words,
-    /// A word, and of its letters those that are still to be looked at.
-    letters: Option<(&'static CStr, &'static [u8])>,
+    /// The word that was looked at last.
+    word: &'static CStr,
+    /// Its letters that are still to be looked at.
+    letters: &'static [u8],
     name: Option<&'static CStr>,
     command: Option<usize>,
+    /// An option by its line in the table.
+    index: usize,
+    /// Its value; of a switch that is off none.
+    value: Option<&'static CStr>,
 }
 
 impl Walk {
     fn new(words: Words) -> Walk {
-        Walk { words, letters: None, name: None, command: None }
+        Walk { words, word: c"", letters: b"", name: None, command: None, index: 0, value: None }
     }
 
     fn is_exec(&self) -> bool {
@@ -253,77 +266,89 @@ impl Walk {
         Some(first)
     }
 
-    fn next(&mut self) -> Result<Option<Word>, Problem> {
-        if let Some((word, letters)) = self.letters.take() {
-            return self.letter(word, letters).map(Some);
-        }
-        while let Some(word) = self.take() {
+    #[inline(never)]
+    fn next(&mut self) -> Step {
+        while self.letters.is_empty() {
+            let Some(word) = self.take() else { return Step::End };
+            self.word = word;
             match word.to_bytes() {
                 b"--" => {}
-                [b'-', b'-', name @ ..] => return self.long(word, name).map(Some),
-                [b'-', name @ ..] if !name.is_empty() => {
-                    return self.long(word, name).or_else(|_| self.letter(word, name)).map(Some);
+                [b'-', given @ ..] if !given.is_empty() => {
+                    let long = given.strip_prefix(b"-").unwrap_or(given);
+                    let (name, value) = match cut(long, b'=') {
+                        Some((name, value)) => (name, Some(value)),
+                        None => (long, None),
+                    };
+                    if let Some(kind) = self.find(name, false) {
+                        return self.found(kind, value);
+                    }
+                    if given != long {
+                        return Step::Wrong(NO_SUCH);
+                    }
+                    self.letters = given;
                 }
-                _ if self.name.is_some() => return Ok(Some(Word::Plain(word))),
+                _ if self.name.is_some() => return Step::Plain,
                 name => {
                     self.name = Some(word);
                     self.command = position(COMMANDS, name);
                 }
             }
         }
-        Ok(None)
+        // What follows a letter in its word is its value, or further letters.
+        let (letter, more) = self.letters.split_at_checked(1).unwrap_or_default();
+        self.letters = b"";
+        match self.find(letter, true) {
+            None => Step::Wrong(NO_SUCH),
+            Some(kind) if is_switch(kind) => {
+                self.letters = more;
+                self.found(kind, None)
+            }
+            Some(kind) if more.is_empty() => self.found(kind, None),
+            Some(kind) => self.found(kind, Some(more.strip_prefix(b"=").unwrap_or(more))),
+        }
     }
 
-    fn long(&mut self, word: &'static CStr, given: &'static [u8]) -> Result<Word, Problem> {
-        let (name, value) = match cut(given, b'=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (given, None),
-        };
+    /// What an option is that the command has, by its name or letter.
+    #[inline(never)]
+    fn find(&mut self, wanted: &[u8], is_letter: bool) -> Option<&'static [u8]> {
         for (index, entry) in table().enumerate() {
-            if entry.name == name && entry.is_of(self.command) && !name.is_empty() {
-                return self.found(word, index, &entry, value);
+            let called = if is_letter { entry.letter } else { entry.name };
+            if called == wanted && !wanted.is_empty() && entry.is_of(self.command) {
+                self.index = index;
+                return Some(entry.kind);
             }
         }
-        Err(Problem(word, "no such option"))
+        None
     }
 
-    /// An option by its letter, and what follows it in its word: its value, or further letters.
-    fn letter(&mut self, word: &'static CStr, given: &'static [u8]) -> Result<Word, Problem> {
-        let (letter, more) = given.split_at_checked(1).unwrap_or_default();
-        for (index, entry) in table().enumerate() {
-            if entry.letter == letter && entry.is_of(self.command) {
-                let more = Some(more).filter(|more| !more.is_empty());
-                if entry.is_switch() {
-                    self.letters = more.map(|more| (word, more));
-                    return self.found(word, index, &entry, None);
-                }
-                return self.found(word, index, &entry, more.map(|more| more.strip_prefix(b"=").unwrap_or(more)));
-            }
+    /// Takes the value of an option.
+    #[inline(never)]
+    fn found(&mut self, kind: &[u8], given: Option<&'static [u8]>) -> Step {
+        let is_switch = is_switch(kind);
+        let is_off = is_switch && matches!(given, Some(b"false" | b"0"));
+        if is_refused(kind) && !is_off {
+            return Step::Wrong("not supported");
         }
-        Err(Problem(word, "no such option"))
-    }
-
-    fn found(
-        &mut self,
-        word: &'static CStr,
-        index: usize,
-        entry: &Entry,
-        given: Option<&'static [u8]>,
-    ) -> Result<Word, Problem> {
-        let is_off = entry.is_switch() && matches!(given, Some(b"false" | b"0"));
-        if entry.is_refused() && !is_off {
-            return Err(Problem(word, "not supported"));
-        }
-        if entry.is_switch() {
-            return Ok(Word::Option(index, (!is_off).then_some(c"")));
-        }
-        let value = match given {
+        self.value = match given {
+            _ if is_switch => (!is_off).then_some(c""),
             // It is the end of the word.
-            Some(given) => last(word, given.len()),
+            Some(given) => last(self.word, given.len()),
             None => self.take(),
         };
-        value.map(|value| Word::Option(index, Some(value))).ok_or(Problem(word, "needs a value"))
+        if is_switch || self.value.is_some() { Step::Option } else { Step::Wrong("needs a value") }
     }
+}
+
+const NO_SUCH: &str = "no such option";
+
+/// Whether an option takes nothing.
+fn is_switch(kind: &[u8]) -> bool {
+    !kind.ends_with(b"=")
+}
+
+/// Whether it is not supported.
+fn is_refused(kind: &[u8]) -> bool {
+    kind.starts_with(b"-")
 }
 
 #[cfg(test)]

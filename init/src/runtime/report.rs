@@ -5,9 +5,8 @@
 //! to them that the container's *program* is missing, `permission denied` that it cannot be executed. Those two meanings
 //! are therefore said of the program alone; of anything else only the error's name is.
 
-use core::ffi::CStr;
-
-use super::options::{Name, Options};
+use super::Caller;
+use super::options::{Name, Problem};
 use super::state::check_id;
 use crate::abi::Errno;
 use crate::error::{Cause, Error};
@@ -17,41 +16,35 @@ use crate::sys::{AsFd, machine};
 use crate::text::{Line, Print, Value};
 use crate::{limits, log};
 
-/// Where messages go.
-pub(super) struct Report {
-    id: Option<&'static CStr>,
-    file: Option<&'static CStr>,
-    json: bool,
-}
-
-impl Report {
-    pub(super) fn new(options: &Options) -> Report {
-        let json = options.get(Name::LogFormat) == Some(c"json");
-        let debug = options.has(Name::Debug) || options.get(Name::LogLevel) == Some(c"debug");
+impl Caller {
+    /// Says where records go, and which.
+    pub(super) fn set_log(&self) {
+        let debug = self.options.has(Name::Debug) || self.options.get(Name::LogLevel) == Some(c"debug");
         log::to_standard_error();
-        log::set_threshold(match (json, debug) {
+        log::set_threshold(match (self.wants_json(), debug) {
             (_, true) => log::Level::Debug,
             (true, false) => log::Level::Error,
             (false, false) => log::Level::Warning,
         });
-        Report { id: options.id, file: options.get(Name::Log), json }
     }
 
-    /// Reports a failure in words of our own.
-    pub(super) fn say(&self, values: &[Value]) {
+    fn wants_json(&self) -> bool {
+        self.options.get(Name::LogFormat) == Some(c"json")
+    }
+
+    /// Reports a command line that makes no sense.
+    pub(super) fn say(&self, problem: &Problem) {
         let mut buffer = [0; limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
-        for value in values {
-            line.format("{}", &[*value]);
-        }
+        line.format("{}: {}", &[Value::Name(problem.0), Value::Text(problem.1)]);
         self.write(line.bytes(), &[]);
     }
 
     /// Reports a failure: as `text` says it.
-    pub(super) fn failure(&self, text: &dyn Print, error: &Error) {
+    pub(super) fn report(&self, text: &dyn Print, error: &Error) {
         let mut buffer = [0; limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
-        if let Some(id) = self.id.filter(|id| check_id(id).is_ok()) {
+        if let Some(id) = self.options.id.filter(|id| check_id(id).is_ok()) {
             line.format("{}: ", &[Value::Name(id)]);
         }
         line.print(text);
@@ -75,8 +68,9 @@ impl Report {
         let mut buffer = [0; 2 * limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
         let plain = |line: &mut Line| _ = line.text("pidone: ").raw(text).byte(b'\n');
+        let file = self.options.get(Name::Log);
         let time = machine::clock_seconds().unwrap_or_default();
-        if self.json {
+        if self.wants_json() {
             line.text("{\"msg\":");
             state::string(&mut line, text);
             line.text(",\"level\":\"error\",\"time\":\"").time(time).byte(b'"');
@@ -86,14 +80,14 @@ impl Report {
                 }
             }
             line.text("}\n");
-        } else if self.file.is_some() {
+        } else if file.is_some() {
             line.text("time=\"").time(time).text("\" level=error msg=");
             state::string(&mut line, text);
             line.byte(b'\n');
         } else {
             plain(&mut line);
         }
-        if let Some(log) = self.file.and_then(|path| file::open(CWD, path, Open::Append).ok()) {
+        if let Some(log) = file.and_then(|path| file::open(CWD, path, Open::Append).ok()) {
             // Standard error remains.
             let _ = file::write_all(log.as_fd(), line.bytes());
             line.clear();

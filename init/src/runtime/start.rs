@@ -34,7 +34,7 @@ pub(super) fn start(caller: &Caller) -> u8 {
 fn poststart(caller: &Caller, place: &Place, kept: &Kept) -> u8 {
     let source = source(place, kept.bundle.unwrap_or_default());
     let regions = &mut caller.regions.borrow_mut();
-    let fail = |failure: &dyn Print, error: &Error| caller.report.failure(failure, error);
+    let fail = |failure: &dyn Print, error: &Error| caller.report(failure, error);
     if launch::poststart(&source, kept.pid(), regions, &fail) {
         return 0;
     }
