@@ -178,7 +178,10 @@ pub(super) fn adjust<'x>(
     facts.manner.keyring = manner.keyring.map(|_| arena.string(&[b"_ses.", id.to_bytes()]));
     let process = &mut spec.process;
     // Before the program looks. Whoever has no terminal has no say.
-    if let (0, Ok([height, width])) = (process.console_size.height, terminal::size(file::standard_input())) {
+    if process.terminal
+        && process.console_size.height == 0
+        && let Ok([height, width]) = terminal::size(file::standard_input())
+    {
         process.console_size = ConsoleSize { height: height.into(), width: width.into() };
     }
     let mut environment = arena.list();
