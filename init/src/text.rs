@@ -219,6 +219,20 @@ impl<'a> Line<'a> {
         self.byte(b'Z')
     }
 
+    /// Appends a moment, in microseconds since 1970: `2026-11-23T15:13:02.123456Z`.
+    pub fn time_us(&mut self, us: u64) -> &mut Self {
+        self.time((us / 1_000_000) as i64);
+        // In place of the `Z`.
+        self.used = self.used.saturating_sub(1);
+        self.byte(b'.');
+        let mut unit = 100_000;
+        while unit > 0 {
+            self.byte(b'0' + (us / unit % 10) as u8);
+            unit /= 10;
+        }
+        self.byte(b'Z')
+    }
+
     /// Appends anything that prints.
     pub fn print(&mut self, value: &dyn Print) -> &mut Self {
         value.print(self);

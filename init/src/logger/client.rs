@@ -3,11 +3,12 @@
 //! A question is one byte, and perhaps a name behind it: 0 all there is, 1 all that will be, 2 both, as lines of JSON; with
 //! 4 added, as text, after a `+`, or `-` if there is no such stream; 8 for a `.` when a container's streams have ended.
 
-use super::memory::{Memory, life};
+use super::memory::{self, Memory};
 use super::{Logger, OTHER, ring};
+use crate::abi::Errno;
 use crate::limits::{self, LOG_RECORD_BYTES, LOG_SOURCE_BYTES, LOG_STREAMS_MAX};
-use crate::sys::{AsFd, OwnedFd, file, socket};
-use crate::text::Line;
+use crate::sys::{AsFd, OwnedFd, file, path, socket};
+use crate::text::{Line, position};
 
 /// What was to come is asked for.
 pub(super) const FOLLOW: u8 = 1;
@@ -55,11 +56,11 @@ impl Client {
         filled: 0,
     };
 
-    /// Whether it is there after it got what there was for it; `busy` says that there is more.
-    fn go_on(&mut self, logger: &mut Logger, busy: &mut bool) -> Option<()> {
+    /// Gives it what there is for it: whether there is more, or nothing when it has gone, or has it all.
+    fn go_on(&mut self, logger: &mut Logger) -> Option<bool> {
         let mut question = [0; 1 + LOG_SOURCE_BYTES];
         match file::read(self.socket.as_ref()?.as_fd(), &mut question) {
-            Err(crate::abi::Errno::AGAIN) => {}
+            Err(Errno::AGAIN) => {}
             Ok(length) if length > 0 && self.question == NOTHING => {
                 // What was sent before the question is in the store.
                 logger.look();
@@ -67,53 +68,58 @@ impl Client {
             }
             _ => return None,
         }
+        if self.question == NOTHING {
+            return Some(false);
+        }
         let memory = &logger.memory;
-        match self.question {
-            NOTHING => return Some(()),
-            END if memory.all(life::LIVE).any(|stream| self.wants(memory.source(stream))) => return Some(()),
-            END => self.put(b'.'),
-            _ => {}
+        if self.question == END {
+            for stream in 0..memory.count() {
+                if memory.of(stream, memory::ENDED) == 0 && self.wants(memory.source(stream)) {
+                    return Some(false);
+                }
+            }
+            self.put(b'.');
         }
         for _ in 0..limits::LOG_RECORDS_PER_TURN {
-            while let Some(rest) = self.out.get(self.sent..self.filled).filter(|rest| !rest.is_empty()) {
-                match socket::send(self.socket.as_ref()?.as_fd(), rest) {
+            while self.sent < self.filled {
+                match socket::send(self.socket.as_ref()?.as_fd(), self.out.get(self.sent..self.filled)?) {
                     Ok(count) => self.sent += count,
-                    Err(crate::abi::Errno::AGAIN) => return Some(()),
+                    Err(Errno::AGAIN) => return Some(false),
                     Err(_) => return None,
                 }
             }
-            (self.sent, self.filled) = (0, 0);
-            if self.question == END || self.question == REFUSED {
+            if self.question >= END {
                 return None;
             }
             if !self.fill(memory) {
-                return (self.end == u64::MAX).then_some(());
+                return if self.end == u64::MAX { Some(false) } else { None };
             }
         }
-        *busy = true;
-        Some(())
+        Some(true)
     }
 
     fn put(&mut self, byte: u8) {
         if let Some(first) = self.out.first_mut() {
             *first = byte;
-            self.filled = 1;
         }
+        (self.sent, self.filled) = (0, 1);
     }
 
     /// Takes in the question.
     fn asked(&mut self, question: &[u8], memory: &Memory) {
         let Some((question, name)) = question.split_first() else { return };
-        self.question = *question;
-        self.wanted_bytes = name.len();
-        crate::sys::path::copy(&mut self.wanted, name);
-        let only_new = question & 3 == FOLLOW;
-        for (stream, position) in self.positions.iter_mut().enumerate().take(memory.count()) {
-            *position = if only_new { memory.state(stream).head } else { 0 };
+        (self.question, self.wanted_bytes) = (*question, name.len());
+        path::copy(&mut self.wanted, name);
+        let mut known = false;
+        for (stream, position) in self.positions.iter_mut().enumerate() {
+            *position =
+                if question & 3 == FOLLOW && stream < memory.count() { memory.of(stream, ring::HEAD) } else { 0 };
         }
-        self.end = if question & (FOLLOW | BOTH) == 0 { memory.word(super::word::SEQUENCE) } else { u64::MAX };
+        for stream in 0..memory.count() {
+            known |= self.wants(memory.source(stream));
+        }
+        self.end = if question & (FOLLOW | BOTH) == 0 { memory.word(memory::NEXT + ring::SEQUENCE) } else { u64::MAX };
         if question & TEXT != 0 {
-            let known = (0..memory.count()).any(|stream| self.wants(memory.source(stream)));
             self.put(if known { b'+' } else { b'-' });
             if !known {
                 self.question = REFUSED;
@@ -125,22 +131,23 @@ impl Client {
     fn wants(&self, source: &[u8]) -> bool {
         let wanted = self.wanted.get(..self.wanted_bytes).unwrap_or_default();
         let container = source.strip_suffix(b".out").unwrap_or(source);
-        let plain = container.strip_prefix(b"onboot.").or_else(|| container.strip_prefix(b"shutdown."));
-        wanted.is_empty() || wanted == source || wanted == container || Some(wanted) == plain
+        let before = container.strip_suffix(wanted);
+        wanted.is_empty()
+            || wanted == source
+            || before.is_some_and(|before| position(b" onboot. shutdown.", before).is_some())
     }
 
     /// Writes the next record of all that is asked for; whether there is one.
     fn fill(&mut self, memory: &Memory) -> bool {
-        let mut next: Option<(usize, ring::Record)> = None;
+        let (mut first, mut next) = (self.end, None);
         for stream in 0..memory.count() {
-            let state = memory.state(stream);
-            let at = self.positions.get(stream).map_or(0, |at| state.tail.max(*at));
-            if at >= state.head || !self.wants(memory.source(stream)) {
-                continue;
-            }
-            let record = ring::record(memory.ring(stream), at);
-            if record.sequence < next.map_or(self.end, |(_, next)| next.sequence) {
-                next = Some((stream, record));
+            let at = self.positions.get(stream).map_or(0, |at| memory.of(stream, ring::TAIL).max(*at));
+            if at < memory.of(stream, ring::HEAD) && self.wants(memory.source(stream)) {
+                let record = ring::record(memory.ring(stream), at);
+                if record.sequence < first {
+                    first = record.sequence;
+                    next = Some((stream, record));
+                }
             }
         }
         let Some((stream, record)) = next else { return false };
@@ -151,92 +158,63 @@ impl Client {
         let text = memory.text(stream, &record, &mut text);
         let (mut line, source) = (Line::new(&mut self.out), memory.source(stream));
         if self.question & TEXT != 0 {
-            write_time(&mut line, record.time_us);
-            line.byte(b' ').raw(source).text(": ").raw(text);
+            line.time_us(record.time_us).byte(b' ').raw(source).text(": ").raw(text);
         } else {
-            line.text("{\"time\":\"");
-            write_time(&mut line, record.time_us);
+            line.text("{\"time\":\"").time_us(record.time_us);
             line.text("\",\"source\":\"").raw(source).text("\",\"msg\":\"");
             write_string(&mut line, text);
             line.text(if record.more { "\",\"more\":true}" } else { "\"}" });
         }
         line.byte(b'\n');
-        self.filled = line.bytes().len();
+        (self.sent, self.filled) = (0, line.bytes().len());
         true
     }
 }
 
-/// A moment as RFC 3339 has it, with microseconds.
-fn write_time(line: &mut Line, time_us: u64) {
-    let mut buffer = [0; 32];
-    let mut seconds = Line::new(&mut buffer);
-    seconds.time((time_us / 1_000_000) as i64);
-    line.raw(seconds.bytes().strip_suffix(b"Z").unwrap_or_default()).byte(b'.');
-    let mut unit = 100_000;
-    while unit > 0 {
-        line.byte(b'0' + (time_us / unit % 10) as u8);
-        unit /= 10;
-    }
-    line.byte(b'Z');
-}
-
-/// Text inside a string of JSON. What is not UTF-8 is U+FFFD, a byte each.
-fn write_string(line: &mut Line, mut text: &[u8]) {
-    while let Some((&byte, rest)) = text.split_first() {
-        let length = character(text);
+/// Text inside a string of JSON. From what is no UTF-8 on, all that is no ASCII is U+FFFD, a byte each.
+fn write_string(line: &mut Line, text: &[u8]) {
+    let valid = match core::str::from_utf8(text) {
+        Ok(_) => text.len(),
+        Err(error) => error.valid_up_to(),
+    };
+    for (index, &byte) in text.iter().enumerate() {
         match byte {
             b'"' | b'\\' => _ = line.byte(b'\\').byte(byte),
             ..b' ' => _ = line.text("\\u00").hexadecimal_digit(byte >> 4).hexadecimal_digit(byte & 15),
-            _ if length == 0 => _ = line.text("\\ufffd"),
-            _ => {
-                line.raw(text.get(..length).unwrap_or_default());
-                text = text.get(length..).unwrap_or_default();
-                continue;
-            }
+            0x80.. if index >= valid => _ = line.text("\\ufffd"),
+            _ => _ = line.byte(byte),
         }
-        text = rest;
     }
-}
-
-/// Bytes of the character of UTF-8 that a text begins with; 0 if it is none.
-fn character(text: &[u8]) -> usize {
-    let second = text.get(1).copied().unwrap_or_default();
-    // Not every continuation is one behind these: there is a shorter form, it is a surrogate, or no character at all.
-    let (length, seconds) = match text.first() {
-        Some(..=0x7f) => return 1,
-        Some(0xc2..=0xdf) => (2, 0x80..=0xbf),
-        Some(0xe0) => (3, 0xa0..=0xbf),
-        Some(0xed) => (3, 0x80..=0x9f),
-        Some(0xe1..=0xef) => (3, 0x80..=0xbf),
-        Some(0xf0) => (4, 0x90..=0xbf),
-        Some(0xf1..=0xf3) => (4, 0x80..=0xbf),
-        Some(0xf4) => (4, 0x80..=0x8f),
-        _ => return 0,
-    };
-    let rest = text.get(2..length).unwrap_or(b"x");
-    if seconds.contains(&second) && rest.iter().all(|byte| matches!(byte, 0x80..=0xbf)) { length } else { 0 }
 }
 
 impl Logger<'_> {
     /// Lets in who has come, and gives everybody what there is for them.
     pub(super) fn answer(&mut self, clients: &mut [Client]) {
-        while let Some(connection) = self.questions.as_ref().and_then(|socket| socket::accept(socket.as_fd()).ok()) {
+        self.busy = false;
+        if let [_, Some(questions)] = &self.sockets
+            && let Ok(connection) = socket::accept(questions.as_fd())
+        {
             // One too many is let in and out: the question would be there for ever.
-            let Some(place) = clients.iter_mut().find(|client| client.socket.is_none()) else { continue };
-            let waits = file::set_waiting(connection.as_fd(), false);
-            if waits.and_then(|()| self.epoll.add(connection.as_fd(), OTHER, true)).is_ok() {
-                place.question = NOTHING;
-                (place.sent, place.filled) = (0, 0);
-                place.socket = Some(connection);
+            for client in clients.iter_mut() {
+                if client.socket.is_none() {
+                    client.question = NOTHING;
+                    (client.sent, client.filled) = (0, 0);
+                    // Without either it hears nothing.
+                    let _ = file::set_waiting(connection.as_fd(), false);
+                    let _ = self.epoll.add(connection.as_fd(), OTHER, true);
+                    client.socket = Some(connection);
+                    break;
+                }
             }
         }
-        let mut busy = false;
         for client in clients {
-            if client.socket.is_some() && client.go_on(self, &mut busy).is_none() {
-                client.socket = None;
+            if client.socket.is_some() {
+                match client.go_on(self) {
+                    Some(busy) => self.busy |= busy,
+                    None => client.socket = None,
+                }
             }
         }
-        self.busy = busy;
     }
 }
 
@@ -256,20 +234,10 @@ mod tests {
     #[test]
     fn any_bytes_become_a_string_of_json() {
         assert_eq!(string("a\"\\\t\0é€😀".as_bytes()), r#""a\"\\\u0009\u0000é€😀""#);
-        assert_eq!(string(b"\xff\xc3(\xe2\x82"), r#""\ufffd\ufffd(\ufffd\ufffd""#);
-        let length = |first, second| {
-            let text = [first, second, 0x80, 0x80];
-            let valid = match std::str::from_utf8(&text) {
-                Ok(_) => text.len(),
-                Err(error) => error.valid_up_to(),
-            };
-            std::str::from_utf8(&text[..valid]).unwrap().chars().next().map_or(0, char::len_utf8)
-        };
-        for first in 0..=255 {
-            for second in 0..=255 {
-                assert_eq!(character(&[first, second, 0x80, 0x80]), length(first, second), "{first:x} {second:x}");
-            }
-        }
+        assert_eq!(string("é\u{20ac}".as_bytes().split_last().unwrap().1), "\"é\\ufffd\\ufffd\"");
+        assert_eq!(string(b"a\xff\xc3(\xe2\x82"), r#""a\ufffd\ufffd(\ufffd\ufffd""#);
+        let all: Vec<u8> = (0..=255).collect();
+        assert!(string(&all).contains("\\u001f !\\\"#"));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! standard output; those of one-shot containers are under /run/log. Each file is named for its stream.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::abi::Errno;
 use crate::limits;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::join;
-use crate::sys::{AsFd, OwnedFd, Result};
+use crate::sys::{AsFd, Result};
 
 /// Where a stream's file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,35 +54,27 @@ pub const OLD: &[u8] = b".1";
 /// Where a write begins when nobody knows yet.
 pub(super) const END: u64 = u64::MAX;
 
-/// Opens a stream's file for so many bytes more, in place of one that is long enough then, and finds its end.
-pub(super) fn open(place: Place, source: &[u8], bytes: u64, most: u64, at: &mut u64) -> Result<OwnedFd> {
+/// Writes bytes at the end of a stream's file, in place of one that is long enough then. `at` is where they begin: what
+/// was begun there, and has not come to its end, is written there again.
+pub(super) fn write(place: Place, source: &[u8], bytes: &[u8], most: u64, at: &AtomicU64) -> Result<()> {
     let (mut buffer, mut old) = ([0; PATH_BYTES], [0; PATH_BYTES]);
     let path = path(&mut buffer, place, source, b"")?;
     let mut opened = file::open(CWD, path, Open::Keep)?;
-    if *at == END {
-        *at = file::size_of_file(opened.as_fd())? as u64;
-        if *at > 0 && *at + bytes > most {
+    let mut start = at.load(Ordering::Relaxed);
+    if start == END {
+        start = file::size_of_file(opened.as_fd())? as u64;
+        if start > 0 && start + bytes.len() as u64 > most {
             file::rename(CWD, path, self::path(&mut old, place, source, OLD)?)?;
             opened = file::open(CWD, path, Open::Keep)?;
-            *at = 0;
+            start = 0;
         }
+        at.store(start, Ordering::Relaxed);
     }
-    Ok(opened)
-}
-
-/// Writes at a place of a file; how many bytes were not written, and why.
-pub(super) fn write(file: &OwnedFd, at: u64, bytes: &[u8]) -> (usize, Option<Errno>) {
-    let mut done = 0;
-    loop {
-        let rest = bytes.get(done..).unwrap_or_default();
-        if rest.is_empty() {
-            return (0, None);
-        }
-        match file::write_at(file.as_fd(), at + done as u64, rest) {
-            Ok(0) => return (rest.len(), Some(Errno::NOBUFS)),
-            Ok(count) => done += count as usize,
-            Err(Errno::INTR) => {}
-            Err(errno) => return (rest.len(), Some(errno)),
-        }
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = file::write_at(opened.as_fd(), start, rest)?;
+        start += u64::from(written);
+        rest = rest.get(written as usize..).filter(|_| written > 0).unwrap_or_default();
     }
+    Ok(())
 }

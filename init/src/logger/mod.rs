@@ -6,7 +6,7 @@
 //! - lines and positions are in memory that PID 1 maps and never touches ([`Logs`]);
 //! - between the two is one more pipe. What a stream holds is moved there whole, by one system call, after it was
 //!   written down whose it is; from there it is read, and how much of that was done can be seen by what the pipe still
-//!   holds. What becomes of it is written beside what counts, and counts by the change of one word ([`phase`]).
+//!   holds. What becomes of it is written beside what counts, and counts by the change of one word ([`memory::PHASE`]).
 //!
 //! [`ring`] has the lines, [`file`] the files, [`client`] those who ask; the loop is here.
 
@@ -18,20 +18,19 @@ mod ring;
 pub mod store;
 
 use crate::abi::{Errno, signal};
-use crate::limits::{self, LOG_BATCH_BYTES, LOG_SOURCE_BYTES, LOG_STREAMS_MAX};
+use crate::limits::{self, LOG_RECORD_BYTES, LOG_SOURCE_BYTES, LOG_STREAMS_MAX};
 use crate::log;
 use crate::sys::epoll::Epoll;
-use crate::sys::file::{CWD, FileType, Open};
+use crate::sys::file::{CWD, Open};
 use crate::sys::map::Shared;
 use crate::sys::region::Lent;
 use crate::sys::signal::SignalFd;
 use crate::sys::socket::{self, Kind};
-use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, identity, pipe, time};
+use crate::sys::{self, AsFd, OwnedFd, identity, pipe, time};
 use crate::text::{Line, Value};
 use client::Client;
-use file::Place;
-use memory::{Memory, life, phase, word};
-use ring::State;
+use memory::Memory;
+use ring::{DROPPED, HEAD, LEVEL, PARTIAL, SEQUENCE};
 use store::{EXTERNAL, QUESTIONS, REQUESTS, Store};
 
 /// What PID 1 keeps for every logger there will be. It looks at none of it.
@@ -45,7 +44,7 @@ pub struct Logs {
 impl Logs {
     /// Nothing logged yet.
     pub fn new() -> sys::Result<Logs> {
-        Ok(Logs { store: Store::new()?, pipe: pipe::pair()?, memory: Shared::new(word::ALL, memory::BYTES)? })
+        Ok(Logs { store: Store::new()?, pipe: pipe::pair()?, memory: Shared::new(memory::ALL_WORDS, memory::BYTES)? })
     }
 }
 
@@ -59,15 +58,13 @@ pub struct Settings {
 
 /// Numbers of descriptors that are not streams'.
 const STORE: u64 = 1 << 32;
-const REQUEST: u64 = STORE + 1;
-const OTHER: u64 = STORE + 2;
+const OTHER: u64 = STORE + 1;
 
 static DESCRIPTORS: Lent<[Option<OwnedFd>; LOG_STREAMS_MAX]> = Lent::new([const { None }; _]);
 static CLIENTS: Lent<[Client; limits::LOG_CLIENTS_MAX]> = Lent::new([const { Client::NONE }; _]);
 
 struct Logger<'l> {
-    store: &'l Store,
-    pipe: &'l (OwnedFd, OwnedFd),
+    logs: &'l Logs,
     settings: &'l Settings,
     memory: Memory,
     epoll: Epoll,
@@ -77,68 +74,65 @@ struct Logger<'l> {
     /// Descriptors in the store, and how many of them have ended.
     stored: usize,
     ended: usize,
-    requests: Option<OwnedFd>,
-    questions: Option<OwnedFd>,
+    /// Where others send descriptors to, and where they ask for what was logged.
+    sockets: [Option<OwnedFd>; 2],
     /// Whether it was said that files cannot be written.
     said: bool,
     /// Whether bytes were dropped of which nothing was said yet.
     dropped: bool,
     /// Whether somebody who asked is to get more.
     busy: bool,
-    null: OwnedFd,
 }
 
 /// Runs the logger until it is told to end and nothing is left to read; with `last`, until nothing is left to read right
 /// now. The exit code of its process, of which there is only one at a time.
 pub fn run(logs: &Logs, settings: &Settings, last: bool) -> u8 {
-    let ended = Logger::new(logs, settings).and_then(|mut logger| logger.run(last));
-    match ended {
-        Ok(()) => 0,
-        Err(errno) => {
-            log::error("logger: {}", &[Value::Kernel(errno)]);
-            1
-        }
+    let failed = start(logs, settings, last).err();
+    if let Some(errno) = failed {
+        log::error("logger: {}", &[Value::Kernel(errno)]);
     }
+    u8::from(failed.is_some())
 }
 
-impl<'l> Logger<'l> {
-    fn new(logs: &'l Logs, settings: &'l Settings) -> sys::Result<Logger<'l>> {
-        const NOFILE: u8 = 7;
-        let most = 2 * LOG_STREAMS_MAX as u64;
-        identity::set_rlimit(NOFILE, most, most)?;
-        let epoll = Epoll::new()?;
-        epoll.add(logs.store.receiver(), STORE, true)?;
-        Ok(Logger {
-            store: &logs.store,
-            pipe: &logs.pipe,
-            settings,
-            memory: Memory::new(&logs.memory).ok_or(Errno::BUSY)?,
-            epoll,
-            descriptors: DESCRIPTORS.take().ok_or(Errno::BUSY)?,
-            live: 0,
-            stored: 0,
-            ended: 0,
-            requests: None,
-            questions: None,
-            said: false,
-            dropped: true,
-            busy: false,
-            null: sys::file::open(CWD, c"/dev/null", Open::Write)?,
-        })
+fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
+    const NOFILE: u8 = 7;
+    let most = 2 * LOG_STREAMS_MAX as u64;
+    identity::set_rlimit(NOFILE, most, most)?;
+    logs.store.prepare()?;
+    let (Some(memory), Some(descriptors), Some(clients)) =
+        (Memory::new(&logs.memory), DESCRIPTORS.take(), CLIENTS.take())
+    else {
+        return Err(Errno::BUSY);
+    };
+    let mut logger = Logger {
+        logs,
+        settings,
+        memory,
+        epoll: Epoll::new()?,
+        descriptors,
+        live: 0,
+        stored: 0,
+        ended: 0,
+        sockets: [None, None],
+        said: false,
+        dropped: true,
+        busy: false,
+    };
+    logger.recover();
+    logger.look();
+    logger.epoll.add(logs.store.receiver(), STORE, true)?;
+    let signals = SignalFd::open()?;
+    if !last {
+        identity::set_name(c"pidone-logger");
+        logger.epoll.add(signals.as_fd(), OTHER, false)?;
+        logger.serve()?;
     }
+    logger.run(&signals, clients, last);
+    Ok(())
+}
 
-    fn run(&mut self, last: bool) -> sys::Result<()> {
-        self.recover()?;
-        self.store.prepare()?;
-        self.store.rewind()?;
-        self.look();
-        let signals = SignalFd::open()?;
-        if !last {
-            identity::set_name(c"pidone-logger");
-            self.epoll.add(signals.as_fd(), OTHER, false)?;
-            self.serve()?;
-        }
-        let clients = CLIENTS.take().ok_or(Errno::BUSY)?;
+impl Logger<'_> {
+    fn run(&mut self, signals: &SignalFd, clients: &mut [Client], last: bool) {
         let deadline_us = time::monotonic_us() + limits::LOG_DRAIN_US;
         let mut ending = false;
         while !(ending && self.live == 0) {
@@ -149,126 +143,114 @@ impl<'l> Logger<'l> {
             for index in 0..ready {
                 match self.epoll.number(index) {
                     STORE => self.look(),
-                    REQUEST => self.take_requests(),
                     OTHER => {}
                     stream => {
                         streams = true;
-                        self.take(stream as usize)?;
+                        self.take(stream as usize);
                     }
+                }
+            }
+            if self.dropped {
+                self.dropped = false;
+                for stream in 0..self.memory.count() {
+                    self.tell(stream, last);
                 }
             }
             if last && (!streams || time::monotonic_us() > deadline_us) {
                 break;
             }
-            if self.dropped {
-                self.dropped = false;
-                self.tell_all(last)?;
-            }
             while let Ok(Some(number)) = signals.next() {
                 ending |= number == signal::TERM;
             }
+            self.take_requests();
             self.answer(clients);
         }
-        Ok(())
     }
 
     /// Finishes what the logger before this one had begun.
-    fn recover(&mut self) -> sys::Result<()> {
-        let memory = &self.memory;
-        match memory.word(word::PHASE) {
-            phase::TAKEN => {
-                let held = pipe::held(self.pipe.0.as_fd())?;
-                if memory.word(word::TOTAL) == 0 {
-                    memory.set(word::TOTAL, held as u64);
+    fn recover(&mut self) {
+        match self.memory.word(memory::PHASE) {
+            memory::TAKEN => {
+                let held = pipe::held(self.logs.pipe.0.as_fd()).unwrap_or_default();
+                if self.memory.word(memory::TOTAL) == 0 {
+                    self.memory.set(memory::TOTAL, held as u64);
                 }
-                self.read(held)?;
-                self.process();
+                self.read(held);
             }
-            phase::DONE => self.finish(),
+            memory::DONE => self.memory.finish(),
             _ => {}
         }
-        Ok(())
     }
 
     /// Takes in what one stream holds.
-    fn take(&mut self, stream: usize) -> sys::Result<()> {
-        let mut state = self.memory.state(stream);
-        let may = state.may_take(time::monotonic_us());
-        self.memory.set_state(stream, &state);
-        if may {
-            self.tell(stream, &state)?;
-        }
-        let Some(descriptor) = self.descriptors.get(stream).and_then(Option::as_ref) else { return Ok(()) };
-        let to = if may { &self.pipe.1 } else { &self.null };
-        if may {
-            self.memory.begin(stream, 0);
-        }
-        match pipe::splice(descriptor.as_fd(), to.as_fd(), LOG_BATCH_BYTES) {
-            Err(Errno::AGAIN | Errno::INTR) => self.memory.set(word::PHASE, phase::NONE),
-            Ok(0) | Err(_) => {
-                self.memory.set(word::PHASE, phase::NONE);
-                self.end(stream)?;
+    fn take(&mut self, stream: usize) {
+        let may = self.tell(stream, false);
+        let Some(Some(descriptor)) = self.descriptors.get(stream) else { return };
+        if !may {
+            let (mut state, batch) = (self.memory.state(stream), self.memory.batch());
+            match sys::file::read(descriptor.as_fd(), batch) {
+                Ok(0) => self.end(stream),
+                dropped => {
+                    state[DROPPED] += u64::from(dropped.unwrap_or_default());
+                    self.memory.set_state(stream, &state);
+                    self.dropped = true;
+                }
             }
-            Ok(count) if may => {
-                self.memory.set(word::TOTAL, count as u64);
-                self.read(count)?;
-                self.process();
+            return;
+        }
+        self.memory.begin(stream, 0);
+        match pipe::splice(descriptor.as_fd(), self.logs.pipe.1.as_fd(), limits::LOG_BATCH_BYTES) {
+            Ok(count) if count > 0 => {
+                self.memory.set(memory::TOTAL, count as u64);
+                self.read(count);
             }
-            Ok(count) => {
-                state.dropped += count as u64;
-                self.memory.set_state(stream, &state);
-                self.dropped = true;
+            result => {
+                self.memory.leave();
+                if result != Err(Errno::AGAIN) {
+                    self.end(stream);
+                }
             }
         }
-        Ok(())
     }
 
-    /// Reads the last `count` bytes of the batch.
-    fn read(&mut self, count: usize) -> sys::Result<()> {
-        let total = self.memory.word(word::TOTAL) as usize;
-        let bytes = total.checked_sub(count).and_then(|start| self.memory.batch.get_mut(start..total));
-        sys::file::read_all(self.pipe.0.as_fd(), bytes.unwrap_or_default()).map(drop)
-    }
-
-    /// Tells of what was dropped of all streams that may go on, or `now`.
-    fn tell_all(&mut self, now: bool) -> sys::Result<()> {
-        for stream in 0..self.memory.count() {
-            let mut state = self.memory.state(stream);
-            if state.may_take(time::monotonic_us()) || now {
-                self.tell(stream, &state)?;
-            } else if state.dropped > 0 {
-                self.dropped = true;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells in the log what was dropped of it, as a line of its own.
-    fn tell(&mut self, stream: usize, state: &State) -> sys::Result<()> {
-        if state.dropped == 0 {
-            return Ok(());
-        }
-        self.memory.begin(stream, state.dropped);
-        let mut line = Line::new(self.memory.batch);
-        line.text(if state.partial > 0 { "\n" } else { "" });
-        line.format("pidone: {} bytes dropped: too fast\n", &[Value::Number(state.dropped)]);
-        let total = line.bytes().len();
-        self.memory.set(word::TOTAL, total as u64);
+    /// Reads the last `count` bytes of the batch, which is then all there.
+    fn read(&mut self, count: usize) {
+        let total = self.memory.word(memory::TOTAL) as usize;
+        let bytes = self.memory.batch().get_mut(total.saturating_sub(count)..total);
+        // They are in the pipe.
+        let _ = sys::file::read_all(self.logs.pipe.0.as_fd(), bytes.unwrap_or_default());
         self.process();
-        Ok(())
+    }
+
+    /// Whether a stream may go on, or is to, `now`. If so, it is told in the log what was dropped of it, as a line.
+    fn tell(&mut self, stream: usize, now: bool) -> bool {
+        let mut state = self.memory.state(stream);
+        let may = ring::may_take(&mut state, time::monotonic_us()) || now;
+        self.memory.set_state(stream, &state);
+        let dropped = state[DROPPED];
+        self.dropped |= dropped > 0 && !may;
+        if may && dropped > 0 {
+            self.memory.begin(stream, dropped);
+            let mut line = Line::new(self.memory.batch());
+            line.text(if state[PARTIAL] > 0 { "\n" } else { "" });
+            line.format("pidone: {} bytes dropped: too fast\n", &[Value::Number(dropped)]);
+            let total = line.bytes().len();
+            self.memory.set(memory::TOTAL, total as u64);
+            self.process();
+        }
+        may
     }
 
     /// A stream is at its end: its last line is one even without an end.
-    fn end(&mut self, stream: usize) -> sys::Result<()> {
-        let state = self.memory.state(stream);
-        self.tell(stream, &state)?;
-        if self.memory.state(stream).partial > 0 {
+    fn end(&mut self, stream: usize) {
+        self.tell(stream, true);
+        if self.memory.of(stream, PARTIAL) > 0 {
             self.memory.begin(stream, 0);
-            sys::path::copy(self.memory.batch, b"\n");
-            self.memory.set(word::TOTAL, 1);
+            sys::path::copy(self.memory.batch(), b"\n");
+            self.memory.set(memory::TOTAL, 1);
             self.process();
         }
-        self.memory.set(word::at(stream, word::LIFE), life::ENDED);
+        self.memory.set_of(stream, memory::ENDED, 1);
         if let Some(descriptor) = self.descriptors.get_mut(stream).and_then(Option::take) {
             self.epoll.remove(descriptor.as_fd());
             self.live -= 1;
@@ -276,117 +258,92 @@ impl<'l> Logger<'l> {
         }
         // As much work as it saves.
         if 2 * self.ended >= self.stored && self.ended >= 16 {
-            self.tidy()?;
+            self.tidy();
         }
-        Ok(())
     }
 
     /// Takes descriptors that have ended out of the store.
-    fn tidy(&mut self) -> sys::Result<()> {
+    fn tidy(&mut self) {
         for _ in 0..self.stored {
             let memory = &self.memory;
-            self.store.turn(&mut |descriptor| {
+            self.logs.store.turn(&|descriptor| {
                 let known = sys::file::identity(descriptor).ok().and_then(|identity| memory.known(identity));
-                known.is_none_or(|stream| memory.of(stream, word::LIFE) == life::LIVE)
-            })?;
+                known.is_none_or(|stream| memory.of(stream, memory::ENDED) == 0)
+            });
         }
-        for stream in self.memory.all(life::ENDED) {
-            self.memory.set(word::at(stream, word::IDENTITY), 0);
+        for stream in 0..self.memory.count() {
+            if self.memory.of(stream, memory::ENDED) != 0 {
+                self.memory.set_of(stream, memory::IDENTITY, 0);
+            }
         }
         (self.stored, self.ended) = (0, 0);
-        self.store.rewind()?;
         self.look();
-        Ok(())
     }
 
     /// The batch is all there: it goes into the file, or to the console, and into the ring.
     fn process(&mut self) {
         let memory = &mut self.memory;
-        let stream = memory.word(word::STREAM) as usize;
-        let (total, time_us) = (memory.word(word::TOTAL) as usize, memory.word(word::TIME_US));
+        let stream = memory.word(memory::STREAM) as usize;
         let mut state = memory.state(stream);
         let (batch, ring) = memory.parts(stream);
-        let bytes = batch.get(..total).unwrap_or_default();
-        ring::make_room(ring, &mut state, bytes);
+        ring::make_room(ring, &mut state, batch);
         memory.set_state(stream, &state);
         if self.settings.console.is_none() {
-            self.write(stream, &mut state, total);
+            self.write(stream);
         }
         let memory = &mut self.memory;
-        let from = state.head;
-        state.sequence = memory.word(word::SEQUENCE);
+        let (time_us, told, mut at) = (memory.word(memory::TIME_US), memory.word(memory::TOLD), state[HEAD]);
+        state[SEQUENCE] = memory.word(memory::NEXT + SEQUENCE);
         let (batch, ring) = memory.parts(stream);
-        ring::take(ring, &mut state, batch.get(..total).unwrap_or_default(), time_us);
-        state.level += total as u64;
-        if total > 0 {
-            state.dropped = state.dropped.saturating_sub(memory.word(word::TOLD));
+        ring::take(ring, &mut state, batch, time_us);
+        state[LEVEL] += batch.len() as u64;
+        if !batch.is_empty() {
+            state[DROPPED] = state[DROPPED].saturating_sub(told);
         }
         if let Some(show) = self.settings.console {
-            memory.show(stream, from, state.head, show);
+            at = at.max(state[ring::TAIL]);
+            while at < state[HEAD] {
+                let record = ring::record(memory.ring(stream), at);
+                let (mut text, mut buffer) = ([0; LOG_RECORD_BYTES], [0; LOG_RECORD_BYTES + LOG_SOURCE_BYTES + 8]);
+                let mut line = Line::new(&mut buffer);
+                line.raw(memory.source(stream)).text(": ").raw(memory.text(stream, &record, &mut text)).byte(b'\n');
+                show(line.bytes());
+                at = record.end;
+            }
         }
-        memory.set_words(word::NEXT, &state);
-        memory.set(word::PHASE, phase::DONE);
-        self.finish();
-    }
-
-    /// Lets the new state count.
-    fn finish(&mut self) {
-        let memory = &self.memory;
-        let next = memory.state_at(word::NEXT);
-        memory.set_state(memory.word(word::STREAM) as usize, &next);
-        memory.set(word::SEQUENCE, next.sequence);
-        memory.set(word::PHASE, phase::NONE);
+        memory.count_in(&state);
     }
 
     /// Writes the batch into the stream's file.
-    fn write(&mut self, stream: usize, state: &mut State, total: usize) {
+    fn write(&mut self, stream: usize) {
         let memory = &self.memory;
-        let (source, place) = (memory.source(stream), Place::from_number(memory.of(stream, word::PLACE)));
-        let mut at = memory.word(word::OFFSET);
-        let mut told = [0; 64];
-        let mut line = Line::new(&mut told);
-        if state.unfiled > 0 {
-            line.format("\npidone: {} bytes are missing\n", &[Value::Number(state.unfiled)]);
-        }
-        let told = line.bytes();
-        let bytes = memory.batch.get(..total).unwrap_or_default();
-        let opened = file::open(place, source, (told.len() + total) as u64, self.settings.file_bytes, &mut at);
-        let (left, errno) = match opened {
-            Err(errno) => (total, Some(errno)),
-            Ok(opened) => {
-                memory.set(word::OFFSET, at);
-                match file::write(&opened, at, told) {
-                    (0, _) => {
-                        state.unfiled = 0;
-                        file::write(&opened, at + told.len() as u64, bytes)
-                    }
-                    (_, errno) => (total, errno),
-                }
-            }
-        };
-        state.unfiled += left as u64;
-        if let Some(errno) = errno {
+        let (place, source) = (memory.file(stream), memory.source(stream));
+        let (most, at) = (self.settings.file_bytes, memory.place(memory::OFFSET));
+        if let Err(errno) = file::write(place, source, memory.taken(), most, at) {
             if !self.said {
-                let values = [Value::Quoted(source), Value::Kernel(errno)];
-                log::error("log of {}: {}; only the last lines are kept, in memory", &values);
+                log::error(
+                    "log of {}: {}; the last lines are kept in memory",
+                    &[Value::Quoted(source), Value::Kernel(errno)],
+                );
             }
             self.said = true;
         }
     }
 
-    /// Looks at what is new in the store.
+    /// Looks at what is in the store.
     fn look(&mut self) {
         let mut message = [0; store::MESSAGE_BYTES];
-        while let Some((length, descriptor)) = self.store.look(&mut message) {
+        if self.stored == 0 {
+            self.logs.store.rewind();
+        }
+        while let Some((length, descriptor)) = self.logs.store.look(&mut message) {
             self.stored += 1;
             let Some((what, source)) = message.get(..length).and_then(<[u8]>::split_first) else { continue };
-            match *what {
-                REQUESTS => _ = self.requests.get_or_insert(descriptor),
-                QUESTIONS => _ = self.questions.get_or_insert(descriptor),
-                what => {
-                    if let Err(errno) = self.adopt(what, source, descriptor) {
-                        log::error("log of {}: {}", &[Value::Quoted(source), Value::Kernel(errno)]);
-                    }
+            match self.sockets.get_mut(usize::from(*what).wrapping_sub(REQUESTS.into())) {
+                Some(socket) => _ = socket.get_or_insert(descriptor),
+                None => {
+                    let adopted = self.adopt(*what, source, descriptor);
+                    refuse(source, adopted);
                 }
             }
         }
@@ -395,43 +352,37 @@ impl<'l> Logger<'l> {
     /// Begins to read a stream, or goes on with it.
     fn adopt(&mut self, what: u8, source: &[u8], descriptor: OwnedFd) -> sys::Result<()> {
         let identity = sys::file::identity(descriptor.as_fd())?;
-        let stream = match self.memory.known(identity) {
-            Some(stream) if self.memory.of(stream, word::LIFE) == life::ENDED => {
-                self.ended += 1;
-                return Ok(());
-            }
-            Some(stream) => stream,
-            None => self.memory.free(source).ok_or(Errno::NOBUFS)?,
-        };
-        let Some(place) = self.descriptors.get_mut(stream) else { return Ok(()) };
-        if place.is_some() {
-            // It is in the store twice: a logger ended while it turned.
+        let known = self.memory.known(identity);
+        let stream = known.or_else(|| self.memory.free(source)).ok_or(Errno::NOBUFS)?;
+        if known.is_some() && self.memory.of(stream, memory::ENDED) != 0 {
+            self.ended += 1;
             return Ok(());
         }
-        sys::file::set_waiting(descriptor.as_fd(), false)?;
-        self.epoll.add(descriptor.as_fd(), stream as u64, false)?;
-        self.memory.name(stream, what, source, identity);
-        *place = Some(descriptor);
-        self.live += 1;
+        // It may be in the store twice, when a logger ended while it turned.
+        if let Some(place) = self.descriptors.get_mut(stream).filter(|place| place.is_none()) {
+            sys::file::set_waiting(descriptor.as_fd(), false)?;
+            self.epoll.add(descriptor.as_fd(), stream as u64, false)?;
+            self.memory.name(stream, what, source, identity);
+            *place = Some(descriptor);
+            self.live += 1;
+        }
         Ok(())
     }
 
     /// Opens the sockets for others, unless a logger before this one has.
     fn serve(&mut self) -> sys::Result<()> {
         let run = sys::file::open(CWD, c"/run", Open::Place)?;
-        if self.requests.is_none() {
-            let socket = socket::serve(Kind::Datagrams, run.as_fd(), c"linuxkit-external-logging.sock")?;
-            self.store.put_as(REQUESTS, b"", socket.as_fd())?;
-            self.requests = Some(socket);
-        }
-        if self.questions.is_none() {
-            let socket = socket::serve(Kind::Stream, run.as_fd(), command::SOCKET)?;
-            self.store.put_as(QUESTIONS, b"", socket.as_fd())?;
-            self.questions = Some(socket);
-        }
-        for (socket, number) in [(&self.requests, REQUEST), (&self.questions, OTHER)] {
+        for (socket, (kind, name, what)) in self.sockets.iter_mut().zip([
+            (Kind::Datagrams, c"linuxkit-external-logging.sock", REQUESTS),
+            (Kind::Stream, command::SOCKET, QUESTIONS),
+        ]) {
+            if socket.is_none() {
+                let served = socket::serve(kind, run.as_fd(), name)?;
+                self.logs.store.put_as(what, b"", served.as_fd())?;
+                *socket = Some(served);
+            }
             if let Some(socket) = socket {
-                self.epoll.add(socket.as_fd(), number, false)?;
+                self.epoll.add(socket.as_fd(), OTHER, false)?;
             }
         }
         Ok(())
@@ -439,41 +390,32 @@ impl<'l> Logger<'l> {
 
     /// Puts descriptors that others have sent into the store. Each is there before it is taken from where it was sent to.
     fn take_requests(&mut self) {
-        let Some(requests) = &self.requests else { return };
+        let [Some(requests), _] = &self.sockets else { return };
         let mut name = [0; LOG_SOURCE_BYTES + 1];
         while let Ok((length, descriptor)) = socket::receive(requests.as_fd(), &mut name, true) {
-            let name = name.get(..length.min(LOG_SOURCE_BYTES + 1)).unwrap_or_default();
-            let put = descriptor.ok_or(Errno::BADMSG).and_then(|descriptor| {
-                self.may_be_logged(name, descriptor.as_fd())?;
-                self.store.put_as(EXTERNAL, name, descriptor.as_fd())
-            });
-            if let Err(errno) = put
-                && errno != Errno::EXIST
-            {
-                log::error("log of {}: {}", &[Value::Quoted(name), Value::Kernel(errno)]);
-            }
+            let name = name.get(..length).unwrap_or_default();
+            let put = match descriptor {
+                Some(descriptor) if is_name(name) => self.logs.store.put_as(EXTERNAL, name, descriptor.as_fd()),
+                _ => Err(Errno::INVAL),
+            };
+            refuse(name, put);
             let _ = socket::receive(requests.as_fd(), &mut [], false);
         }
     }
+}
 
-    /// Whether somebody else's stream may have that name, and is not one of those that are logged already.
-    fn may_be_logged(&self, name: &[u8], descriptor: BorrowedFd) -> sys::Result<()> {
-        let plain = |byte: &u8| matches!(byte, b'!'..=b'~') && *byte != b'/';
-        if name.is_empty() || name.len() > LOG_SOURCE_BYTES || name.starts_with(b".") || !name.iter().all(plain) {
-            return Err(Errno::INVAL);
-        }
-        // There is no waiting for those.
-        if matches!(sys::file::kind_of(descriptor)?, FileType::REGULAR_FILE | FileType::DIRECTORY) {
-            return Err(Errno::INVAL);
-        }
-        let identity = sys::file::identity(descriptor)?;
-        let mut external = 0;
-        for stream in self.memory.all(life::LIVE) {
-            if self.memory.of(stream, word::IDENTITY) == identity {
-                return Err(Errno::EXIST);
-            }
-            external += usize::from(self.memory.of(stream, word::PLACE) == EXTERNAL.into());
-        }
-        if external >= limits::LOG_EXTERNAL_MAX { Err(Errno::NOBUFS) } else { Ok(()) }
+/// Says of a stream why it is not logged.
+fn refuse(source: &[u8], result: sys::Result<()>) {
+    if let Err(errno) = result {
+        log::error("log of {}: {}", &[Value::Quoted(source), Value::Kernel(errno)]);
     }
+}
+
+/// Whether somebody else's stream may have that name, which is a file's as well.
+fn is_name(name: &[u8]) -> bool {
+    let mut plain = !name.starts_with(b".") && !name.is_empty() && name.len() <= LOG_SOURCE_BYTES;
+    for byte in name {
+        plain &= matches!(byte, b'!'..=b'~') && *byte != b'/';
+    }
+    plain
 }

@@ -57,28 +57,30 @@ impl Store {
     }
 
     /// Begins to look at the beginning.
-    pub(super) fn rewind(&self) -> Result<()> {
-        socket::look_from(self.receiver.as_fd(), 0)
+    pub(super) fn rewind(&self) {
+        // The kernel has had it for all sockets of the family since Linux 3.4.
+        let _ = socket::look_from(self.receiver.as_fd(), 0);
     }
 
     /// The next one that was not looked at.
     pub(super) fn look(&self, message: &mut [u8; MESSAGE_BYTES]) -> Option<(usize, OwnedFd)> {
-        match socket::receive(self.receiver.as_fd(), message, true) {
-            Ok((length, Some(descriptor))) => Some((length, descriptor)),
-            _ => None,
-        }
+        let (length, descriptor) = socket::receive(self.receiver.as_fd(), message, true).ok()?;
+        Some((length, descriptor?))
     }
 
     /// Takes the first one out, or puts it at the end.
-    pub(super) fn turn(&self, keep: &mut dyn FnMut(BorrowedFd) -> bool) -> Result<()> {
+    pub(super) fn turn(&self, keep: &dyn Fn(BorrowedFd) -> bool) {
         let mut message = [0; MESSAGE_BYTES];
-        self.rewind()?;
-        if let Some((length, descriptor)) = self.look(&mut message)
-            && keep(descriptor.as_fd())
-        {
+        self.rewind();
+        if let Some((length, descriptor)) = self.look(&mut message) {
             let message = message.get(..length).unwrap_or_default();
-            socket::send_descriptor(self.sender.as_fd(), descriptor.as_fd(), message)?;
+            if keep(descriptor.as_fd())
+                && socket::send_descriptor(self.sender.as_fd(), descriptor.as_fd(), message).is_err()
+            {
+                // It stays where it is.
+                return;
+            }
         }
-        socket::receive(self.receiver.as_fd(), &mut message, false).map(drop)
+        let _ = socket::receive(self.receiver.as_fd(), &mut message, false);
     }
 }
