@@ -114,8 +114,8 @@ pub const LOG_PART_BYTES: usize = 448;
 /// Streams that are logged, those that have ended and are still remembered among them: both of every container, and of
 /// those that were started anew while something of the old one still held its streams.
 pub const LOG_STREAMS_MAX: usize = 2 * CONTAINERS_MAX + 128;
-/// Descriptors that others than PID 1's launchers have given to be logged, at a time.
-pub const LOG_EXTERNAL_MAX: usize = 64;
+/// Bytes of which no more lines can come than a ring holds: so many are shown on the console at once.
+pub const LOG_SHOWN_BYTES: usize = 256;
 /// A stream's name: `shutdown.`, a container's name, `.out`.
 pub const LOG_SOURCE_BYTES: usize = NAME_BYTES_MAX + 16;
 /// The last lines of a stream in memory: some hundred, and 35 MiB if every stream there can be has filled its ring.
@@ -126,9 +126,13 @@ pub const LOG_RECORD_BYTES: usize = 1024;
 pub const LOG_BATCH_BYTES: usize = 64 * 1024;
 /// What a stream may write at once, and after that in each millisecond. What is beyond that is dropped and counted: the
 /// log is not to take the machine's memory, disk and processors.
-pub const LOG_BURST_BYTES: u64 = 8 * 1024 * 1024;
+pub const LOG_BURST_BYTES: u64 = 4 * 1024 * 1024;
 /// See [`LOG_BURST_BYTES`]: 1 MiB a second.
 pub const LOG_BYTES_PER_MILLISECOND: u64 = 1024;
+/// What of a stream's pipe is never dropped: a stack trace.
+pub const LOG_KEPT_BYTES: usize = 4096;
+/// How long the logger looks away from a stream that holds no more than that, and may not be read yet.
+pub const LOG_IDLE_US: u64 = 1000;
 /// A log file that is longer is put aside, in place of the one before, unless `pidone.log-size=` says otherwise.
 pub const LOG_FILE_BYTES: u64 = 1024 * 1024;
 /// Messages in the queue that holds all streams' descriptors: the kernel counts about a kilobyte for each.
@@ -139,7 +143,7 @@ pub const LOG_CLIENTS_MAX: usize = 8;
 pub const LOG_RECORDS_PER_TURN: usize = 64;
 /// How long the cleaner of a container waits until all is logged that it wrote: longer only when something else still
 /// holds its streams.
-pub const LOG_END_US: u64 = 1_000_000;
+pub const LOG_END_US: u64 = 2_000_000;
 /// How long the last look at all streams may take, when the machine goes down.
 pub const LOG_DRAIN_US: u64 = 5_000_000;
 /// How soon a logger that has ended is started again.

@@ -155,7 +155,7 @@ impl Client {
             *position = record.end;
         }
         let mut text = [0; LOG_RECORD_BYTES];
-        let text = memory.text(stream, &record, &mut text);
+        let text = ring::text(memory.ring(stream), &record, &mut text);
         let (mut line, source) = (Line::new(&mut self.out), memory.source(stream));
         if self.question & TEXT != 0 {
             line.time_us(record.time_us).byte(b' ').raw(source).text(": ").raw(text);

@@ -3,8 +3,8 @@
 use core::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use super::file::{END, Place};
-use super::ring::{self, HEAD, State, TAIL, WORDS};
-use crate::limits::{LOG_BATCH_BYTES, LOG_RECORD_BYTES, LOG_RING_BYTES, LOG_SOURCE_BYTES, LOG_STREAMS_MAX};
+use super::ring::{HEAD, State, TAIL, WORDS};
+use crate::limits::{LOG_BATCH_BYTES, LOG_RING_BYTES, LOG_SOURCE_BYTES, LOG_STREAMS_MAX};
 use crate::sys::map::Shared;
 use crate::sys::path::copy;
 
@@ -156,13 +156,14 @@ impl Memory {
         self.bytes.get(..self.word(TOTAL) as usize).unwrap_or_default()
     }
 
-    /// What is in the batch, and a stream's ring.
-    pub(super) fn parts(&mut self, stream: usize) -> (&[u8], &mut [u8]) {
-        let total = self.word(TOTAL) as usize;
+    /// A stream's name, what is in the batch, and the stream's ring.
+    #[inline(never)]
+    pub(super) fn parts(&mut self, stream: usize) -> (&[u8], &[u8], &mut [u8]) {
+        let (total, length) = (self.word(TOTAL) as usize, self.of(stream, SOURCE_BYTES) as usize);
         let (batch, rest) = self.bytes.split_at_mut_checked(LOG_BATCH_BYTES).unwrap_or_default();
-        let start = stream * EACH_BYTES + LOG_SOURCE_BYTES;
-        let ring = rest.get_mut(start..start + LOG_RING_BYTES).unwrap_or_default();
-        (batch.get(..total).unwrap_or_default(), ring)
+        let own = rest.get_mut(stream * EACH_BYTES..(stream + 1) * EACH_BYTES).unwrap_or_default();
+        let (source, ring) = own.split_at_mut_checked(LOG_SOURCE_BYTES).unwrap_or_default();
+        (source.get(..length).unwrap_or_default(), batch.get(..total).unwrap_or_default(), ring)
     }
 
     #[inline(never)]
@@ -219,20 +220,5 @@ impl Memory {
         self.set_words(at(stream, ENDED), &[0, what.into(), source.len() as u64]);
         self.set(COUNT, self.count().max(stream + 1) as u64);
         self.set_of(stream, IDENTITY, identity);
-    }
-
-    /// The text of a record.
-    #[inline(never)]
-    pub(super) fn text<'b>(
-        &self,
-        stream: usize,
-        record: &ring::Record,
-        buffer: &'b mut [u8; LOG_RECORD_BYTES],
-    ) -> &'b [u8] {
-        let ring = self.ring(stream);
-        for (at, to) in (record.start..record.end).zip(buffer.iter_mut()) {
-            *to = ring::byte(ring, at);
-        }
-        buffer.get(..(record.end - record.start) as usize).unwrap_or_default()
     }
 }

@@ -26,7 +26,7 @@ use crate::sys::map::Shared;
 use crate::sys::region::Lent;
 use crate::sys::signal::SignalFd;
 use crate::sys::socket::{self, Kind};
-use crate::sys::{self, AsFd, OwnedFd, identity, pipe, time};
+use crate::sys::{self, AsFd, OwnedFd, identity, pipe, time, wait};
 use crate::text::{Line, Value};
 use client::Client;
 use memory::Memory;
@@ -82,6 +82,9 @@ struct Logger<'l> {
     dropped: bool,
     /// Whether somebody who asked is to get more.
     busy: bool,
+    /// Whether a stream has something that is not to be read yet.
+    idle: bool,
+    last: bool,
 }
 
 /// Runs the logger until it is told to end and nothing is left to read; with `last`, until nothing is left to read right
@@ -117,6 +120,8 @@ fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
         said: false,
         dropped: true,
         busy: false,
+        idle: false,
+        last,
     };
     logger.recover();
     logger.look();
@@ -127,12 +132,13 @@ fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
         logger.epoll.add(signals.as_fd(), OTHER, false)?;
         logger.serve()?;
     }
-    logger.run(&signals, clients, last);
+    logger.run(&signals, clients);
     Ok(())
 }
 
 impl Logger<'_> {
-    fn run(&mut self, signals: &SignalFd, clients: &mut [Client], last: bool) {
+    fn run(&mut self, signals: &SignalFd, clients: &mut [Client]) {
+        let last = self.last;
         let deadline_us = time::monotonic_us() + limits::LOG_DRAIN_US;
         let mut ending = false;
         while !(ending && self.live == 0) {
@@ -149,6 +155,10 @@ impl Logger<'_> {
                         self.take(stream as usize);
                     }
                 }
+            }
+            if self.idle {
+                self.idle = false;
+                let _ = wait::ready([None; 3], Some(limits::LOG_IDLE_US));
             }
             if self.dropped {
                 self.dropped = false;
@@ -184,13 +194,18 @@ impl Logger<'_> {
 
     /// Takes in what one stream holds.
     fn take(&mut self, stream: usize) {
-        let may = self.tell(stream, false);
+        let may = self.tell(stream, self.last);
         let Some(Some(descriptor)) = self.descriptors.get(stream) else { return };
         if !may {
+            // Never the last of it: it may say why there is no more.
+            let held = pipe::held(descriptor.as_fd()).unwrap_or_default();
             let (mut state, batch) = (self.memory.state(stream), self.memory.batch());
-            match sys::file::read(descriptor.as_fd(), batch) {
-                Ok(0) => self.end(stream),
+            let much = batch.get_mut(..held.saturating_sub(limits::LOG_KEPT_BYTES)).unwrap_or_default();
+            match sys::file::read(descriptor.as_fd(), much) {
+                _ if held == 0 => self.end(stream),
                 dropped => {
+                    // Nothing is there to do but to wait, a moment.
+                    self.idle |= much.is_empty();
                     state[DROPPED] += u64::from(dropped.unwrap_or_default());
                     self.memory.set_state(stream, &state);
                     self.dropped = true;
@@ -285,7 +300,7 @@ impl Logger<'_> {
         let memory = &mut self.memory;
         let stream = memory.word(memory::STREAM) as usize;
         let mut state = memory.state(stream);
-        let (batch, ring) = memory.parts(stream);
+        let (_, batch, ring) = memory.parts(stream);
         ring::make_room(ring, &mut state, batch);
         memory.set_state(stream, &state);
         if self.settings.console.is_none() {
@@ -294,22 +309,23 @@ impl Logger<'_> {
         let memory = &mut self.memory;
         let (time_us, told, mut at) = (memory.word(memory::TIME_US), memory.word(memory::TOLD), state[HEAD]);
         state[SEQUENCE] = memory.word(memory::NEXT + SEQUENCE);
-        let (batch, ring) = memory.parts(stream);
-        ring::take(ring, &mut state, batch, time_us);
-        state[LEVEL] += batch.len() as u64;
+        let (source, batch, ring) = memory.parts(stream);
+        for piece in batch.chunks(limits::LOG_SHOWN_BYTES) {
+            ring::take(ring, &mut state, piece, time_us);
+            state[LEVEL] += piece.len() as u64;
+            if let Some(show) = self.settings.console {
+                while at < state[HEAD] {
+                    let record = ring::record(ring, at);
+                    let (mut text, mut buffer) = ([0; LOG_RECORD_BYTES], [0; LOG_RECORD_BYTES + LOG_SOURCE_BYTES + 8]);
+                    let mut line = Line::new(&mut buffer);
+                    line.raw(source).text(": ").raw(ring::text(ring, &record, &mut text)).byte(b'\n');
+                    show(line.bytes());
+                    at = record.end;
+                }
+            }
+        }
         if !batch.is_empty() {
             state[DROPPED] = state[DROPPED].saturating_sub(told);
-        }
-        if let Some(show) = self.settings.console {
-            at = at.max(state[ring::TAIL]);
-            while at < state[HEAD] {
-                let record = ring::record(memory.ring(stream), at);
-                let (mut text, mut buffer) = ([0; LOG_RECORD_BYTES], [0; LOG_RECORD_BYTES + LOG_SOURCE_BYTES + 8]);
-                let mut line = Line::new(&mut buffer);
-                line.raw(memory.source(stream)).text(": ").raw(memory.text(stream, &record, &mut text)).byte(b'\n');
-                show(line.bytes());
-                at = record.end;
-            }
         }
         memory.count_in(&state);
     }

@@ -11,6 +11,7 @@
 //! therefore gets the same.
 
 use crate::limits::{LOG_BURST_BYTES, LOG_BYTES_PER_MILLISECOND, LOG_RECORD_BYTES, LOG_RING_BYTES};
+use crate::sys::path::copy;
 
 /// All that is known of a stream but its bytes. Zeros are an empty one.
 pub(super) type State = [u64; WORDS];
@@ -78,10 +79,11 @@ fn forget(ring: &[u8], state: &mut State, need: u64, end: u64) {
 }
 
 /// Takes bytes in. `ring` has [`LOG_RING_BYTES`], and there was made room.
-pub(super) fn take(ring: &mut [u8], state: &mut State, bytes: &[u8], time_us: u64) {
-    for &byte in bytes {
-        let ends = byte == b'\n';
-        if ends || state[PARTIAL] >= LOG_RECORD_BYTES as u64 {
+pub(super) fn take(ring: &mut [u8], state: &mut State, mut bytes: &[u8], time_us: u64) {
+    while let Some(first) = bytes.first() {
+        let ends = *first == b'\n';
+        let free = (LOG_RECORD_BYTES as u64).saturating_sub(state[PARTIAL]) as usize;
+        if ends || free == 0 {
             let length = state[PARTIAL];
             let header = [length | if ends { 0 } else { MORE }, state[SEQUENCE], time_us];
             for (at, word) in (state[HEAD]..).step_by(WORD as usize).zip(header) {
@@ -90,12 +92,16 @@ pub(super) fn take(ring: &mut [u8], state: &mut State, bytes: &[u8], time_us: u6
             state[HEAD] += HEADER + length;
             state[PARTIAL] = 0;
             state[SEQUENCE] += 1;
+            bytes = bytes.get(usize::from(ends)..).unwrap_or_default();
         }
         // When there are more bytes than the ring has, the first of them are forgotten, too.
         forget(ring, state, HEADER + LOG_RECORD_BYTES as u64, state[HEAD]);
-        if !ends {
-            put(ring, state[HEAD] + HEADER + state[PARTIAL], &[byte]);
-            state[PARTIAL] += 1;
+        if !ends && free > 0 {
+            let piece = bytes.get(..free).unwrap_or(bytes);
+            let length = piece.iter().position(|byte| *byte == b'\n').unwrap_or(piece.len());
+            put(ring, state[HEAD] + HEADER + state[PARTIAL], piece.get(..length).unwrap_or_default());
+            state[PARTIAL] += length as u64;
+            bytes = bytes.get(length..).unwrap_or_default();
         }
     }
 }
@@ -113,19 +119,26 @@ pub(super) fn record(ring: &[u8], at: u64) -> Record {
     Record { start: from, end: from + (length & !MORE), more: length & MORE != 0, sequence, time_us }
 }
 
+/// The text of a record.
+#[inline(never)]
+pub(super) fn text<'b>(ring: &[u8], record: &Record, buffer: &'b mut [u8; LOG_RECORD_BYTES]) -> &'b [u8] {
+    for (at, to) in (record.start..record.end).zip(buffer.iter_mut()) {
+        *to = byte(ring, at);
+    }
+    buffer.get(..(record.end - record.start) as usize).unwrap_or_default()
+}
+
 /// The byte at a place.
-pub(super) fn byte(ring: &[u8], at: u64) -> u8 {
+fn byte(ring: &[u8], at: u64) -> u8 {
     ring.get(at as usize % LOG_RING_BYTES).copied().unwrap_or_default()
 }
 
 #[inline(never)]
-fn put(ring: &mut [u8], mut at: u64, bytes: &[u8]) {
-    for byte in bytes {
-        if let Some(place) = ring.get_mut(at as usize % LOG_RING_BYTES) {
-            *place = *byte;
-        }
-        at += 1;
-    }
+fn put(ring: &mut [u8], at: u64, bytes: &[u8]) {
+    let start = at as usize % LOG_RING_BYTES;
+    // What does not fit before the end of the ring is at its beginning.
+    copy(ring.get_mut(start..).unwrap_or_default(), bytes);
+    copy(ring, bytes.get(LOG_RING_BYTES - start..).unwrap_or_default());
 }
 
 #[cfg(test)]
