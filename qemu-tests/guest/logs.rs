@@ -109,6 +109,8 @@ pub(crate) fn ask(question: u32, seconds: u32, report: &mut Report) {
                 Err(error) => return Err(error),
             }
         }
+        // Time may be up in the midst of a line.
+        text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
         String::from_utf8(text).map_err(std::io::Error::other)
     };
     match asked() {
