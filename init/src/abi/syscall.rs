@@ -1,7 +1,7 @@
 //! Names and numbers of system calls, for the architectures whose calls a process of this machine can make.
 //!
 //! The source is a text, `syscall/x86_64.tbl`, which the compiler turns into what is kept: names in the order of bytes,
-//! each without the beginning that it shares with the one before, and numbers of nine bits.
+//! each but the first of eight without the beginning that it shares with the one before, and numbers of nine bits.
 
 /// Whose numbers they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +44,19 @@ impl Name {
     }
 
     fn find(name: &[u8]) -> Option<Name> {
-        let letter = FIRST.get(usize::from(name.first()?.checked_sub(FIRST_LETTER)?))?;
-        let mut index = letter.0;
+        // The last block whose first name is not behind the one that is looked for.
+        let (mut low, mut high) = (0, BLOCKS.len());
+        while high - low > 1 {
+            let middle = (low + high) / 2;
+            if is_behind(*BLOCKS.get(middle)?, name) { high = middle } else { low = middle }
+        }
+        let mut index = (low * BLOCK) as u16;
+        let mut rest = PACKED.get(usize::from(*BLOCKS.get(low)?)..)?.iter();
         // Bytes that the entry before has in common with the name. An entry that shares more with it than those differs
         // where it differs, and one that shares fewer is behind where the name would be.
         let mut common = 0;
-        let mut rest = PACKED.get(usize::from(letter.1)..)?.iter();
         let mut shared = usize::from(*rest.next()? & !START);
-        loop {
+        for _ in 0..BLOCK {
             let mut matches = shared == common;
             let mut length = shared;
             let next = loop {
@@ -66,13 +71,11 @@ impl Name {
             if matches && length == name.len() {
                 return Some(Name(index));
             }
-            if next < common.min(1) {
-                return None;
-            }
             common = common.min(next);
             shared = next;
             index += 1;
         }
+        None
     }
 
     /// Its number, if it has one.
@@ -94,6 +97,10 @@ impl Name {
 
     /// What i386 has it as besides, or instead of, a call of its own.
     pub fn multiplexed(self) -> Option<Multiplexed> {
+        let index = usize::from(self.0);
+        if *IS_MULTIPLEXED.get(index / 8)? >> (index % 8) & 1 == 0 {
+            return None;
+        }
         let call = MULTIPLEXED.iter().position(|other| *other == self.0)?;
         Some(match call.checked_sub(SOCKETCALLS) {
             None => Multiplexed { number: SOCKETCALL, call: call as u32 },
@@ -102,15 +109,31 @@ impl Name {
     }
 }
 
+/// Whether the entry at a place, which is written out, is behind a name.
+fn is_behind(at: u16, name: &[u8]) -> bool {
+    let entry = PACKED.iter().skip(usize::from(at) + 1).take_while(|byte| **byte & START == 0);
+    entry.cmp(name).is_gt()
+}
+
+/// Whether a call of i386 stands for many.
+pub fn is_multiplexer(number: u16) -> bool {
+    number == SOCKETCALL || number == IPC
+}
+
+/// The numbers of x86_64 that mean nothing to x32, each with x32's own number for the same call if there is one.
+pub fn x32_numbers() -> impl Iterator<Item = (u16, Option<u16>)> {
+    let own = |at| (at < X32_COUNT).then_some(X32_FIRST + at as u16);
+    X32_OWN.iter().enumerate().map(move |(at, number)| (*number, own(at)))
+}
+
 const SOURCE: &[u8] = include_bytes!("syscall/x86_64.tbl");
 
 /// No number.
 const NONE: u16 = 0x1ff;
 /// The bit of a byte that begins an entry; its other bits are how many bytes the entry shares with the one before.
 const START: u8 = 0x80;
-/// Names begin with it, or with a letter behind it.
-const FIRST_LETTER: u8 = b'_';
-const LETTERS: usize = (b'z' - FIRST_LETTER) as usize + 1;
+/// Names that follow each other, the first of which is written out.
+const BLOCK: usize = 8;
 /// The first of x32's own numbers.
 const X32_FIRST: u16 = 512;
 /// How many of those there are, and how many calls x32 does not have.
@@ -126,8 +149,17 @@ const TABLE: Table = Table::read();
 static PACKED: [u8; TABLE.bytes + 1] = first(&TABLE.packed);
 static LOW: [u8; TABLE.names * 2] = first(&TABLE.low);
 static HIGH: [u8; TABLE.names / 4 + 1] = first(&TABLE.high);
-static FIRST: [(u16, u16); LETTERS] = TABLE.first;
+static BLOCKS: [u16; TABLE.names.div_ceil(BLOCK)] = {
+    let mut blocks = [0; _];
+    let mut at = 0;
+    while at < blocks.len() {
+        blocks[at] = TABLE.blocks[at];
+        at += 1;
+    }
+    blocks
+};
 static X32_OWN: [u16; X32_COUNT + X32_ABSENT] = TABLE.x32;
+static IS_MULTIPLEXED: [u8; TABLE.names / 8 + 1] = first(&TABLE.is_multiplexed);
 static MULTIPLEXED: [u16; SOCKETCALLS + IPCS] = TABLE.multiplexed;
 
 const fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
@@ -147,13 +179,15 @@ struct Table {
     packed: [u8; 4096],
     low: [u8; 1024],
     high: [u8; 128],
-    /// For each letter, the place of the first name that begins with it: in the table, and in `packed`.
-    first: [(u16, u16); LETTERS],
+    /// For each block, its place in `packed`.
+    blocks: [u16; 64],
     /// The numbers on x86_64 of those that x32 has others for, in their order there, and of those it does not have.
     x32: [u16; X32_COUNT + X32_ABSENT],
     absent: usize,
     /// socketcall(2)'s calls, and ipc(2)'s behind them.
     multiplexed: [u16; SOCKETCALLS + IPCS],
+    /// Which names are among those.
+    is_multiplexed: [u8; 64],
 }
 
 impl Table {
@@ -164,10 +198,11 @@ impl Table {
             packed: [START; 4096],
             low: [0; 1024],
             high: [0; 128],
-            first: [(0, u16::MAX); LETTERS],
+            blocks: [0; 64],
             x32: [0; X32_COUNT + X32_ABSENT],
             absent: 0,
             multiplexed: [u16::MAX; SOCKETCALLS + IPCS],
+            is_multiplexed: [0; 64],
         };
         let (mut at, mut before, mut before_length) = (0, 0, 0);
         while at < SOURCE.len() {
@@ -190,9 +225,9 @@ impl Table {
             shared += 1;
         }
         assert!(shared == before_length || SOURCE[at + shared] > SOURCE[before + shared], "the table is not in order");
-        let first = &mut self.first[(SOURCE[at] - FIRST_LETTER) as usize];
-        if first.1 == u16::MAX {
-            *first = (self.names as u16, self.bytes as u16);
+        if self.names % BLOCK == 0 {
+            self.blocks[self.names / BLOCK] = self.bytes as u16;
+            shared = 0;
         }
         self.packed[self.bytes] = START | shared as u8;
         self.bytes += 1;
@@ -222,6 +257,9 @@ impl Table {
                 b'x' => self.x32[value - X32_FIRST as usize] = x86_64,
                 b's' => self.multiplexed[value] = self.names as u16,
                 _ => self.multiplexed[SOCKETCALLS + value] = self.names as u16,
+            }
+            if word != b'x' {
+                self.is_multiplexed[self.names / 8] |= 1 << (self.names % 8);
             }
             at = value_at + word_length(value_at);
         }

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 
 use crate::abi::mount::*;
 use crate::plan::step::Attributes;
-use crate::text::{Line, fields};
+use crate::text::{Line, fields, position};
 
 /// What an option does.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -313,16 +313,15 @@ pub(super) fn propagation(name: &CStr) -> Option<(u64, bool)> {
 /// An option's effect, and whether it holds for the mounts below too.
 #[inline(never)]
 fn find(name: &[u8]) -> Option<(Effect, bool)> {
-    let below = name.strip_prefix(b"r").unwrap_or(b" ");
-    let mut found = None;
-    each(&mut |known, effect| {
-        if known == name {
-            found = Some((effect, false));
-        } else if known == below && matches!(effect.kind, Set | Clear | AccessTime | NotAccessTime | Given) {
-            found = Some((effect, true));
-        }
-    });
-    found
+    // It cannot be in the table, and nearly all that are not in it are of this form.
+    if name.contains(&b'=') {
+        return None;
+    }
+    if let Some(place) = position(NAMES, name) {
+        return Some((*EFFECTS.get(place)?, false));
+    }
+    let effect = *EFFECTS.get(position(NAMES, name.strip_prefix(b"r")?)?)?;
+    matches!(effect.kind, Set | Clear | AccessTime | NotAccessTime | Given).then_some((effect, true))
 }
 
 /// Names being written with commas between.

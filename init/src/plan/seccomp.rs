@@ -20,7 +20,7 @@ use core::ffi::CStr;
 
 use crate::abi::bpf::{AND, Classic, EQUAL, GREATER, GREATER_EQUAL, JUMP, LOAD, RETURN};
 use crate::abi::seccomp::{self, ERRNO, KILL_PROCESS, LOG, NOTIFY, TRACE};
-use crate::abi::syscall::{Abi, Multiplexed, NUMBERS, Name, X32_BIT};
+use crate::abi::syscall::{Abi, Multiplexed, NUMBERS, Name, X32_BIT, is_multiplexer, x32_numbers};
 use crate::config::spec::{Comparison, Seccomp, SyscallRule};
 use crate::error::Error;
 use crate::limits;
@@ -51,7 +51,8 @@ pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> O
     let architectures = seccomp.architectures.0 | 1 << Abi::X86_64 as u32;
     let code = to.arena.filled(limits::FILTER_INSTRUCTIONS_MAX, Classic::default());
     let default = answer(seccomp.default_action, seccomp.default_errno);
-    let mut compiler = Compiler { rules: seccomp.syscalls, default, start: code.len(), code, full: false };
+    let written = [(default, usize::MAX); RETURNS];
+    let mut compiler = Compiler { rules: seccomp.syscalls, default, start: code.len(), code, written, full: false };
     compiler.program(architectures);
     if compiler.full {
         let most = limits::FILTER_INSTRUCTIONS_MAX;
@@ -146,6 +147,9 @@ enum Target {
 /// How far a jump may lead: a byte has 255, and two instructions may come between before it is written.
 const NEAR: usize = 250;
 
+/// How many returns are remembered. Profiles have two or three answers.
+const RETURNS: usize = 4;
+
 /// [`Comparison::operator`]; the seventh is a comparison after a mask.
 const NE: u8 = 0;
 const LT: u8 = 1;
@@ -164,6 +168,8 @@ struct Compiler<'c, 'a> {
     code: &'a mut [Classic],
     /// Where the program begins by now.
     start: usize,
+    /// The returns written last, the last one first: value and place.
+    written: [(u32, usize); RETURNS],
     full: bool,
 }
 
@@ -173,12 +179,14 @@ impl Compiler<'_, '_> {
         let kill = Target::Return(KILL_PROCESS);
         let mut foreign = kill;
         if has(Abi::X86) {
-            let numbers = self.calls(Abi::X86);
+            let answers = self.answers(Abi::X86);
+            let numbers = self.tree(Abi::X86, &answers, 0);
             let numbers = self.numbered(numbers);
             foreign = self.branch(EQUAL, seccomp::AUDIT_ARCH_I386, numbers, kill);
         }
-        let x32 = if has(Abi::X32) { self.calls(Abi::X32) } else { kill };
-        let own = self.calls(Abi::X86_64);
+        let answers = self.answers(Abi::X86_64);
+        let x32 = if has(Abi::X32) { self.tree(Abi::X32, &of_x32(&answers, self.default), 0) } else { kill };
+        let own = self.tree(Abi::X86_64, &answers, 0);
         let own = self.branch(GREATER_EQUAL, X32_BIT, x32, own);
         let own = self.numbered(own);
         match self.branch(EQUAL, seccomp::AUDIT_ARCH_X86_64, own, foreign) {
@@ -195,8 +203,9 @@ impl Compiler<'_, '_> {
         }
     }
 
-    /// What is to be done about an architecture's call, its number being loaded.
-    fn calls(&mut self, abi: Abi) -> Target {
+    /// What is to be done about an architecture's calls, by their numbers.
+    #[inline(never)]
+    fn answers(&self, abi: Abi) -> [u32; NUMBERS] {
         let mut answers = [self.default; NUMBERS];
         let mut set = |number: u16, value: u32| {
             let Some(answer) = answers.get_mut(usize::from(number)) else { return };
@@ -219,7 +228,7 @@ impl Compiler<'_, '_> {
                 }
             }
         }
-        self.tree(abi, &answers, 0)
+        answers
     }
 
     /// A tree over these answers, the first of which is that of the number `first`. Beyond them the last one goes on.
@@ -261,6 +270,10 @@ impl Compiler<'_, '_> {
         let mut otherwise = Target::Return(self.default);
         for rule in self.rules.iter().rev() {
             let answer = answer(rule.action, rule.errno);
+            // One without conditions decides about a call alone, but not about those that it stands for.
+            if rule.arguments.is_empty() && (abi != Abi::X86 || !is_multiplexer(number)) {
+                continue;
+            }
             for (index, name) in rule.names.iter().enumerate() {
                 let call = multiplexed(abi, name, rule).filter(|known| known.number == number);
                 let is_own = name.number(abi) == Some(number);
@@ -357,12 +370,15 @@ impl Compiler<'_, '_> {
             Target::At(at) if (at as usize).saturating_sub(self.start) < NEAR => return at as usize,
             Target::At(at) => Classic { code: JUMP, value: at - self.start as u32, ..Classic::default() },
             Target::Return(value) => {
-                let instruction = Classic { code: RETURN, value, ..Classic::default() };
-                let written = self.code.iter().skip(self.start).take(NEAR).position(|other| *other == instruction);
-                if let Some(away) = written {
-                    return self.start + away;
+                let is_near = |at: usize| at.saturating_sub(self.start) < NEAR;
+                if let Some((_, at)) = self.written.iter().find(|(other, at)| *other == value && is_near(*at)) {
+                    return *at;
                 }
-                instruction
+                self.written.rotate_right(1);
+                if let Some(first) = self.written.first_mut() {
+                    *first = (value, self.start.saturating_sub(1));
+                }
+                Classic { code: RETURN, value, ..Classic::default() }
             }
         };
         self.write(instruction);
@@ -389,6 +405,18 @@ impl Compiler<'_, '_> {
         }
         Target::At(self.start as u32)
     }
+}
+
+/// The answers of x32: its calls are those of the machine's own, but for some that have numbers of their own.
+fn of_x32(answers: &[u32; NUMBERS], default: u32) -> [u32; NUMBERS] {
+    let mut result = *answers;
+    for (number, own) in x32_numbers() {
+        let answer = result.get_mut(usize::from(number)).map_or(default, |answer| core::mem::replace(answer, default));
+        if let Some(place) = own.and_then(|own| result.get_mut(usize::from(own))) {
+            *place = if answer < CHAIN { answer } else { CHAIN | u32::from(own.unwrap_or_default()) };
+        }
+    }
+    result
 }
 
 /// What a call of i386's is that stands for many, if the rule counts there.
@@ -582,7 +610,8 @@ mod tests {
         let mut code = vec![Classic::default(); limits::FILTER_INSTRUCTIONS_MAX];
         let default = answer(seccomp.default_action, seccomp.default_errno);
         let start = code.len();
-        let mut compiler = Compiler { rules: seccomp.syscalls, default, code: &mut code, start, full: false };
+        let written = [(default, usize::MAX); RETURNS];
+        let mut compiler = Compiler { rules: seccomp.syscalls, default, code: &mut code, start, written, full: false };
         compiler.program(seccomp.architectures.0 | 1);
         let (start, full) = (compiler.start, compiler.full);
         (!full).then(|| code.split_off(start))
