@@ -38,6 +38,7 @@ impl<'a> Applier<'_, 'a> {
 
 /// Makes a group and its ancestors. Every ancestor, the root first, hands all its controllers down, so that the group has
 /// them. The root itself is there already: making it only hands down.
+#[inline(never)]
 pub(super) fn make(path: &CStr) -> Result<OwnedFd> {
     if path != c"/"
         && let Ok(group) = make_last(path)
@@ -60,6 +61,7 @@ pub(super) fn make(path: &CStr) -> Result<OwnedFd> {
 }
 
 /// Makes a group whose ancestors are there. An error, too, if they do not hand down all that the root has.
+#[inline(never)]
 fn make_last(path: &CStr) -> Result<OwnedFd> {
     let mut buffer = [0; PATH_BYTES_MAX];
     let path = join(&mut buffer, &[ROOT.to_bytes(), path.to_bytes()])?;
@@ -115,6 +117,7 @@ pub(super) fn write_in(group: BorrowedFd, control: &CStr, text: &CStr) -> Result
 const DELEGATE: &CStr = c"/sys/kernel/cgroup/delegate";
 const DELEGATE_DEFAULT: &[u8] = b"cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n";
 
+#[inline(never)]
 pub(super) fn give(path: &CStr, user: u32) -> Result<()> {
     let mut buffer = [0; 1024];
     let files = match file::read_file(DELEGATE, &mut buffer) {

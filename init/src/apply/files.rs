@@ -55,6 +55,7 @@ impl<'a> Applier<'_, 'a> {
     }
 }
 
+#[inline(never)]
 pub(super) fn expect_line(path: &CStr, text: &CStr) -> Result<()> {
     let mut buffer = [0; limits::PATH_BYTES_MAX];
     for line in fields(file::read_file(path, &mut buffer)?, b'\n') {
@@ -120,6 +121,7 @@ fn set_mode(place: BorrowedFd, mode: u32) -> Result<()> {
 
 /// Enters the working directory, made when missing, and checks that it is inside the root: a leaked descriptor's
 /// `/proc/self/fd/N` is not (CVE-2024-21626).
+#[inline(never)]
 pub(super) fn change_directory(path: &CStr) -> Result<()> {
     match process::change_directory(path) {
         Err(Errno::NOENT) => {

@@ -22,6 +22,7 @@ use crate::sys::{Result, namespace, path};
 const LOOPBACK: u32 = 1;
 
 /// Gives the container's process an interface. `words` is what the kernel says if it refuses.
+#[inline(never)]
 pub(super) fn give(process: Pid, interface: &InterfaceStep, words: Option<&mut Words>) -> Result<()> {
     let mut buffer = [0; BUFFER_BYTES];
     let name = link_name(interface.name)?;
@@ -71,6 +72,7 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep, words: Option<&mut W
 
 /// Moves a link of the machine into the namespace of the container's process, with its addresses, and sets it up there.
 /// `name` may end in `%d`, which stands for the first number that is free.
+#[inline(never)]
 pub(super) fn bring<'a>(process: Pid, from: &CStr, name: &CStr, arena: &mut Arena<'a>) -> Result<()> {
     let (mut buffer, mut buffer_inside) = ([0; BUFFER_BYTES], [0; BUFFER_BYTES]);
     let mut outside = Socket::open(&mut buffer).map_err(errno)?;
@@ -89,6 +91,7 @@ pub(super) fn bring<'a>(process: Pid, from: &CStr, name: &CStr, arena: &mut Aren
 }
 
 /// Moves a link back that [`bring`] has moved.
+#[inline(never)]
 pub(super) fn take_back<'a>(process: Pid, name: &CStr, to: &CStr, arena: &mut Arena<'a>) -> Result<()> {
     let (mut buffer, mut buffer_inside) = ([0; BUFFER_BYTES], [0; BUFFER_BYTES]);
     let mut outside = Socket::open(&mut buffer).map_err(errno)?;
@@ -232,6 +235,7 @@ fn passing_name(process: Pid) -> Result<LinkName> {
 }
 
 /// Deletes a link of the machine. One that is not there, or is just going, is fine.
+#[inline(never)]
 pub(super) fn delete(name: &CStr) -> Result<()> {
     let mut buffer = [0; BUFFER_BYTES];
     let mut socket = Socket::open(&mut buffer).map_err(errno)?;
@@ -243,6 +247,7 @@ pub(super) fn delete(name: &CStr) -> Result<()> {
 }
 
 /// Sets the loopback interface of this process's network namespace up. The kernel then gives it 127.0.0.1/8 and ::1/128.
+#[inline(never)]
 pub(super) fn loopback_up() -> Result<()> {
     let mut buffer = [0; BUFFER_BYTES];
     Socket::open(&mut buffer).and_then(|mut socket| socket.set_up(LOOPBACK)).map_err(errno)

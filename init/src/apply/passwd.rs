@@ -5,33 +5,32 @@ use core::ffi::CStr;
 use crate::arena::Arena;
 use crate::limits;
 use crate::sys::file::{self, CWD, FileType, Open};
-use crate::sys::{AsFd, OwnedFd, Result};
+use crate::sys::{AsFd, OwnedFd};
 use crate::text::{cut_last, fields, number};
 
 /// `HOME=` and the directory of a user; `/` for one who is not listed.
 pub(super) fn home<'a>(user: u32, root: Option<&OwnedFd>, arena: &mut Arena<'a>) -> &'a CStr {
-    let mut buffer = [0; limits::PASSWD_BYTES_MAX];
-    match directory(read(root, &mut buffer).unwrap_or_default(), user) {
-        Some(directory) => arena.string(&[b"HOME=", directory]),
-        None => c"HOME=/",
-    }
+    open(root).and_then(|passwd| listed(&passwd, user, arena)).unwrap_or(c"HOME=/")
 }
 
 const PASSWD: &CStr = c"/etc/passwd";
 
-/// As much of it as is looked at.
-fn read<'b>(root: Option<&OwnedFd>, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+fn open(root: Option<&OwnedFd>) -> Option<OwnedFd> {
     let passwd = match root {
         Some(root) => file::open_in_root(root.as_fd(), PASSWD, Open::Events),
         // This process is in the container by now: what leads out of its root leads nowhere.
-        None => file::open_in_root(file::open(CWD, c"/", Open::Place)?.as_fd(), PASSWD, Open::Events),
-    }?;
-    if file::kind_of(passwd.as_fd())? != FileType::REGULAR_FILE {
-        return Ok(&[]);
-    }
+        None => file::open_in_root(file::open(CWD, c"/", Open::Place).ok()?.as_fd(), PASSWD, Open::Events),
+    };
+    passwd.ok().filter(|passwd| file::kind_of(passwd.as_fd()) == Ok(FileType::REGULAR_FILE))
+}
+
+#[inline(never)]
+fn listed<'a>(passwd: &OwnedFd, user: u32, arena: &mut Arena<'a>) -> Option<&'a CStr> {
+    let mut buffer = [0; limits::PASSWD_BYTES_MAX];
     // A regular file gives all at once.
-    let length = file::read(passwd.as_fd(), buffer)?;
-    Ok(buffer.get(..length as usize).unwrap_or_default())
+    let length = file::read(passwd.as_fd(), &mut buffer).ok()?;
+    let directory = directory(buffer.get(..length as usize)?, user)?;
+    Some(arena.string(&[b"HOME=", directory]))
 }
 
 /// The sixth field of the first line whose third is the user's id. A line that may have been cut off does not count.

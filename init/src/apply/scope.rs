@@ -25,6 +25,7 @@ const HELLO: &[u8] = b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n";
 
 /// Makes the scope that a group is to be in, and the slice before it: the process that waits there, for [`release`]. The
 /// scope's own limits are systemd's, which sets them anew when it is reloaded.
+#[inline(never)]
 pub(super) fn make(path: &CStr, words: Option<&mut Words>) -> Result<Pid> {
     let scope = cut_last(path.to_bytes(), b'/').0;
     let (above, name) = cut_last(scope, b'/');

@@ -15,6 +15,7 @@ const VERSION: &str = concat!(
 );
 
 /// Prints what is to be said of a command, or of all; the exit code.
+#[inline(never)]
 pub(super) fn print(command: Option<&CStr>) -> u8 {
     let command = command.map(CStr::to_bytes);
     let has_options = command.is_some_and(|command| position(options::COMMANDS, command).is_some());

@@ -20,18 +20,18 @@ const USAGE: u8 = 2;
 /// Picks the role and never returns.
 pub fn main(
     arguments: impl Iterator<Item = &'static CStr> + Clone,
-    mut environment: impl Iterator<Item = &'static CStr>,
+    environment: impl Iterator<Item = &'static CStr> + Clone,
 ) -> ! {
     if process::own_pid() == 1 {
         boot::main(arguments.skip(1));
     }
-    process::exit(command(arguments, &mut environment))
+    process::exit(command(arguments, &environment))
 }
 
 /// A command by its name: the first argument's, or the file's own when it was linked under another name.
 fn command(
     mut arguments: impl Iterator<Item = &'static CStr> + Clone,
-    environment: &mut dyn Iterator<Item = &'static CStr>,
+    environment: &(impl Iterator<Item = &'static CStr> + Clone),
 ) -> u8 {
     let program = arguments.next().map(base_name).unwrap_or_default();
     if program == b"modprobe" {
@@ -61,15 +61,20 @@ fn command(
             Some(power) => supervise::request(power),
             None => match control::main(&mut all.clone()) {
                 Some(code) => code,
-                None => of_runtime(program, name, &mut all.clone(), environment),
+                None => of_runtime(program, name, keep(&all), keep(environment)),
             },
         },
     }
 }
 
+fn keep(words: &(impl Iterator<Item = &'static CStr> + Clone)) -> runtime::Words {
+    runtime::keep(&mut words.clone(), words.clone().count())
+}
+
 const COMMANDS: &[u8] = b"plan help --help -h version --version modprobe logs -q";
 
 /// `pidone logs [-f] [NAME]`.
+#[inline(never)]
 fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
     let (mut name, mut follow) = (None, false);
     for word in arguments {
@@ -91,13 +96,8 @@ fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
 }
 
 /// A command of an OCI runtime.
-fn of_runtime(
-    program: &[u8],
-    name: &[u8],
-    words: &mut dyn Iterator<Item = &'static CStr>,
-    environment: &mut dyn Iterator<Item = &'static CStr>,
-) -> u8 {
-    match runtime::main(program, runtime::keep(words), runtime::keep(environment)) {
+fn of_runtime(program: &[u8], name: &[u8], words: runtime::Words, environment: runtime::Words) -> u8 {
+    match runtime::main(program, words, environment) {
         Outcome::Done(code) => code,
         Outcome::Help(command) => help::print(command),
         Outcome::Version => help::print_version(),
@@ -118,6 +118,7 @@ fn base_name(path: &CStr) -> &[u8] {
 }
 
 /// Says on standard error what is wrong with a command, and gives its exit code.
+#[inline(never)]
 fn refuse(template: &str, values: &[Value]) -> u8 {
     let mut buffer = [0; limits::LOG_LINE_BYTES];
     let mut line = Line::new(&mut buffer);

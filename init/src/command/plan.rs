@@ -16,6 +16,7 @@ const NO_PLAN: u8 = 1;
 /// A line of a plan holds at most a few paths of the configuration: a longer one ends in `...`.
 const LINE_BYTES: usize = 16 * 1024;
 
+#[inline(never)]
 pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let (Some(given), None) = (arguments.next(), arguments.next()) else {
         return refuse("usage: pidone plan BUNDLE", &[]);

@@ -35,19 +35,22 @@ use crate::sys::{self, file, identity, image, map, signal};
 use crate::text::{Print, fields, number, position};
 use crate::texts::last;
 
-use options::{Name, Options, Words};
+pub use options::Words;
+use options::{Name, Options};
 use state::{Container, Place, Status};
 pub use state::{forget, record};
 
 /// Exit code of a command that failed.
 const FAILED: u8 = 1;
 
-/// Room for as many words as the kernel lets anybody pass; pages that are never touched cost nothing.
-const KEPT_BYTES: usize = 32 * 1024 * 1024;
+/// Room for pointers to words, as often as they are listed.
+fn room(words: usize) -> usize {
+    (words + 4) * 4 * size_of::<&CStr>()
+}
 
-/// The words of a command line and the environment, kept for as long as the process lives.
-pub fn keep(words: &mut dyn Iterator<Item = &'static CStr>) -> Words {
-    let Ok(region) = map::zeroed(KEPT_BYTES) else {
+/// The words of a command line or the environment, so many of them, kept for as long as the process lives.
+pub fn keep(words: &mut dyn Iterator<Item = &'static CStr>, count: usize) -> Words {
+    let Ok(region) = map::zeroed(room(count)) else {
         // Before it is known where failures are told.
         let _ = file::write_all(file::standard_error(), b"pidone: no memory\n");
         exit(FAILED)
@@ -101,6 +104,7 @@ pub enum Outcome {
 }
 
 /// Runs the command that the words name.
+#[inline(never)]
 pub fn main(program: &[u8], words: Words, environment: Words) -> Outcome {
     let Some(regions) = region::take() else { return Outcome::Unknown(None) };
     let mut caller = Caller {
@@ -159,7 +163,7 @@ impl Caller {
         if image::is_writable()
             && image::leave(place_of(words, self.program + 1), place_of(self.environment, 0)).is_err()
         {
-            let mut arena = Arena::new(map::zeroed(KEPT_BYTES).unwrap_or_default());
+            let mut arena = Arena::new(map::zeroed(room(words.len() + self.environment.len())).unwrap_or_default());
             let mut list = arena.list();
             arena.push(&mut list, c"pidone");
             for word in words {
@@ -174,6 +178,7 @@ impl Caller {
     }
 
     /// Where states are: as asked for; an ordinary user's own, root of a user namespace included; or root's.
+    #[inline(never)]
     fn find_root(&mut self) {
         const DOING: &CStr = c!("find the directory of states");
         let mut buffer = PathBuffer::empty();
@@ -182,7 +187,10 @@ impl Caller {
             (None, Some(own)) if !own.is_empty() && !identity::is_root_of_machine() => {
                 buffer.join(&[own.to_bytes(), b"/pidone"])
             }
-            _ => Ok(state::ROOT),
+            _ => {
+                self.root = state::ROOT;
+                return;
+            }
         };
         self.root = self.kept(self.must_do(DOING, root));
         // There was no memory for it.

@@ -58,12 +58,16 @@ const CGROUP2: u64 = 0x6367_7270;
 
 /// A connection to the socket that an option names, if it does.
 pub(super) fn socket_of(caller: &Caller, option: Name) -> sys::Result<Option<OwnedFd>> {
-    let Some(given) = caller.options.get(option) else { return Ok(None) };
+    caller.options.get(option).map(connect).transpose()
+}
+
+#[inline(never)]
+fn connect(given: &CStr) -> sys::Result<OwnedFd> {
     let (mut path, mut parent, mut last) = (PathBuffer::empty(), PathBuffer::empty(), PathBuffer::empty());
     // By its directory: paths of sockets are short.
     let (directory, name) = cut_last(file::absolute(&mut path, given)?.to_bytes(), b'/');
     let directory = file::open(CWD, parent.join(&[directory, b"/"])?, Open::Place)?;
-    socket::connect(Kind::Stream, directory.as_fd(), last.join(&[name])?).map(Some)
+    socket::connect(Kind::Stream, directory.as_fd(), last.join(&[name])?)
 }
 
 /// What the options say of how a process is made.
@@ -126,6 +130,7 @@ pub(super) fn check_group(spec: &Spec, facts: &mut Facts) -> bool {
 
 /// Whether the caller may make a group, and have a process born into it: that is to move it there from his own group, for
 /// which the kernel wants the right to move processes in what is above both.
+#[inline(never)]
 fn may_make_group(group: &CStr) -> bool {
     let (mut own, mut path) = ([0; limits::PATH_BYTES_MAX], PathBuffer::empty());
     let Ok(own) = apply::group_of(process::own_pid(), &mut own) else { return false };
