@@ -17,7 +17,7 @@ const CAPABILITY_LAST: u8 = 40;
 pub fn facts<'a>(section: Section, name: &'a CStr, bundle: &'a CStr, spec: &Spec) -> Facts<'a> {
     let mut buffer = [0; 512];
     let process = &spec.process;
-    let controllers = file::read_file(c"/sys/fs/cgroup/cgroup.controllers", &mut buffer).unwrap_or_default();
+    let controllers = file::read_start(c"/sys/fs/cgroup/cgroup.controllers", &mut buffer).unwrap_or_default();
     Facts {
         bundle,
         name,

@@ -54,8 +54,10 @@ impl Applier<'_, '_> {
             self.isolated |= at.base == Base::Machine
                 && attributes.propagation_recursive
                 && matches!(attributes.propagation, MS_SLAVE | MS_PRIVATE);
-            if at.base == Base::Container {
-                return set_on(self.root()?.as_fd(), attributes);
+            match at.base {
+                Base::Machine => return set_on(CWD, attributes),
+                Base::Container => return set_on(self.root()?.as_fd(), attributes),
+                Base::Below(_) => {}
             }
         }
         set_on(self.open(at, Open::Place)?.as_fd(), attributes)

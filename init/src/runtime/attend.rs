@@ -69,6 +69,9 @@ fn relay(pid: Pid, signals: &SignalFd, mut master: Option<OwnedFd>) -> Ended {
     resize(&master);
     let mut ended = None;
     loop {
+        if let (Some(ended), None) = (ended, &master) {
+            return ended;
+        }
         let shown = master.as_ref().map(AsFd::as_fd);
         let typed = shown.and(has_input.then(file::standard_input));
         // What the terminal still has is shown before the end.

@@ -73,7 +73,7 @@ fn place_of(words: Words, before: usize) -> Range<usize> {
 /// The signals that whoever started this process had ignored; all where that cannot be found out.
 fn ignored_signals() -> u64 {
     let mut buffer = [0; 4096];
-    let status = file::read_file(c"/proc/self/status", &mut buffer).unwrap_or_default();
+    let status = file::read_start(c"/proc/self/status", &mut buffer).unwrap_or_default();
     let ignored = fields(status, b'\n').find_map(|line| line.strip_prefix(b"SigIgn:\t"));
     ignored.and_then(|ignored| number(ignored, 16)).unwrap_or(!0)
 }

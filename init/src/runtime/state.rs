@@ -101,9 +101,12 @@ impl<'i> Place<'i> {
     /// Reserves an id, and locks what it is reserved by.
     pub(super) fn reserve(buffer: &'i mut PathBuffer, root: &CStr, id: &'i CStr) -> Result<Place<'i>> {
         const DOING: &CStr = c!("make the container's directory");
-        file::make_directories(root).doing(DOING)?;
         let path = buffer.below(root, id).doing(DOING)?;
-        match file::make_directory_in(CWD, path, 0o700) {
+        let mut made = file::make_directory_in(CWD, path, 0o700);
+        if made == Err(Errno::NOENT) {
+            made = file::make_directories(root).and_then(|()| file::make_directory_in(CWD, path, 0o700));
+        }
+        match made {
             Err(Errno::EXIST) => return Err(Error::wrong(c"create", c!("container with this id already exists"))),
             made => made.doing(DOING)?,
         }
@@ -236,7 +239,7 @@ pub(super) fn started(pid: Pid) -> crate::sys::Result<Option<(u8, u64)>> {
     let (mut path, mut buffer) = ([0; 32], [0; 1024]);
     let mut digits = [0; 10];
     let path = join(&mut path, &[b"/proc/", crate::sys::path::decimal(&mut digits, pid.unsigned_abs()), b"/stat"])?;
-    match file::read_file(path, &mut buffer) {
+    match file::read_start(path, &mut buffer) {
         Err(Errno::NOENT | Errno::SRCH) => Ok(None),
         text => Ok(state_and_start(text?)),
     }

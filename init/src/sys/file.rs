@@ -196,6 +196,12 @@ pub fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> 
     read_all(open(CWD, path, Open::Read)?.as_fd(), buffer)
 }
 
+/// Reads the beginning of a file of the machine: what the kernel gives at once, which of most files in procfs is all.
+pub fn read_start<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
+    let length = read(open(CWD, path, Open::Read)?.as_fd(), buffer)?;
+    buffer.get_mut(..length as usize).ok_or(Errno::INVAL)
+}
+
 /// Writes everything.
 pub fn write_all(file: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {

@@ -127,6 +127,6 @@ pub fn user() -> u32 {
 /// Whether this process's user is root of the machine, and not of a user namespace: the machine's maps every id.
 pub fn is_root_of_machine() -> bool {
     let mut buffer = [0; 64];
-    let map = super::file::read_file(c"/proc/self/uid_map", &mut buffer).unwrap_or_default();
+    let map = super::file::read_start(c"/proc/self/uid_map", &mut buffer).unwrap_or_default();
     user() == 0 && map.trim_ascii_end().ends_with(b" 4294967295")
 }

@@ -45,7 +45,7 @@ pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> Result<()> {
     unsafe { raw::value(__NR_move_mount, [tree.argument(), nothing, target.argument(), nothing, flags]) }.map(drop)
 }
 
-/// Changes attributes and propagation of the mount that `mount` is open on: mount_setattr(2).
+/// Changes attributes and propagation of the mount that `mount` is open on, or with [`CWD`] of the root: mount_setattr(2).
 pub fn set_attributes(mount: BorrowedFd, set: u64, clear: u64, propagation: u64, recursive: bool) -> Result<()> {
     change(mount, &mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 }, recursive)
 }
@@ -53,7 +53,8 @@ pub fn set_attributes(mount: BorrowedFd, set: u64, clear: u64, propagation: u64,
 fn change(mount: BorrowedFd, attributes: &mount_attr, recursive: bool) -> Result<()> {
     let flags = (AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 }) as usize;
     let pointer = &raw const *attributes as usize;
-    let call = [mount.argument(), NOTHING.as_ptr() as usize, flags, pointer, size_of::<mount_attr>()];
+    let path = if mount.number() == CWD.number() { c"/" } else { NOTHING };
+    let call = [mount.argument(), path.as_ptr() as usize, flags, pointer, size_of::<mount_attr>()];
     // SAFETY: a borrowed descriptor, a C string, and a whole `mount_attr` of the size given.
     unsafe { raw::value(__NR_mount_setattr, call) }.map(drop)
 }
