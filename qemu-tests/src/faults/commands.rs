@@ -170,6 +170,11 @@ impl Stage {
         let ended = self.play(subject, Some((at, fault)))?;
         let (process, name) = ended.calls.get(at).copied().unwrap_or((0, "never reached"));
         let mut outcome = judge(&ended, name, fault);
+        // What cannot let go of its file executes a copy instead.
+        let goes_on_in_copy = ended.calls.iter().skip(at).any(|call| *call == (0, "execveat"));
+        if outcome == Outcome::Ignored && goes_on_in_copy {
+            outcome = Outcome::Borne;
+        }
         if subject == Subject::Create && outcome == Outcome::Borne && self.quietly(&self.on(&["start", ID])).is_err() {
             outcome = Outcome::Ignored;
         }
