@@ -10,6 +10,7 @@ use crate::limits::IDMAPPED_MOUNTS_MAX;
 use crate::plan::options::{self, Options};
 use crate::plan::step::{Attributes, Base, Bind, Existing, IdMap, NewMount, Place, Step};
 use crate::plan::{Request, Steps, path};
+use crate::text::position;
 
 /// Where a list of mounts belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -241,7 +242,7 @@ fn file_system<'a>(
         flags &= !MS_RDONLY;
     }
     let mut data = data(to, mount.options);
-    if target.base == Base::Container && !options.remount && !UNLABELLED.contains(&kind) {
+    if target.base == Base::Container && !options.remount && position(UNLABELLED, kind.to_bytes()).is_none() {
         data = labelled(request, to, data.to_bytes());
     }
     let source = if source.is_empty() { kind } else { source };
@@ -252,7 +253,7 @@ fn file_system<'a>(
 }
 
 /// File systems that have labels of their own.
-static UNLABELLED: [&CStr; 4] = [c"proc", c"sysfs", c"mqueue", c"cgroup2"];
+static UNLABELLED: &[u8] = b"proc sysfs mqueue cgroup2";
 
 /// A file system's data with `linux.mountLabel`.
 pub(super) fn labelled<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, data: &[u8]) -> &'a CStr {

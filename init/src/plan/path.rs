@@ -3,12 +3,29 @@
 use core::ffi::CStr;
 
 use crate::arena::Arena;
-use crate::text::fields;
+use crate::text::{Fields, fields};
 use crate::texts::until_nul;
 
 /// The components of a path, without empty ones and `.`.
-pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    fields(path, b'/').filter(|component| !component.is_empty() && *component != b".")
+pub(super) fn components(path: &[u8]) -> Components<'_> {
+    Components(fields(path, b'/'))
+}
+
+/// See [`components`].
+pub(super) struct Components<'p>(Fields<'p>);
+
+impl<'p> Iterator for Components<'p> {
+    type Item = &'p [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'p [u8]> {
+        loop {
+            let component = self.0.next()?;
+            if !component.is_empty() && component != b"." {
+                return Some(component);
+            }
+        }
+    }
 }
 
 /// `base` and below it `path`: absolute, with one slash before each component and none at the end.

@@ -10,18 +10,12 @@ use crate::texts::until_nul;
 const MAP: &CStr = c!("linux.sysctl");
 const ROOT: &CStr = c"/proc/sys";
 
-/// Names, as paths below /proc/sys, and the namespace that they belong to. A final `*` stands for any rest.
-static NAMESPACED: &[(&[u8], Namespace)] = &[
-    (b"net/*", Namespace::Network),
-    (b"kernel/shm*", Namespace::Ipc),
-    (b"kernel/msg*", Namespace::Ipc),
-    (b"kernel/sem", Namespace::Ipc),
-    (b"kernel/auto_msgmni", Namespace::Ipc),
-    (b"fs/mqueue/*", Namespace::Ipc),
-    (b"kernel/hostname", Namespace::Uts),
-    (b"kernel/domainname", Namespace::Uts),
-    (b"user/*", Namespace::User),
-];
+/// Names, as paths below /proc/sys, after the number of the namespace that they belong to. A final `*` stands for any rest.
+static NAMESPACED: &[u8] = b"3net/* 1kernel/shm* 1kernel/msg* 1kernel/sem 1kernel/auto_msgmni 1fs/mqueue/* \
+6kernel/hostname 6kernel/domainname 5user/*";
+
+const _: () = assert!(Namespace::Ipc as u8 == 1 && Namespace::Network as u8 == 3);
+const _: () = assert!(Namespace::User as u8 == 5 && Namespace::Uts as u8 == 6);
 
 /// One write a value, in order.
 pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
@@ -80,11 +74,17 @@ fn place_of(name: &[u8], place: &mut [u8]) {
 }
 
 fn namespace_of(place: &[u8]) -> Option<Namespace> {
-    let is_match = |pattern: &[u8]| match pattern.strip_suffix(b"*") {
-        Some(prefix) => place.starts_with(prefix),
-        None => place == pattern,
-    };
-    NAMESPACED.iter().find(|(pattern, _)| is_match(pattern)).map(|(_, namespace)| *namespace)
+    for entry in fields(NAMESPACED, b' ') {
+        let (number, pattern) = entry.split_first()?;
+        let is_match = match pattern.strip_suffix(b"*") {
+            Some(prefix) => place.starts_with(prefix),
+            None => place == pattern,
+        };
+        if is_match {
+            return Namespace::ALL.get(usize::from(number & 7)).copied();
+        }
+    }
+    None
 }
 
 #[cfg(test)]
