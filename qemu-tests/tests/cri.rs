@@ -183,6 +183,7 @@ pod() {
     check $handler-stats sh -c 'set -- $(cri stats $one); echo $([ $1 -gt 1000000 ] && echo true) $([ $2 -gt 4096 ] && echo true)'
     check $handler-update cri update $one 100663296 256
     check $handler-updated cri exec $one sh -c 'cd /sys/fs/cgroup; cat memory.max cpu.weight'
+    # What `data/` has, with other names.
     [ $handler = systemd ] || say config-kubernetes "$(base64 -w0 /run/containerd/io.containerd.runtime.v2.task/k8s.io/$one/config.json)"
     check $handler-stop cri stop $one 20
     check $handler-stopped cri status $one
