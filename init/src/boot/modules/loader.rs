@@ -90,7 +90,7 @@ impl<'a> Loader<'a> {
                 true
             }
             Err(error) => {
-                let absent = self.quiet && error.cause() == Cause::Kernel(Errno::NODEV);
+                let absent = self.quiet && matches!(error.cause(), Cause::Kernel(Errno::NODEV));
                 self.fail(if absent { Level::Debug } else { Level::Warning }, name_of(path), &error)
             }
         }
