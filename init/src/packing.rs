@@ -70,7 +70,7 @@ macro_rules! c {
             const BYTES: [u8; $crate::packing::Packed::new($text).length()] =
                 $crate::packing::Packed::new($text).bytes();
             #[cfg(test)]
-            const BYTES: [u8; $text.len() + 1] = *concat!($text, "\0").as_bytes().as_chunks().0.first().unwrap();
+            const BYTES: [u8; $text.len() + 1] = *concat!($text, "\0").as_bytes().first_chunk().unwrap();
             match core::ffi::CStr::from_bytes_with_nul(&BYTES) {
                 Ok(message) => message,
                 Err(_) => panic!("a message has no NUL"),

@@ -16,7 +16,7 @@ pub enum Text {
     SpecRootless,
     /// What `events` prints.
     Stats,
-    /// What is said of all commands, then of each, and at last of the options that all have.
+    /// What is said of all commands, then of each, and at last of the options that all have; a line `%` between two.
     Help,
 }
 
