@@ -75,7 +75,6 @@ fn copy(caller: &Caller, place: &Place, bundle: &CStr) -> Result<Texts<'static>>
     if text.len() > limits::CONFIG_BYTES_MAX {
         return Err(Error::limit(c!("read config.json"), c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
     }
-    // The other first: when there is a config.json, all is there.
     let runtime = buffer.below(bundle, c"runtime.json").and_then(|runtime| map::read(CWD, runtime)).ok();
     if let Some(text) = runtime {
         place.write(c"runtime.json", text).doing(c!("copy runtime.json"))?;

@@ -5,9 +5,9 @@
 //! - `state.json`: what else is to be known, above all the first process, by its id and the time when it started;
 //! - `start`: the socket at which a created container waits.
 //!
-//! Files appear whole (`rename`) and in this order: the copy of the configuration before anything is done to the machine,
-//! the state before the process is let go. A creator that dies leaves a process that soon ends by itself, and a directory
-//! from which `delete` cleans up. Commands that change something lock the directory.
+//! They appear in this order: the copy of the configuration before anything is done to the machine, and whole before the
+//! state, which always is (`rename`), and names the process before that is let go. A creator that dies leaves a process that
+//! soon ends by itself, and a directory from which `delete` cleans up. Commands that change something lock the directory.
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -33,6 +33,8 @@ use crate::text::{Line, Value, fields, number};
 pub(super) const START: &CStr = c"start";
 /// The state.
 const STATE: &CStr = c"state.json";
+/// The state that is to come.
+const NEW: &CStr = c"new";
 
 /// Where a container is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,16 +190,15 @@ impl<'i> Place<'i> {
         socket::connect(Kind::Messages, self.directory.as_fd(), START)
     }
 
-    /// Writes a file that appears whole.
+    /// Writes a file.
     pub(super) fn write(&self, name: &CStr, text: &[u8]) -> crate::sys::Result<()> {
-        let new = file::open(self.directory.as_fd(), c"new", Open::Replace)?;
-        file::write_all(new.as_fd(), text)?;
-        file::rename(self.directory.as_fd(), c"new", name)
+        file::write_all(file::open(self.directory.as_fd(), name, Open::Replace)?.as_fd(), text)
     }
 
     /// Writes the state: an object whose end is yet to come.
     pub(super) fn save(&self, state: &mut Line) -> Result<()> {
-        let saved = self.write(STATE, state.byte(b'}').bytes());
+        let saved =
+            self.write(NEW, state.byte(b'}').bytes()).and_then(|()| file::rename(self.directory.as_fd(), NEW, STATE));
         state.shorten();
         saved.doing(c!("write the state"))
     }
