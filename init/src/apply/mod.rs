@@ -71,6 +71,7 @@ pub struct Applier<'x, 'a> {
 
 impl<'x, 'a> Applier<'x, 'a> {
     /// Nothing opened yet.
+    #[inline(never)]
     pub fn new(arena: &'x mut Arena<'a>) -> Applier<'x, 'a> {
         Applier {
             root: None,
@@ -241,6 +242,7 @@ impl<'x, 'a> Applier<'x, 'a> {
         }
     }
 
+    #[inline(never)]
     fn process(&self) -> Result<Pid> {
         self.process.ok_or(Errno::SRCH)
     }

@@ -253,10 +253,12 @@ pub(super) fn loopback_up() -> Result<()> {
     Socket::open(&mut buffer).and_then(|mut socket| socket.set_up(LOOPBACK)).map_err(errno)
 }
 
+#[inline(never)]
 fn link_name(name: &CStr) -> Result<LinkName> {
     LinkName::new(name.to_bytes()).map_err(|_| Errno::INVAL)
 }
 
+#[inline(never)]
 fn text(kind: &CStr) -> Result<&str> {
     kind.to_str().map_err(|_| Errno::INVAL)
 }

@@ -171,6 +171,7 @@ impl<'a> Arena<'a> {
         List { stack: self.begin(), element: PhantomData }
     }
 
+    #[inline(never)]
     fn begin(&mut self) -> Stack {
         let outer = self.high;
         // Down to the elements' alignment, but never below what is in use.

@@ -195,6 +195,7 @@ impl<'a> LinkSettings<'a> {
     };
 
     /// Only a name.
+    #[inline(never)]
     pub const fn named(name: LinkName) -> Self {
         Self { name: Some(name), ..Self::NONE }
     }
