@@ -268,6 +268,12 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Whether a byte is in a text. The library's own search is made for long ones, and long itself.
+#[inline(never)]
+pub fn has(text: &[u8], byte: u8) -> bool {
+    text.iter().any(|other| *other == byte)
+}
+
 /// The text before the first of a separator, and the text behind it.
 #[inline(never)]
 pub fn cut(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {

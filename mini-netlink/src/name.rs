@@ -17,7 +17,7 @@ impl<const SIZE: usize> Name<SIZE> {
 
     /// Holds `name`, if it is not empty, not too long and has no zero byte.
     pub fn new(name: &[u8]) -> Result<Self, BadName> {
-        if name.is_empty() || name.len() >= SIZE || name.contains(&0) {
+        if name.is_empty() || name.len() >= SIZE || name.iter().any(|byte| *byte == 0) {
             return Err(BadName);
         }
         let mut bytes = [0; SIZE];

@@ -20,6 +20,7 @@ use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::record::{List, Names, Record, Slot};
+use crate::text::has;
 
 const MISSING: &[u8] = b"missing ";
 
@@ -364,7 +365,7 @@ impl<'c, 'a> Reading<'c, 'a> {
         let text = self.string();
         let bytes = text.to_bytes();
         let one = |letters: &[u8]| match bytes {
-            [letter] if letters.contains(letter) => Some(*letter),
+            [letter] if has(letters, *letter) => Some(*letter),
             _ => None,
         };
         // Most are one of some names.

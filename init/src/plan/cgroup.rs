@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::plan::facts::{Controllers, Facts};
 use crate::plan::step::{Absent, Step};
 use crate::plan::{Request, Steps, path};
-use crate::text::{Value, fields};
+use crate::text::{Value, fields, has};
 
 /// The kernel's default `cpu.cfs_period_us`.
 const PERIOD_DEFAULT_US: u64 = 100_000;
@@ -356,7 +356,7 @@ impl<'a> Files<'_, '_, 'a> {
         if self.group.is_empty() {
             return Err(NO_GROUP);
         }
-        if name.contains(&b'/') || name.windows(2).any(|pair| pair == b"..") {
+        if has(name, b'/') || name.windows(2).any(|pair| pair == b"..") {
             return Err(c!("must be a file's name, without `/` and `..`"));
         }
         // The others move, stop and kill processes, or change who has which controller.

@@ -10,7 +10,7 @@ use crate::limits::IDMAPPED_MOUNTS_MAX;
 use crate::plan::options::{self, Options};
 use crate::plan::step::{Attributes, Base, Bind, Existing, IdMap, NewMount, Place, Step};
 use crate::plan::{Request, Steps, path};
-use crate::text::position;
+use crate::text::{has, position};
 
 /// Where a list of mounts belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -258,7 +258,7 @@ static UNLABELLED: &[u8] = b"proc sysfs mqueue cgroup2";
 /// A file system's data with `linux.mountLabel`.
 pub(super) fn labelled<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, data: &[u8]) -> &'a CStr {
     let Some(label) = request.spec.linux.mount_label else { return to.arena.string(&[data]) };
-    if label.to_bytes().contains(&b'"') {
+    if has(label.to_bytes(), b'"') {
         to.refuse(c!("linux.mountLabel"), c!("must not contain a quotation mark"));
     }
     let separator: &[u8] = if data.is_empty() { b"" } else { b"," };

@@ -6,6 +6,7 @@ use core::ffi::CStr;
 use crate::plan::facts::Resctrl;
 use crate::plan::step::{Place, Step};
 use crate::plan::{Request, Steps, path};
+use crate::text::has;
 
 /// Where it is mounted.
 pub(super) const ROOT: &CStr = c"/sys/fs/resctrl";
@@ -31,7 +32,7 @@ pub(super) fn outside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
         to.refuse(FIELD, c!("no resctrl file system is mounted on /sys/fs/resctrl"));
     }
     let name = rdt.class.unwrap_or_default();
-    if path::goes_up(name) || name == c"." || name != c"/" && name.to_bytes().contains(&b'/') {
+    if path::goes_up(name) || name == c"." || name != c"/" && has(name.to_bytes(), b'/') {
         to.refuse(CLASS, c!("must be a name, or / for the default class"));
     }
     let [class, monitor] = groups(request, to);
@@ -43,7 +44,7 @@ pub(super) fn outside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let mut is_set = false;
     let mut schema = |line: &'a CStr| {
         is_set = true;
-        if line.to_bytes().contains(&b'\n') {
+        if has(line.to_bytes(), b'\n') {
             to.refuse(FIELD, c!("a schema must be one line"));
         }
         if is_others {

@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 
-use crate::text::{cut, fields, position};
+use crate::text::{cut, fields, has, position};
 use crate::texts::last;
 
 /// The commands that have options, by their place here.
@@ -106,8 +106,7 @@ pub struct Entry {
 impl Entry {
     /// Whether a command has it, given by its place in [`COMMANDS`].
     pub fn is_of(&self, command: Option<usize>) -> bool {
-        self.is_global()
-            || LETTERS.get(command.unwrap_or(usize::MAX)).is_some_and(|letter| self.commands.contains(letter))
+        self.is_global() || LETTERS.get(command.unwrap_or(usize::MAX)).is_some_and(|letter| has(self.commands, *letter))
     }
 
     /// Whether it takes nothing.

@@ -27,7 +27,7 @@ use crate::sys::process::{Handle, Pid};
 use crate::sys::socket::{self, Kind};
 use crate::sys::texts::until_nul;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, machine, map, mount};
-use crate::text::{Line, Value, fields, number};
+use crate::text::{Line, Value, fields, has, number};
 
 /// The socket at which a created container waits.
 pub(super) const START: &CStr = c"start";
@@ -72,7 +72,7 @@ pub(super) fn check_id(id: &CStr) -> Result<()> {
     if id.len() > limits::ID_BYTES_MAX {
         return Err(Error::limit(c!("container id"), c"bytes", id.len(), limits::ID_BYTES_MAX));
     }
-    let is_good = |byte: &u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(byte);
+    let is_good = |byte: &u8| byte.is_ascii_alphanumeric() || has(b"_+-.", *byte);
     if id.is_empty() || id == b"." || id == b".." || !id.iter().all(is_good) {
         return Err(Error::wrong(c!("container id"), c!("invalid: letters, digits and _+-. only")));
     }

@@ -13,6 +13,7 @@ use linux_raw_sys::general::{
 };
 
 use super::path::PathBuffer;
+use super::texts::until_nul;
 use super::{AsFd, BorrowedFd, OwnedFd, Result, raw};
 
 /// The current directory, and where paths of the machine start.
@@ -525,7 +526,7 @@ pub fn for_each_entry(directory: BorrowedFd, each: &mut dyn FnMut(&CStr, FileTyp
             return Ok(());
         }
         while let Some([low, high, kind, ..]) = entries.get(ENTRY_LENGTH..) {
-            let name = CStr::from_bytes_until_nul(entries.get(ENTRY_NAME..).unwrap_or(&[])).unwrap_or_default();
+            let name = until_nul(entries.get(ENTRY_NAME..).unwrap_or(&[])).unwrap_or_default();
             if name != c"." && name != c".." {
                 each(name, FileType(*kind))?;
             }

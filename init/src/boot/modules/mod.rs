@@ -25,7 +25,7 @@ use crate::error::{Context, Error, Result};
 use crate::log;
 use crate::sys::file::{self, CWD};
 use crate::sys::map;
-use crate::text::{Value, cut};
+use crate::text::{Value, has};
 
 /// The kernel's KMOD_PATH_LEN, its final NUL included: a longer name would be cut.
 const PROGRAM_BYTES: usize = 256;
@@ -80,8 +80,8 @@ pub fn on_demand<'a>(arguments: impl Iterator<Item = &'a CStr>) -> u8 {
         match argument.to_bytes() {
             b"--" if options => options = false,
             // "Quiet", and the "all" and "obey the denylist" that go without saying, apart or together.
-            [b'-', letters @ ..] if options && letters.iter().all(|letter| b"qab".contains(letter)) => {
-                loader.quiet |= cut(letters, b'q').is_some();
+            [b'-', letters @ ..] if options && letters.iter().all(|letter| has(b"qab", *letter)) => {
+                loader.quiet |= has(letters, b'q');
             }
             name => failed |= !loader.request(name),
         }
