@@ -49,11 +49,11 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep, words: Option<&mut W
             let peer = Peer::named(link_name(peer)?).inside(Namespace::Descriptor(machine.as_fd().for_rustix()));
             socket.veth(&LinkSettings::named(name), &peer)
         }
-        Origin::MadeInside { kind } => socket.new_link(&text(kind)?, &LinkSettings::named(name)),
+        Origin::MadeInside { kind } => socket.new_link(&kind, &LinkSettings::named(name)),
         // Made here and moved on purpose: some kinds (wireguard) keep their sockets where they were born.
         Origin::MadeOutside { kind } => {
             let passing = passing_name(process)?;
-            let made = socket.new_link(&text(kind)?, &LinkSettings::named(passing));
+            let made = socket.new_link(&kind, &LinkSettings::named(passing));
             made.and_then(|()| socket.link_index(&passing)).and_then(|index| {
                 socket.move_link(index, inside, Some(&name)).inspect_err(|_| {
                     // What matters is why it could not be moved.
@@ -256,11 +256,6 @@ pub(super) fn loopback_up() -> Result<()> {
 #[inline(never)]
 fn link_name(name: &CStr) -> Result<LinkName> {
     LinkName::new(name.to_bytes()).map_err(|_| Errno::INVAL)
-}
-
-#[inline(never)]
-fn text(kind: &CStr) -> Result<&str> {
-    kind.to_str().map_err(|_| Errno::INVAL)
 }
 
 /// An answer that makes no sense has no number of its own: EPROTO.

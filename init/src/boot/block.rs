@@ -12,6 +12,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::join;
 use crate::sys::{AsFd, BorrowedFd};
 use crate::text::{Line, Value, cut, number, position};
+use crate::texts::until_nul;
 
 /// File systems: name; where the magic number is and what it is; where the identifier, the label and how long that is.
 /// Hexadecimal. 0 where there is none.
@@ -77,9 +78,8 @@ pub fn report_all(name: &[u8]) {
             line.byte(b':').raw(words(kind).next().unwrap_or_default());
         }
     });
-    // Every name in it was quoted.
-    let there = core::str::from_utf8(line.bytes()).unwrap_or_default();
-    log::error("no device {}; there are:{}", &[Value::Quoted(name), Value::Text(there)]);
+    line.bytes();
+    log::error("no device {}; there are:{}", &[Value::Quoted(name), Value::Raw(until_nul(&buffer).unwrap_or_default())]);
 }
 
 /// Calls `each` with every block device that can be read.

@@ -24,6 +24,7 @@
 //!
 //! Fields have the names that ip-link(8) gives them. Source: `include/uapi/linux/if_link.h`. Times in "hundredths of a second" are the kernel's `USER_HZ` ticks.
 
+use core::ffi::CStr;
 use core::net::IpAddr;
 
 use crate::name::Name;
@@ -55,6 +56,13 @@ pub trait LinkKind {
 impl LinkKind for &str {
     fn name(&self) -> &[u8] {
         self.as_bytes()
+    }
+}
+
+/// The same.
+impl LinkKind for &CStr {
+    fn name(&self) -> &[u8] {
+        self.to_bytes()
     }
 }
 

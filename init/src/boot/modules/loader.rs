@@ -25,6 +25,7 @@ pub(super) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     /// Nothing is loaded yet.
+    #[inline(never)]
     pub(super) fn new(tree: &'a Tree) -> Loader<'a> {
         Loader { tree, order: Order::new(tree.index), loaded: 0, quiet: false }
     }
