@@ -139,8 +139,7 @@ fn run<'a>(asked: Asked, program: &'a [&'a CStr], arena: &mut Arena<'a>) -> ! {
     set_up(LOOPBACK);
     in_child(&|| {
         if file::exists(c"/lib/modules") {
-            modules::load_list(&mut words(MODULES));
-            modules::coldplug();
+            modules::load(&mut words(MODULES));
         }
         // The socket's driver may be a module.
         if asked.entropy != 0

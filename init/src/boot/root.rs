@@ -115,8 +115,7 @@ fn delete(directory: BorrowedFd, depth: usize) {
 /// In a process of its own: whether the new root is in its place. What is wrong was said.
 fn mount_root(options: &Options, name: &[u8]) -> bool {
     modules::answer_kernel();
-    modules::load_list(&mut options.modules());
-    modules::coldplug();
+    modules::load(&mut options.modules());
     let _ = wait::readable(core::iter::empty(), Some(u64::from(options.root_delay_seconds) * 1_000_000));
     let writable = options.root_is_writable();
     let Some(overlay) = options.value(b"pidone.overlay") else {

@@ -40,8 +40,7 @@ pub struct Machine<'o> {
 impl Work for Machine<'_> {
     fn set_up(&self) -> u8 {
         modules::answer_kernel();
-        modules::load_list(&mut self.options.modules());
-        modules::coldplug();
+        modules::load(&mut self.options.modules());
         sysctl::write_all();
         hostname::set(self.options.hostname);
         resolver::prepare();

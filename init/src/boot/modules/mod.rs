@@ -30,19 +30,9 @@ use crate::text::{Value, has};
 /// The kernel's KMOD_PATH_LEN, its final NUL included: a longer name would be cut.
 const PROGRAM_BYTES: usize = 256;
 
-/// Loads the modules of every device, and of the devices that these make appear.
-pub fn coldplug() {
-    let Some(tree) = Tree::open() else { return };
-    let mut loader = Loader::new(&tree);
-    loader.quiet = true;
-    let result = loader.coldplug();
-    let loaded = loader.loaded;
-    log::info("modules: {} loaded for the devices of this machine", &[Value::Number(loaded)]);
-    report(result);
-}
-
-/// Loads the modules named in `/etc/modules`, in `/etc/modules-load.d/*.conf`, and by the operator.
-pub fn load_list(names: &mut dyn Iterator<Item = &[u8]>) {
+/// Loads the modules named in `/etc/modules`, in `/etc/modules-load.d/*.conf`, and by the operator; then those of every
+/// device, and of the devices that these make appear.
+pub fn load(names: &mut dyn Iterator<Item = &[u8]>) {
     let Some(tree) = Tree::open() else {
         // With everything built in, images for other kernels may well have lists; the operator means this one.
         if let Some(name) = names.next() {
@@ -59,6 +49,10 @@ pub fn load_list(names: &mut dyn Iterator<Item = &[u8]>) {
     for name in names {
         loader.request(name);
     }
+    (loader.quiet, loader.loaded) = (true, 0);
+    let result = loader.coldplug();
+    log::info("modules: {} loaded for the devices of this machine", &[Value::Number(loader.loaded)]);
+    report(result);
 }
 
 /// Tells the kernel to run this program when it misses a module: `PROGRAM -q -- ALIAS`. To be called before the image's
