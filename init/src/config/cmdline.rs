@@ -3,7 +3,7 @@
 
 use super::policy::{self, Wishes};
 use crate::limits;
-use crate::text::{Line, cut, fields, number, position};
+use crate::text::{Fields, Line, cut, fields, number, position};
 
 /// What the operator asked for. It borrows from the command line.
 #[derive(Clone, Copy, Debug)]
@@ -154,13 +154,13 @@ pub fn parse(text: &[u8]) -> Options<'_> {
 
 impl<'a> Options<'a> {
     /// Modules to load, by `pidone.modules=a,b`.
-    pub fn modules(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.lists(|name| name == b"pidone.modules")
+    pub fn modules(&self) -> Items<'a> {
+        self.items(b"pidone.modules")
     }
 
     /// Modules not to load, by `module_blacklist=a,b` or `modprobe.blacklist=a,b`.
-    pub fn denied_modules(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.lists(|name| name == b"module_blacklist" || name == b"modprobe.blacklist")
+    pub fn denied_modules(&self) -> Items<'a> {
+        self.items(b"module_blacklist modprobe.blacklist")
     }
 
     /// The value of the last option of this name, the empty one if it has none.
@@ -192,9 +192,8 @@ impl<'a> Options<'a> {
         core::iter::from_fn(move || next_raw(&mut rest))
     }
 
-    fn lists(&self, is_wanted: fn(&[u8]) -> bool) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let tokens = Tokens { rest: self.text }.filter(move |token| is_wanted(token.name));
-        tokens.flat_map(|token| fields(token.value.unwrap_or(&[]), b',')).filter(|item| !item.is_empty())
+    fn items(&self, names: &'static [u8]) -> Items<'a> {
+        Items { tokens: Tokens { rest: self.text }, names, list: fields(b"", b',') }
     }
 
     fn take(&mut self, token: Token<'a>) -> Result<(), &'static str> {
@@ -404,6 +403,32 @@ impl<'a> Iterator for Tokens<'a> {
 
     fn next(&mut self) -> Option<Token<'a>> {
         next_raw(&mut self.rest).filter(|raw| *raw != b"--").map(token)
+    }
+}
+
+/// The items of the lists that all options of some names have.
+pub struct Items<'a> {
+    tokens: Tokens<'a>,
+    names: &'static [u8],
+    list: Fields<'a>,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            match self.list.next() {
+                Some(b"") => {}
+                None => {
+                    let token = self.tokens.next()?;
+                    if position(self.names, token.name).is_some() {
+                        self.list = fields(token.value.unwrap_or_default(), b',');
+                    }
+                }
+                item => return item,
+            }
+        }
     }
 }
 
