@@ -79,7 +79,10 @@ pub fn report_all(name: &[u8]) {
         }
     });
     line.bytes();
-    log::error("no device {}; there are:{}", &[Value::Quoted(name), Value::Raw(until_nul(&buffer).unwrap_or_default())]);
+    log::error(
+        "no device {}; there are:{}",
+        &[Value::Quoted(name), Value::Raw(until_nul(&buffer).unwrap_or_default())],
+    );
 }
 
 /// Calls `each` with every block device that can be read.

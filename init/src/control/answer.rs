@@ -111,10 +111,11 @@ fn container(slot: &Slot, now_us: u64) -> [u8; BYTES] {
 
 /// The number behind a word of a control file of the group that a process is in.
 fn usage(process: Pid, name: &[u8], word: &[u8]) -> u64 {
-    let (mut path, mut buffer) = ([0; limits::PATH_BYTES_MAX], [0; 4096]);
-    let text = match group_file(process, name, &mut path).map(|path| file::read_file(path, &mut buffer)) {
-        Some(Ok(text)) => &*text,
-        _ => return NONE,
-    };
+    let mut buffer = [0; 4096];
+    let text =
+        match group_file(process, name, file::Open::Read).map(|opened| file::read_all(opened.as_fd(), &mut buffer)) {
+            Some(Ok(text)) => &*text,
+            _ => return NONE,
+        };
     fields(text, b'\n').find_map(|line| number(line.strip_prefix(word)?, 10)).unwrap_or(NONE)
 }

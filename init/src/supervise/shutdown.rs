@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use crate::sys::AsFd;
+use crate::sys::{AsFd, OwnedFd};
 
 use super::table::Power;
 use crate::abi::{mount, signal};
@@ -30,16 +30,15 @@ pub(super) fn ask(main: Pid, signal: u8) {
         terminate(main, signal);
         return;
     }
-    let mut buffer = [0; PATH_BYTES];
-    let Some(processes) = group_file(main, b"/cgroup.procs", &mut buffer).and_then(read) else {
-        return kill_container(main);
-    };
+    let mut text = [0; PATH_BYTES];
     let mut asked = false;
-    for pid in processes.iter() {
-        if pid != main && hears(pid, signal, false) {
+    if let Some(file) = group_file(main, b"/cgroup.procs", Open::Read)
+        && let Ok(text) = file::read_all(file.as_fd(), &mut text)
+    {
+        each_process(text, &mut |pid| {
             // It may have ended meanwhile and its pid be another process's: all are told to end soon anyway.
-            asked |= terminate(pid, signal);
-        }
+            asked |= pid != main && hears(pid, signal, false) && terminate(pid, signal);
+        });
     }
     if !asked {
         kill_container(main);
@@ -55,43 +54,28 @@ fn terminate(pid: Pid, signal: u8) -> bool {
 
 /// Kills everything in a container's control group; without one of its own, its first process.
 pub(super) fn kill_container(main: Pid) {
-    let mut buffer = [0; PATH_BYTES];
-    if let Some(path) = group_file(main, b"/cgroup.kill", &mut buffer) {
-        let _ = file::write_file(path, b"1");
+    if let Some(file) = group_file(main, b"/cgroup.kill", Open::Write) {
+        let _ = file::write(file.as_fd(), b"1");
     }
     // In case it has no group, or sits in one that cannot be killed (a threaded one).
     let _ = process::kill(main, signal::KILL);
 }
 
-/// Pids in a cgroup.procs file: as many as a few containers have; the others are killed in the end.
-struct Processes {
-    text: [u8; PATH_BYTES],
-    length: usize,
-}
-
-impl Processes {
-    fn iter(&self) -> impl Iterator<Item = Pid> {
-        // A number that the end of the buffer cut in two has no newline.
-        let whole = self.text.get(..self.length).unwrap_or(&[]).split_inclusive(|byte| *byte == b'\n');
-        whole.filter_map(|line| line.strip_suffix(b"\n")).filter_map(decimal).filter(|pid| *pid > 0)
+/// Calls `each` with the pids in a cgroup.procs file: as many as a few containers have; the others are killed in the end.
+fn each_process(text: &[u8], each: &mut dyn FnMut(Pid)) {
+    // What is behind the last newline is a number that the end of the buffer cut in two.
+    for digits in fields(cut_last(text, b'\n').0, b'\n') {
+        if let Some(pid @ 1..) = number(digits, 10).and_then(|pid| Pid::try_from(pid).ok()) {
+            each(pid);
+        }
     }
 }
 
-fn read(path: &CStr) -> Option<Processes> {
-    let mut text = [0; PATH_BYTES];
-    let length = file::read_file(path, &mut text).ok()?.len();
-    Some(Processes { text, length })
-}
-
-fn decimal(digits: &[u8]) -> Option<Pid> {
-    Pid::try_from(number(digits, 10)?).ok()
-}
-
-/// Path of a file of the control group that a process is in, unless that is the root group.
-pub fn group_file<'a>(pid: Pid, file: &[u8], buffer: &'a mut [u8]) -> Option<&'a CStr> {
-    let mut text = [0; PATH_BYTES];
+/// Opens a file of the control group that a process is in, unless that is the root group.
+pub fn group_file(pid: Pid, file: &[u8], how: Open) -> Option<OwnedFd> {
+    let (mut text, mut path) = ([0; PATH_BYTES], [0; PATH_BYTES]);
     let group = cgroup_path(proc_file(pid, b"/cgroup", &mut text)?)?;
-    join(buffer, &[b"/sys/fs/cgroup", group, file]).ok()
+    file::open(CWD, join(&mut path, &[b"/sys/fs/cgroup", group, file]).ok()?, how).ok()
 }
 
 /// The path in /proc/PID/cgroup: `0::/services/web`. None for the root group and for one that was removed.
@@ -366,9 +350,9 @@ mod tests {
 
     #[test]
     fn pids_of_a_group_are_read_whole() {
-        let mut text = [0; PATH_BYTES];
-        text[..9].copy_from_slice(b"1\n22\n0\n33");
-        let pids: Vec<_> = Processes { text, length: 9 }.iter().collect();
+        let mut pids = Vec::new();
+        each_process(b"1\n22\n0\n33", &mut |pid| pids.push(pid));
+        each_process(b"44", &mut |pid| pids.push(pid));
         assert_eq!(pids, [1, 22]);
     }
 }
