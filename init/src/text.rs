@@ -268,7 +268,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether a byte is in a text. The library's own search is made for long ones, and long itself.
+/// Whether a byte is in a text.
+#[allow(clippy::manual_contains, reason = "the library's own search is made for long texts, and long itself")]
 #[inline(never)]
 pub fn has(text: &[u8], byte: u8) -> bool {
     text.iter().any(|other| *other == byte)

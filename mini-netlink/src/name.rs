@@ -16,6 +16,7 @@ impl<const SIZE: usize> Name<SIZE> {
     pub(crate) const EMPTY: Self = Self([0; SIZE]);
 
     /// Holds `name`, if it is not empty, not too long and has no zero byte.
+    #[allow(clippy::manual_contains, reason = "the library's search is made for long texts, and long itself")]
     pub fn new(name: &[u8]) -> Result<Self, BadName> {
         if name.is_empty() || name.len() >= SIZE || name.iter().any(|byte| *byte == 0) {
             return Err(BadName);

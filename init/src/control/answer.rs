@@ -1,7 +1,6 @@
 //! The answerer: a process that PID 1 has forked with a connection, and that has a picture of what PID 1 knew then.
 
 use super::wire::{self, BYTES, CONTAINER, MACHINE, NAME_AT, NONE, REQUEST_BYTES, WORDS, verb};
-use crate::limits;
 use crate::supervise::message::Message;
 use crate::supervise::{Change, Client, End, Picture, Section, Slot, Stage, group_file};
 use crate::sys::path::copy;
