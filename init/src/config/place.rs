@@ -97,5 +97,5 @@ fn print_key(line: &mut Line, text: &[u8], key: usize, first: bool) {
         (".", "")
     };
     let dots = if length > KEY_BYTES_MAX { "..." } else { "" };
-    line.format("{}{}{}{}", &[Value::Text(before), Value::Quoted(name), Value::Text(dots), Value::Text(after)]);
+    line.text(before).quoted(name).text(dots).text(after);
 }
