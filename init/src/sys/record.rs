@@ -75,11 +75,11 @@ pub struct Field {
 /// A field, and its type if that is a record or made of records.
 pub type Entry = (Field, Option<&'static Description>);
 
-/// A type that has a description.
+/// A type that has a description, and whose references live for `'a`.
 ///
 /// # Safety
 /// The description is this type's, and what of it is in no table may be all zeroes.
-pub unsafe trait Described: Copy {
+pub unsafe trait Described<'a>: Copy + 'a {
     /// It.
     const DESCRIPTION: &'static Description;
 }
@@ -171,7 +171,7 @@ const fn is_complete(fields: &[Field], records: &[&'static Description], size: u
 }
 
 /// A value in which nothing is given: what a type's `default` is.
-pub fn blank<T: Described>() -> T {
+pub fn blank<'a, T: Described<'a>>() -> T {
     let mut value = MaybeUninit::<T>::zeroed();
     // SAFETY: there is memory for it.
     unsafe { T::DESCRIPTION.blank(value.as_mut_ptr().cast()) };
@@ -313,18 +313,18 @@ macro_rules! kinds {
                 }
             )*
 
-            pub const unsafe fn Object<R, T: Described>(offset: usize, _: fn(&mut R) -> &mut T) -> Entry {
+            pub const unsafe fn Object<'a, R, T: Described<'a>>(offset: usize, _: fn(&mut R) -> &mut T) -> Entry {
                 (Field { offset: offset as u16, holds: Holds::Object, record: 0 }, Some(T::DESCRIPTION))
             }
 
-            pub const unsafe fn Optional<'a, R, T: Described + 'a>(
+            pub const unsafe fn Optional<'a, R, T: Described<'a>>(
                 offset: usize,
                 _: fn(&mut R) -> &mut Option<&'a T>,
             ) -> Entry {
                 (Field { offset: offset as u16, holds: Holds::Optional, record: 0 }, Some(T::DESCRIPTION))
             }
 
-            pub const unsafe fn List<'a, R, T: Described + 'a>(
+            pub const unsafe fn List<'a, R, T: Described<'a>>(
                 offset: usize,
                 _: fn(&mut R) -> &mut &'a [T],
             ) -> Entry {
@@ -338,7 +338,7 @@ macro_rules! kinds {
                 (Field { offset: offset as u16, holds: Holds::Pairs, record: 0 }, Some(Pair::DESCRIPTION))
             }
 
-            pub const unsafe fn Named<'a, R, T: Described + 'a>(
+            pub const unsafe fn Named<'a, R, T: Described<'a>>(
                 offset: usize,
                 _: fn(&mut R) -> &mut Named<'a, T>,
             ) -> Entry {
@@ -454,7 +454,7 @@ type Lives<'r, 'a> = PhantomData<&'r mut fn(&'a ()) -> &'a ()>;
 
 impl<'r, 'a> Record<'r, 'a> {
     /// A value as a record. What it holds must live as long as the arena that it is read into.
-    pub fn new<T: Described + 'a>(value: &'r mut T) -> Record<'r, 'a> {
+    pub fn new<T: Described<'a>>(value: &'r mut T) -> Record<'r, 'a> {
         Record { start: (&raw mut *value).cast(), description: T::DESCRIPTION, lives: PhantomData }
     }
 
@@ -542,7 +542,7 @@ impl<'a> Elements<'_, 'a> {
 /// unless they ask for nothing: with `!` unless empty, with `?` unless empty or zero, with `+` if false; a `^` before it
 /// says that only control groups of version 1 have it. A last `*` refuses all others.
 ///
-/// A field of an array is written with its position.
+/// A field of an array is written with its position. All references of the type must be of its one lifetime.
 macro_rules! object {
     (
         $(#[$closed:ident])? $object:ident $(<$life:lifetime>)? {
@@ -576,16 +576,25 @@ macro_rules! object {
             static RECORDS: [&Description; count(&ENTRIES)] = records(&ENTRIES);
             // SAFETY: `@field` has made each entry from a field of this type.
             static DESCRIPTION: Description = unsafe { Description::new::<$object>(NAMES, &FIELDS, &RECORDS) };
-            // SAFETY: as above.
-            unsafe impl$(<$life>)? Described for $object$(<$life>)? {
-                const DESCRIPTION: &'static Description = &DESCRIPTION;
-            }
+            object!(@describe $object $($life)?);
             impl$(<$life>)? Default for $object$(<$life>)? {
                 fn default() -> Self {
                     blank()
                 }
             }
         };
+    };
+    (@describe $object:ident $life:lifetime) => {
+        // SAFETY: made from this type.
+        unsafe impl<$life> Described<$life> for $object<$life> {
+            const DESCRIPTION: &'static Description = &DESCRIPTION;
+        }
+    };
+    (@describe $object:ident) => {
+        // SAFETY: made from this type.
+        unsafe impl Described<'_> for $object {
+            const DESCRIPTION: &'static Description = &DESCRIPTION;
+        }
     };
     (@field $object:ident $kind:ident $field:tt[$index:literal]) => {
         // SAFETY: the offset of the element that the function leads to.
@@ -614,23 +623,23 @@ object! {
 
 /// Describes a type whose values are elements of lists by themselves.
 macro_rules! value {
-    ($type:ty, $kind:ident) => {
+    ($type:ty, $life:lifetime: $living:ty, $kind:ident) => {
         const _: () = {
             // SAFETY: all of the value is one field.
-            static FIELDS: [Field; 1] = [unsafe { Field::$kind::<$type>(0, |value| value) }.0];
+            static FIELDS: [Field; 1] = [unsafe { Field::$kind(0, |value: &mut $type| value) }.0];
             static DESCRIPTION: Description =
                 // SAFETY: as above.
                 unsafe { Description::new::<$type>("\0", &FIELDS, &[]) };
             // SAFETY: as above.
-            unsafe impl Described for $type {
+            unsafe impl<$life> Described<$life> for $living {
                 const DESCRIPTION: &'static Description = &DESCRIPTION;
             }
         };
     };
 }
-value!(u32, Id);
-value!(Name, SystemCall);
-value!(&CStr, Word);
+value!(u32, 'a: u32, Id);
+value!(Name, 'a: Name, SystemCall);
+value!(&CStr, 'a: &'a CStr, Word);
 
 #[cfg(test)]
 mod tests {
