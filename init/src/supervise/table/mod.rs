@@ -368,6 +368,7 @@ impl<'a> Table<'a> {
         self.deadline_us != 0 && now_us >= self.deadline_us
     }
 
+    #[inline(never)]
     fn get(&mut self, index: u16) -> Option<&mut Slot> {
         self.slots.get_mut(..self.count)?.get_mut(usize::from(index))
     }

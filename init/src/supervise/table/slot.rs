@@ -40,9 +40,10 @@ pub(super) enum Launch {
 }
 
 /// One container.
+// In this order: what is behind the first 128 bytes of it costs more code at each use.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Slot {
-    pub(super) name: [u8; limits::NAME_BYTES_MAX + 1],
     pub(super) section: Section,
     pub(super) stage: Stage,
     pub(super) launch: Launch,
@@ -75,13 +76,14 @@ pub struct Slot {
     /// How often it was started again in all, and how often in a row.
     pub(super) restarts: u32,
     pub(super) tries: u32,
-    pub(super) wishes: Wishes,
     /// When something is to happen to it whatever else does, by its stage: its next start, its being killed; 0 for never.
     pub(super) due_us: u64,
     pub(super) started_us: u64,
     pub(super) executed_us: u64,
     pub(super) ready_us: u64,
     pub(super) ended_us: u64,
+    pub(super) wishes: Wishes,
+    pub(super) name: [u8; limits::NAME_BYTES_MAX + 1],
 }
 
 impl Slot {
