@@ -9,7 +9,7 @@ use crate::config::cmdline;
 use crate::limits;
 use crate::supervise::Slot;
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::process::{self, Ended, Fork, Handle, Pid, Vector};
+use crate::sys::process::{self, Ended, Fork, Handle, Pid};
 use crate::sys::region::Regions;
 use crate::sys::{self, AsFd, wait};
 use crate::text::Line;
@@ -41,7 +41,6 @@ fn start<'a>(name: &CStr, command: &[u8], arena: &mut Arena<'a>) -> sys::Result<
         arena.push(&mut words, word);
     }
     let words: &'a [&'a CStr] = arena.finish(words);
-    let (words, environment) = (Vector::new(words, arena)?, Vector::new(&scripts::ENVIRONMENT, arena)?);
     match process::fork()? {
         Fork::Parent(pid) => Ok(pid),
         Fork::Child => {
@@ -51,8 +50,7 @@ fn start<'a>(name: &CStr, command: &[u8], arena: &mut Arena<'a>) -> sys::Result<
                     let _ = process::set_standard(null.as_fd(), number);
                 }
             }
-            crate::sys::signal::unblock_all();
-            process::execute(c"/proc/self/exe", &words, &environment);
+            scripts::execute(c"/proc/self/exe", words, arena);
             process::exit(127)
         }
     }
@@ -66,5 +64,6 @@ fn await_end(pid: Pid, timeout_us: u64) -> sys::Result<Option<Ended>> {
             process::kill(pid, signal)?;
         }
     }
-    process::reap(pid, true)
+    // One that is stuck in the kernel is not waited for.
+    process::reap(pid, false)
 }

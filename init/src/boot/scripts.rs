@@ -42,7 +42,8 @@ fn run(path: &CStr, folder: BorrowedFd, name: &CStr) -> Result<Ended> {
     match process::fork()? {
         Fork::Parent(pid) => process::reap(pid, true)?.ok_or(Errno::CHILD),
         Fork::Child => {
-            let errno = execute(program);
+            let mut memory = [0; VECTORS_BYTES];
+            let errno = execute(program, &[program], &mut Arena::new(&mut memory));
             report(path, name, "execute: ", Value::Kernel(errno));
             // That is all there is to say about it.
             process::exit(0)
@@ -50,11 +51,9 @@ fn run(path: &CStr, folder: BorrowedFd, name: &CStr) -> Result<Ended> {
     }
 }
 
-/// A program without arguments and the few variables that every program may expect.
-fn execute(program: &CStr) -> Errno {
-    let mut memory = [0; VECTORS_BYTES];
-    let mut arena = Arena::new(&mut memory);
-    let (arguments, environment) = (Vector::new(&[program], &mut arena), Vector::new(&ENVIRONMENT, &mut arena));
+/// A program with the few variables that every program may expect.
+pub(super) fn execute<'a>(program: &CStr, words: &[&'a CStr], arena: &mut Arena<'a>) -> Errno {
+    let (arguments, environment) = (Vector::new(words, arena), Vector::new(&ENVIRONMENT, arena));
     let (Ok(arguments), Ok(environment)) = (arguments, environment) else { return Errno::TOOBIG };
     signal::unblock_all();
     process::execute(program, &arguments, &environment)

@@ -12,7 +12,7 @@ use crate::config::policy::{self, Key};
 use crate::control;
 use crate::error::Error;
 use crate::launch::bundle::{Adjust, Source, Texts};
-use crate::launch::ready::{self, Readiness};
+use crate::launch::ready::{Readiness, give_socket};
 use crate::launch::{self, Request, Streams};
 use crate::log;
 use crate::logger::{self, Logs};
@@ -84,6 +84,7 @@ impl Work for Machine<'_> {
         };
         let announce = || tell(Message::Announced { slot });
         let executed = || tell(Message::Executed { slot, time_us: time::monotonic_us() });
+        let ready = || tell(Message::Ready { slot, time_us: time::monotonic_us() });
         if section == Section::OneShot {
             if !oneshot::open_streams(self.options) {
                 return 1;
@@ -116,13 +117,20 @@ impl Work for Machine<'_> {
             let _ = file::remove(CWD, socket);
             if let (Some(pid), Some(readiness)) = (launched, readiness.take()) {
                 executed();
+                let waits = wishes.get(Key::Ready) != policy::EXECUTE;
+                if !waits {
+                    ready();
+                }
                 // For `pidone list` and the like. Nobody waits for it.
                 if let Err(error) = runtime::record(name, source.bundle, group.borrow().get(), pid) {
                     log::debug("container {}: {}", &[Value::Name(name), Value::Print(&error)]);
                 }
-                is_ready = readiness.wait(wishes, pid, &mut |left_us| check::run(container, READY, left_us, regions));
-                if is_ready {
-                    tell(Message::Ready { slot, time_us: time::monotonic_us() });
+                if waits {
+                    is_ready =
+                        readiness.wait(wishes, pid, &mut |left_us| check::run(container, READY, left_us, regions));
+                    if is_ready {
+                        ready();
+                    }
                 }
             }
             launched.is_some()
@@ -225,7 +233,7 @@ impl Machine<'_> {
             }
             if notifies {
                 let socket = arena.string(&[socket.to_bytes()]);
-                ready::give_socket(socket, spec, arena);
+                give_socket(socket, spec, arena);
             }
             Ok(())
         };

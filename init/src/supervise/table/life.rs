@@ -225,7 +225,7 @@ impl Table<'_> {
 
     /// A container is never launched.
     pub(super) fn refuse(&mut self, index: u16) {
-        let Some(slot) = self.get(index) else { return };
+        let Some(slot) = self.get(index).filter(|slot| slot.stage == Stage::Waiting) else { return };
         slot.stage = Stage::Done;
         slot.failed = true;
         self.release(index);

@@ -179,9 +179,10 @@ impl<'a> Table<'a> {
         let Some(free) = self.slots.get_mut(self.count) else { return false };
         *free = Slot { section, wishes: self.policy.wishes, ..Slot::EMPTY };
         if section != Section::Services {
-            // What every service wants. Others run once unless they say otherwise themselves.
-            free.wishes.set(Key::Restart as usize, 0);
-            free.wishes.set(Key::Critical as usize, 0);
+            // Others run once, and their failure is for `pidone.fail`, unless they say otherwise themselves.
+            for key in [Key::Restart, Key::RestartLast, Key::Critical] {
+                free.wishes.set(key as usize, 0);
+            }
         }
         for (to, from) in free.name.iter_mut().zip(bytes) {
             *to = *from;
