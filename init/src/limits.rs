@@ -137,8 +137,8 @@ pub const LOG_IDLE_US: u64 = 1000;
 pub const LOG_FILE_BYTES: u64 = 1024 * 1024;
 /// Messages in the queue that holds all streams' descriptors: the kernel counts about a kilobyte for each.
 pub const LOG_STORE_BYTES: u32 = 4 * 1024 * 1024;
-/// Who asks for logs at the same time.
-pub const LOG_CLIENTS_MAX: usize = 8;
+/// Who asks for logs at the same time: all cleaners, which wait for the end of their container's, and a few others.
+pub const LOG_CLIENTS_MAX: usize = HELPERS_MAX + 8;
 /// Records sent to one of them before others have their turn.
 pub const LOG_RECORDS_PER_TURN: usize = 64;
 /// How long the cleaner of a container waits until all is logged that it wrote: longer only when something else still

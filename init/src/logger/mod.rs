@@ -100,8 +100,9 @@ pub fn run(logs: &Logs, settings: &Settings, last: bool) -> u8 {
 fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
     const NOFILE: u8 = 7;
     let most = 2 * LOG_STREAMS_MAX as u64;
-    identity::set_rlimit(NOFILE, most, most)?;
-    logs.store.prepare()?;
+    // Who may not has room for fewer streams.
+    let _ = identity::set_rlimit(NOFILE, most, most);
+    let _ = logs.store.prepare();
     let (Some(memory), Some(descriptors), Some(clients)) =
         (Memory::new(&logs.memory), DESCRIPTORS.take(), CLIENTS.take())
     else {
@@ -130,7 +131,9 @@ fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
     if !last {
         identity::set_name(c"pidone-logger");
         logger.epoll.add(signals.as_fd(), OTHER, false)?;
-        logger.serve()?;
+        // Without them containers are logged all the same.
+        let served = logger.serve();
+        refuse(b"others", served);
     }
     logger.run(&signals, clients);
     Ok(())
