@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pidone::control::wire;
+
 /// The repository's root.
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the repository")
@@ -18,6 +20,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             own.into_iter().chain(plans.iter().flat_map(|folder| files(folder, &suffix))).collect()
         }
         "netlink" => own.into_iter().chain(captures()).collect(),
+        // A request, what is said of the machine, and what of a container.
+        "control" => {
+            let said = |kind| wire::encode(&[kind; wire::WORDS], c"web").to_vec();
+            [b"?web".to_vec(), said(wire::MACHINE), said(wire::CONTAINER)].into_iter().chain(own).collect()
+        }
         // Both messages that there are, and one that there is not.
         "messages" => {
             [1, 2, 3].map(|kind| [[kind, 0, 7, 0, 0, 0, 0, 0], [9; 8]].concat()).into_iter().chain(own).collect()

@@ -19,6 +19,7 @@ use pidone::boot::modules::order::Order;
 use pidone::boot::modules::pattern;
 use pidone::config::spec::{Kept, Process, Resources, Runtime, Spec};
 use pidone::config::{self, cmdline, place};
+use pidone::control::{look, wire};
 use pidone::error::{Error, Result};
 use pidone::limits;
 use pidone::plan::facts::Facts;
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("netlink", netlink),
     ("modules", modules),
     ("messages", messages),
+    ("control", control),
     ("process", process),
     ("resources", resources),
     ("state", state),
@@ -249,6 +251,27 @@ pub fn systemd(mut bytes: &[u8]) {
     }
 }
 
+/// What clients of the control socket send, and what a client would be answered.
+pub fn control(bytes: &[u8]) {
+    if let Some((_, name)) = wire::request(bytes) {
+        assert!(name.len() <= limits::NAME_BYTES_MAX);
+    }
+    for piece in bytes.chunks_exact(wire::BYTES) {
+        let mut message = [0; wire::BYTES];
+        message.copy_from_slice(piece);
+        let words = wire::decode(&message);
+        assert_eq!(wire::encode(&words, c""), message);
+        for json in [false, true] {
+            for timeline in [false, true] {
+                let mut buffer = [0; 2048];
+                let mut line = Line::new(&mut buffer);
+                look::message(&mut line, &words, c"a name", timeline, json);
+                assert!(!line.is_empty() && !line.overflowed());
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,6 +398,11 @@ mod tests {
     #[test]
     fn answers_of_systemd_are_survived() {
         feed("systemd");
+    }
+
+    #[test]
+    fn requests_and_answers_of_the_control_socket_are_survived() {
+        feed("control");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use core::ffi::CStr;
 
 use super::client::ask;
-use super::wire::{CONTAINER, FIELD_COUNT, FIELDS, NONE, STATES, Words, verb};
+use super::wire::{CONTAINER, FIELD_COUNT, FIELDS, NONE, STATES, Words, ZERO_IS_NONE, verb};
 use super::{Asked, show};
 use crate::plan::state::string;
-use crate::supervise::{End, Ms, PHASE_NAMES, Section, Times};
-use crate::text::{Line, Value, fields, word};
+use crate::supervise::{End, MOMENTS, Ms, Section, Times};
+use crate::text::{Line, fields, word};
 
 /// Bytes of the first column, and of each of the others.
 const WIDTHS: (usize, usize) = (26, 11);
@@ -18,40 +18,41 @@ OOM-KILLS  KiB        CPU/ms\n";
 const UNITS: [u64; 8] = [1, 1_000_000, 1, 1, 1, 1, 1024, 1000];
 
 /// The command, `timeline` or else `status`.
-pub(super) fn look(asked: &Asked, timeline: bool) -> core::result::Result<u8, End> {
+pub(super) fn look(asked: &Asked, timeline: bool) -> Result<u8, End> {
     let json = asked.json;
     let mut separator = "";
-    let (end, _) = ask(verb::LOOK, asked.name, &mut |words, name| {
+    let end = ask(verb::LOOK, asked.name, &mut None, &mut |words, name| {
         let mut buffer = [0; 2048];
         let mut line = Line::new(&mut buffer);
-        let [kind, first, rest @ ..] = words;
-        if *kind != CONTAINER {
-            match (timeline, json) {
-                (true, _) => moments(&mut line, *first, rest, json),
-                (_, true) => _ = line.byte(b'['),
-                _ => _ = line.raw(HEADING),
-            }
-        } else if json {
-            object(line.text(core::mem::replace(&mut separator, ",\n")), words, name);
-        } else if timeline {
-            let [.., forked, executed, ready, ended] = numbers(words);
-            let after = |at_us: u64| if at_us == NONE { 0 } else { at_us.saturating_sub(forked) };
-            let times = Times([executed, ready, ended].map(after));
-            let forked = Ms(if forked == NONE { 0 } else { forked });
-            let values = [Value::Print(&forked), Value::Text(section(words)), Value::Name(name), Value::Print(&times)];
-            line.format("{} {} {}{}\n", &values);
-        } else {
-            row(&mut line, words, name);
+        let [kind, ..] = words;
+        if json && *kind == CONTAINER {
+            line.text(core::mem::replace(&mut separator, ",\n"));
         }
+        message(&mut line, words, name, timeline, json);
         show(line.bytes())
     });
     if end != End::Done {
         return Err(end);
     }
-    if json {
-        let _ = show(if timeline { b"]}\n" } else { b"]\n" });
+    Ok(u8::from(json && !show(if timeline { b"]}\n" } else { b"]\n" })))
+}
+
+/// Writes what a message says; what comes before all containers if it is about the machine.
+pub fn message(line: &mut Line, words: &Words, name: &CStr, timeline: bool, json: bool) {
+    let [kind, ..] = words;
+    match (*kind == CONTAINER, timeline, json) {
+        (true, _, true) => object(line, words, name),
+        (true, true, false) => {
+            let [.., forked, executed, ready, ended, _, _, _, _, _, _, _, _, _] = *words;
+            let times = Times([executed, ready, ended].map(|at_us: u64| at_us.saturating_sub(forked)));
+            line.print(&Ms(forked)).byte(b' ').text(section(words)).byte(b' ').quoted(name.to_bytes()).print(&times);
+            line.byte(b'\n');
+        }
+        (true, false, false) => row(line, words, name),
+        (false, true, _) => moments(line, words, json),
+        (false, false, true) => _ = line.byte(b'['),
+        (false, false, false) => _ = line.raw(HEADING),
     }
-    Ok(0)
 }
 
 fn section(words: &Words) -> &'static str {
@@ -64,10 +65,11 @@ fn state(words: &Words) -> &'static [u8] {
     word(STATES, *state as usize)
 }
 
+/// The number of each of [`FIELDS`]; [`NONE`] for what is not known.
 fn numbers(words: &Words) -> [u64; FIELD_COUNT] {
     let mut numbers = [0; FIELD_COUNT];
-    for (to, from) in numbers.iter_mut().zip(words.iter().skip(3)) {
-        *to = *from;
+    for (index, (to, from)) in numbers.iter_mut().zip(words.iter().skip(3)).enumerate() {
+        *to = if *from == 0 && ZERO_IS_NONE >> index & 1 != 0 { NONE } else { *from };
     }
     numbers
 }
@@ -92,34 +94,88 @@ fn row(line: &mut Line, words: &Words, name: &CStr) {
 /// One container as JSON.
 fn object(line: &mut Line, words: &Words, name: &CStr) {
     string(line.text("{\"name\":"), name.to_bytes());
-    line.format(",\"section\":\"{}\",\"state\":\"{}\"", &[Value::Text(section(words)), Value::Quoted(state(words))]);
+    string(line.text(",\"section\":"), section(words).as_bytes());
+    string(line.text(",\"state\":"), state(words));
     for (name, number) in fields(FIELDS, b' ').zip(numbers(words)) {
-        let values = [Value::Quoted(name), Value::Number(number)];
-        line.format(if number == NONE { ",\"{}\":null" } else { ",\"{}\":{}" }, &values);
+        string(line.byte(b','), name);
+        line.byte(b':');
+        if number == NONE {
+            line.text("null")
+        } else {
+            line.number(number)
+        };
     }
     line.byte(b'}');
 }
 
 /// The machine's own moments.
-fn moments(line: &mut Line, started_us: u64, entered_us: &[u64], json: bool) {
-    let mut separator = "{\"phases\":[{";
-    let mut moment = |name: &'static str, at_us: u64| {
-        if json {
-            let values = [Value::Text(separator), Value::Text(name), Value::Number(at_us)];
-            line.format("{}\"name\":\"{}\",\"us\":{}", &values).byte(b'}');
-            separator = ",{";
-        } else {
-            line.format("{} {}\n", &[Value::Print(&Ms(at_us)), Value::Text(name)]);
+fn moments(line: &mut Line, words: &Words, json: bool) {
+    line.text(if json { "{\"phases\":[{\"name\":\"kernel\",\"us\":0}" } else { "0.000 kernel\n" });
+    for (name, at_us) in fields(MOMENTS, b' ').zip(words.iter().skip(1)) {
+        if *at_us == 0 {
+            continue;
         }
-    };
-    moment("kernel", 0);
-    moment("pidone", started_us);
-    for (name, at_us) in PHASE_NAMES.iter().zip(entered_us) {
-        if *at_us != 0 {
-            moment(name, *at_us);
+        if json {
+            string(line.text(",{\"name\":"), name);
+            line.text(",\"us\":").number(*at_us).byte(b'}');
+        } else {
+            line.print(&Ms(*at_us)).byte(b' ').raw(name).byte(b'\n');
         }
     }
-    if json {
-        line.text("],\n\"containers\":[");
+    line.text(if json { "],\n\"containers\":[" } else { "" });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::wire::{MACHINE, RUNNING, WORDS};
+
+    fn written(words: &Words, timeline: bool, json: bool) -> String {
+        let mut buffer = [0; 2048];
+        let mut line = Line::new(&mut buffer);
+        message(&mut line, words, c"we b", timeline, json);
+        String::from_utf8(line.bytes().to_vec()).unwrap()
+    }
+
+    fn container() -> Words {
+        let mut words = [0; WORDS];
+        let numbers = [17, 3_000_000, 2, NONE, 9, 1, 4096, 12_000, 5_000_000, 5_003_000, 0, 0];
+        words[..3].copy_from_slice(&[CONTAINER, Section::Services as u64, RUNNING]);
+        words[3..3 + FIELD_COUNT].copy_from_slice(&numbers);
+        words
+    }
+
+    #[test]
+    fn a_container_is_a_row_under_its_heading() {
+        let (heading, row) = (written(&[0; WORDS], false, false), written(&container(), false, false));
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(cells, ["we\\x20b", "service", "running", "17", "3", "2", "-", "9", "1", "4", "12"]);
+        for (title, cell) in heading.split_whitespace().zip(&cells) {
+            assert_eq!(heading.find(&format!("{title} ")).or(heading.find("CPU/ms")), row.find(&format!("{cell} ")));
+        }
+    }
+
+    #[test]
+    fn a_container_is_an_object_whose_numbers_may_be_unknown() {
+        assert_eq!(
+            written(&container(), false, true),
+            r#"{"name":"we b","section":"service","state":"running","pid":17,"uptimeUs":3000000,"restarts":2,"#
+                .to_owned()
+                + r#""lastCode":null,"lastSignal":9,"oomKills":1,"memory":4096,"cpuUs":12000,"forkedUs":5000000,"#
+                + r#""executedUs":5003000,"readyUs":null,"endedUs":null}"#
+        );
+    }
+
+    #[test]
+    fn moments_are_those_that_have_come() {
+        let mut words = [0; WORDS];
+        words[..3].copy_from_slice(&[MACHINE, 1_000, 2_500]);
+        assert_eq!(written(&words, true, false), "0.000 kernel\n1.000 pidone\n2.500 setup\n");
+        assert_eq!(
+            written(&words, true, true),
+            "{\"phases\":[{\"name\":\"kernel\",\"us\":0},{\"name\":\"pidone\",\"us\":1000},\
+             {\"name\":\"setup\",\"us\":2500}],\n\"containers\":["
+        );
+        assert_eq!(written(&container(), true, false), "5000.000 service we\\x20b: executed after 3.000 ms\n");
     }
 }

@@ -13,7 +13,7 @@ pub mod wire;
 use core::ffi::CStr;
 
 use crate::limits;
-use crate::sys::{Result, file};
+use crate::sys::file;
 use crate::text::{Line, Value, fields, position};
 
 pub use answer::answer;
@@ -38,7 +38,7 @@ pub fn main(words: &mut dyn Iterator<Item = &'static CStr>) -> Option<u8> {
     let command = position(COMMANDS, words.next()?.to_bytes())?;
     let mut asked = Asked { name: c"", json: false };
     // Of `start` an OCI runtime says what is wrong.
-    let wrong = |word, problem| if command == START { None } else { Some(complain(word, problem, USAGE)) };
+    let wrong = |word, problem| if command == START { None } else { Some(say(word, problem, USAGE)) };
     for word in words {
         match word.to_bytes() {
             b"--help" | b"-h" => return None,
@@ -60,7 +60,7 @@ pub fn main(words: &mut dyn Iterator<Item = &'static CStr>) -> Option<u8> {
     Some(result.unwrap_or_else(|end| {
         let problem = fields(PROBLEMS, b'|').nth(end as usize).unwrap_or_default();
         // As with `run`: no code that a program is likely to have.
-        complain(asked.name, problem, if command == 2 { 125 } else { 1 })
+        say(asked.name, problem, if command == 2 { 125 } else { 1 })
     }))
 }
 
@@ -70,17 +70,18 @@ process 1 does not understand|only root may do that|there is no such container, 
 the machine is not up yet, or going down|process 1 gives no answer: it is no pidone, or has no time";
 const _: () = assert!(limits::ANSWERERS_MAX == 16);
 
-/// Says on standard error what is wrong with a word; the exit code.
-fn complain(word: &CStr, problem: &[u8], code: u8) -> u8 {
+/// Says of a word what is wrong with it, or if the code is 0, how it is; the exit code.
+fn say(word: &CStr, what: &[u8], code: u8) -> u8 {
     let mut buffer = [0; limits::LOG_LINE_BYTES];
     let mut line = Line::new(&mut buffer);
-    line.format("pidone: {}: ", &[Value::Name(word)]).raw(problem).byte(b'\n');
+    let (prefix, to) = if code == 0 { ("", file::standard_output()) } else { ("pidone: ", file::standard_error()) };
+    line.format("{}{}: ", &[Value::Text(prefix), Value::Name(word)]).raw(what).byte(b'\n');
     // There is nobody else to tell.
-    let _ = file::write_all(file::standard_error(), line.bytes());
+    let _ = file::write_all(to, line.bytes());
     code
 }
 
-/// Writes to standard output.
-fn show(text: &[u8]) -> Result<()> {
-    file::write_all(file::standard_output(), text)
+/// Writes to standard output: whether that could be done.
+fn show(text: &[u8]) -> bool {
+    file::write_all(file::standard_output(), text).is_ok()
 }

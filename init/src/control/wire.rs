@@ -4,6 +4,8 @@
 //! message of [`BYTES`] about the machine and one about each container, as far as they were asked for, and then one byte:
 //! an [`End`](crate::supervise::End).
 
+use core::ffi::CStr;
+
 use crate::limits;
 
 /// What is wanted, each a byte.
@@ -40,14 +42,16 @@ pub const CONTAINER: u64 = MACHINE + 1;
 /// What stands for a number that there is not.
 pub const NONE: u64 = u64::MAX;
 
+/// Which of [`FIELDS`] are not known when they are 0, a bit each.
+pub const ZERO_IS_NONE: u16 = 0b1111_0001_0011;
 /// What the numbers of a container are. Times are monotonic microseconds since the kernel started.
 pub const FIELDS: &[u8] =
     b"pid uptimeUs restarts lastCode lastSignal oomKills memory cpuUs forkedUs executedUs readyUs endedUs";
 /// How many of them there are.
 pub const FIELD_COUNT: usize = 12;
 /// Names of states, by their numbers: its turn has not come, it is being launched or not ready, its program runs, what it
-/// left is being cleaned up, its next start is due after a while, it was told to stop and does not yet, it is over, it has failed for good, it was
-/// told to stop and has.
+/// left is being cleaned up, its next start is due after a while, it was told to stop and has not, it is over, it has
+/// failed for good, it was told to stop and has.
 pub const STATES: &[u8] = b"waiting starting running ending pausing stopping ended failed stopped";
 /// Some of these numbers.
 pub const RUNNING: u64 = 2;
@@ -61,11 +65,14 @@ pub const FAILED: u64 = 7;
 const NAME_WORDS: usize = limits::NAME_BYTES_MAX / 8;
 const _: () = assert!(WORDS > 3 + FIELD_COUNT + NAME_WORDS && WORDS >= 2 + crate::supervise::PHASES);
 
-/// Numbers as bytes.
-pub fn encode(words: &Words) -> [u8; BYTES] {
+/// Numbers, and behind them a name, as bytes.
+pub fn encode(words: &Words, name: &CStr) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     for (to, from) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
         *to = from.to_ne_bytes();
+    }
+    for (to, from) in bytes.iter_mut().skip(NAME_AT).zip(name.to_bytes()) {
+        *to = *from;
     }
     bytes
 }
@@ -81,3 +88,36 @@ pub fn decode(bytes: &[u8; BYTES]) -> Words {
 
 /// Where the name is in the bytes of a message; there is a zero behind it.
 pub const NAME_AT: usize = 8 * (3 + FIELD_COUNT);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_a_letter_and_a_name_that_fits() {
+        let longest = [&[verb::LOOK][..], &[b'n'; limits::NAME_BYTES_MAX]].concat();
+        assert_eq!(request(b"?"), Some((verb::LOOK, &b""[..])));
+        assert_eq!(request(&longest), Some((verb::LOOK, &longest[1..])));
+        for nonsense in [&b""[..], &[&longest[..], b"n"].concat(), &[b'?'; 4096]] {
+            assert_eq!(request(nonsense), None);
+        }
+    }
+
+    #[test]
+    fn answers_survive_the_socket() {
+        let mut words = [7; WORDS];
+        words[0] = CONTAINER;
+        let name = std::ffi::CString::new([b'n'; limits::NAME_BYTES_MAX]).unwrap();
+        words[NAME_AT / 8..].fill(0);
+        let bytes = encode(&words, &name);
+        assert_eq!(decode(&bytes)[..NAME_AT / 8], words[..NAME_AT / 8]);
+        assert_eq!(CStr::from_bytes_until_nul(&bytes[NAME_AT..]), Ok(&*name));
+    }
+
+    #[test]
+    fn what_is_sent_has_a_name_for_each_number() {
+        assert_eq!(FIELDS.split(|byte| *byte == b' ').count(), FIELD_COUNT);
+        let state = |number: u64| STATES.split(|byte| *byte == b' ').nth(number as usize).unwrap();
+        assert_eq!([RUNNING, PAUSING, ENDED, FAILED].map(state), [&b"running"[..], b"pausing", b"ended", b"failed"]);
+    }
+}

@@ -78,6 +78,8 @@ pub(super) struct Control {
     is_heard: bool,
     /// Answerers at work, and until when they may be; process 0 is a free place.
     places: [(Pid, u64); limits::ANSWERERS_MAX],
+    /// How many they are.
+    taken: usize,
     /// Nobody is let in before.
     paused_until_us: u64,
 }
@@ -93,7 +95,14 @@ impl Control {
         if let Err(errno) = listening {
             log::warning("make the control socket: {}", &[Value::Kernel(errno)]);
         }
-        Control { listening: listening.ok(), waiting: None, is_heard: false, places: [(0, 0); _], paused_until_us: 0 }
+        Control {
+            listening: listening.ok(),
+            waiting: None,
+            is_heard: false,
+            places: [(0, 0); _],
+            taken: 0,
+            paused_until_us: 0,
+        }
     }
 
     /// The socket, while clients are let in by it.
@@ -134,28 +143,36 @@ impl Control {
         Some(Client { connection, user })
     }
 
+    /// The place of an answerer; of process 0, a free one.
+    #[inline(never)]
+    fn place(&mut self, answerer: Pid) -> Option<&mut (Pid, u64)> {
+        self.places.iter_mut().find(|(taken, _)| *taken == answerer)
+    }
+
     /// Whether a process answers somebody.
-    pub(super) fn is_answerer(&self, pid: Pid) -> bool {
-        self.places.iter().any(|(answerer, _)| *answerer == pid)
+    pub(super) fn is_answerer(&mut self, pid: Pid) -> bool {
+        self.place(pid).is_some()
     }
 
     /// Whether there is a place for an answerer of this user's.
     pub(super) fn has_place(&self, user: u32) -> bool {
-        let kept = if user == 0 { 0 } else { limits::ANSWERERS_OF_ROOT };
-        self.places.iter().filter(|(answerer, _)| *answerer == 0).count() > kept
+        self.taken < if user == 0 { limits::ANSWERERS_MAX } else { limits::ANSWERERS_MAX - limits::ANSWERERS_OF_ROOT }
     }
 
     /// An answerer is at work.
     pub(super) fn begun(&mut self, answerer: Pid, now_us: u64) {
-        if let Some(free) = self.places.iter_mut().find(|(answerer, _)| *answerer == 0) {
+        if let Some(free) = self.place(0) {
             *free = (answerer, now_us.saturating_add(limits::ANSWER_US));
+            self.taken += 1;
         }
     }
 
     /// A child has ended: whether it was an answerer.
     pub(super) fn ended(&mut self, child: Pid) -> bool {
-        let place = self.places.iter_mut().find(|(answerer, _)| *answerer == child);
-        place.map(|place| *place = (0, 0)).is_some()
+        let Some(place) = self.place(child) else { return false };
+        *place = (0, 0);
+        self.taken -= 1;
+        true
     }
 
     /// Kills those that take too long; when to look again, if ever.
@@ -181,7 +198,7 @@ mod tests {
     use super::*;
 
     fn control() -> Control {
-        Control { listening: None, waiting: None, is_heard: false, places: [(0, 0); _], paused_until_us: 0 }
+        Control { listening: None, waiting: None, is_heard: false, places: [(0, 0); _], taken: 0, paused_until_us: 0 }
     }
 
     #[test]

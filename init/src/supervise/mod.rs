@@ -28,7 +28,7 @@ use crate::text::Value;
 use control::Control;
 pub use control::{Client, End, PLACE};
 use message::Message;
-pub use report::{Ms, PHASE_NAMES, PHASES, Times};
+pub use report::{MOMENTS, Ms, PHASES, Times};
 pub use shutdown::group_file;
 use table::{Action, Child, Event, Note, Phase, Table, Task};
 pub use table::{Change, Edge, Policy, Power, Section, Slot, Stage, cycle};
@@ -107,6 +107,7 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
 const OOM_SCORE: &CStr = c"/proc/self/oom_score_adj";
 
 /// A new process, which the kernel may kill like any other when memory is short.
+#[inline(never)]
 fn fork() -> crate::sys::Result<Fork> {
     let forked = process::fork();
     if forked == Ok(Fork::Child) {

@@ -3,7 +3,7 @@
 use super::table::{Note, Phase, Power, Section, Slot, Table, Task, Why};
 use crate::log::{self, Level};
 use crate::sys::process::Ended;
-use crate::text::{Line, Print, Value};
+use crate::text::{Line, Print, Value, fields};
 
 impl Section {
     /// All of them, in the order of their numbers.
@@ -169,30 +169,15 @@ fn level(table: &Table, note: Note) -> Level {
 /// How many phases there are.
 pub const PHASES: usize = Phase::ALL.len();
 
-/// Names of the phases in the timeline.
-pub const PHASE_NAMES: [&str; PHASES] = [
-    "setup",
-    "/etc/init.d",
-    "volumes",
-    "survey",
-    "onboot",
-    "services",
-    "up",
-    "stopping",
-    "onshutdown",
-    "/etc/shutdown.d",
-    "terminating",
-    "killing",
-    "unmounting",
-    "farewell",
-    "end",
-];
+/// Names of moments in the timeline, in their order: pidone's start, and the beginning of each phase.
+pub const MOMENTS: &[u8] = b"pidone setup /etc/init.d volumes survey onboot services up stopping onshutdown \
+/etc/shutdown.d terminating killing unmounting farewell end";
 
 /// Writes the timeline so far: when each phase began and how long each container took.
 pub(super) fn timeline(table: &Table, started_us: u64) {
     // The clock starts with the kernel.
-    moment("kernel", 0);
-    moment("pidone", started_us);
+    moment(b"kernel", 0);
+    moment(b"pidone", started_us);
     phases(table, 0);
     for slot in table.slots() {
         container(slot);
@@ -205,15 +190,15 @@ pub(super) fn timeline_down(table: &Table) {
 }
 
 fn phases(table: &Table, from: usize) {
-    for (name, entered_us) in
-        PHASE_NAMES.iter().zip(table.entered_us()).skip(from).filter(|(_, entered)| **entered != 0)
-    {
-        moment(name, *entered_us);
+    for (name, entered_us) in fields(MOMENTS, b' ').skip(1).zip(table.entered_us()).skip(from) {
+        if *entered_us != 0 {
+            moment(name, *entered_us);
+        }
     }
 }
 
-fn moment(what: &str, at_us: u64) {
-    log::info("timing: {} {}", &[Value::Print(&Ms(at_us)), Value::Text(what)]);
+fn moment(what: &[u8], at_us: u64) {
+    log::info("timing: {} {}", &[Value::Print(&Ms(at_us)), Value::Quoted(what)]);
 }
 
 /// Writes the line of one container.
@@ -253,6 +238,7 @@ impl Print for Ms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::word;
 
     #[test]
     fn times_have_three_digits_after_the_point() {
@@ -267,6 +253,8 @@ mod tests {
         for (position, phase) in Phase::ALL.iter().enumerate() {
             assert_eq!(*phase as usize, position);
         }
-        assert_eq!((PHASE_NAMES[Phase::Running as usize], PHASE_NAMES[Phase::Power as usize]), ("up", "end"));
+        let name = |phase| word(MOMENTS, phase as usize + 1);
+        assert_eq!((name(Phase::Running), name(Phase::Power)), (&b"up"[..], &b"end"[..]));
+        assert_eq!(fields(MOMENTS, b' ').count(), 1 + PHASES);
     }
 }
