@@ -50,13 +50,13 @@ impl Name {
             let middle = (low + high) / 2;
             if is_behind(*BLOCKS.get(middle)?, name) { high = middle } else { low = middle }
         }
-        let mut index = (low * BLOCK) as u16;
+        let first = low * BLOCK;
         let mut rest = PACKED.get(usize::from(*BLOCKS.get(low)?)..)?.iter();
         // Bytes that the entry before has in common with the name. An entry that shares more with it than those differs
         // where it differs, and one that shares fewer is behind where the name would be.
         let mut common = 0;
         let mut shared = usize::from(*rest.next()? & !START);
-        for _ in 0..BLOCK {
+        for index in first..first + BLOCK {
             let mut matches = shared == common;
             let mut length = shared;
             let next = loop {
@@ -69,11 +69,10 @@ impl Name {
                 common += usize::from(matches);
             };
             if matches && length == name.len() {
-                return Some(Name(index));
+                return Some(Name(index as u16));
             }
             common = common.min(next);
             shared = next;
-            index += 1;
         }
         None
     }
@@ -225,7 +224,7 @@ impl Table {
             shared += 1;
         }
         assert!(shared == before_length || SOURCE[at + shared] > SOURCE[before + shared], "the table is not in order");
-        if self.names % BLOCK == 0 {
+        if self.names.is_multiple_of(BLOCK) {
             self.blocks[self.names / BLOCK] = self.bytes as u16;
             shared = 0;
         }

@@ -55,8 +55,9 @@ impl<'a> Applier<'_, 'a> {
         act: &mut dyn FnMut(&OwnedFd, &CStr) -> Result<()>,
     ) -> Result<()> {
         let (parent, name) = split_last(at.path)?;
+        let is_inside = at.base == Base::Container;
         let opened = match self.parent.take() {
-            Some((path, opened)) if path == parent && at.base == Base::Container => opened,
+            Some((path, opened)) if path == parent && is_inside => opened,
             _ => {
                 let mut buffer = [0; PATH_BYTES_MAX];
                 let path = copied(&mut buffer, parent)?;
@@ -64,7 +65,7 @@ impl<'a> Applier<'_, 'a> {
             }
         };
         act(&opened, name)?;
-        self.parent = Some((parent, opened));
+        self.parent = is_inside.then_some((parent, opened));
         Ok(())
     }
 
