@@ -7,6 +7,7 @@
 use core::ffi::CStr;
 
 use crate::limits;
+use crate::sys::path::copy;
 
 /// What is wanted, each a byte.
 pub mod verb {
@@ -68,8 +69,8 @@ const _: () = assert!(WORDS > 3 + FIELD_COUNT + NAME_WORDS && WORDS >= 2 + crate
 /// Numbers, and behind them a name, as bytes.
 pub fn encode(words: &Words, name: &CStr) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
-    for (to, from) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
-        *to = from.to_ne_bytes();
+    for (to, from) in bytes.chunks_exact_mut(8).zip(words) {
+        copy(to, &from.to_ne_bytes());
     }
     for (to, from) in bytes.iter_mut().skip(NAME_AT).zip(name.to_bytes()) {
         *to = *from;
@@ -80,8 +81,10 @@ pub fn encode(words: &Words, name: &CStr) -> [u8; BYTES] {
 /// The numbers that bytes are.
 pub fn decode(bytes: &[u8; BYTES]) -> Words {
     let mut words = [0; WORDS];
-    for (to, from) in words.iter_mut().zip(bytes.as_chunks().0) {
-        *to = u64::from_ne_bytes(*from);
+    for (to, from) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        let mut word = [0; 8];
+        copy(&mut word, from);
+        *to = u64::from_ne_bytes(word);
     }
     words
 }
