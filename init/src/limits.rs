@@ -43,8 +43,6 @@ pub const WATCHERS_MAX: usize = 256;
 pub const EDGES_MAX: usize = 4096;
 /// Children reaped before PID 1 looks at its signals again, so that a storm of orphans cannot keep a power request out.
 pub const REAPS_PER_LOOK: u32 = 256;
-/// Signals read before PID 1 looks at its children again. Standard signals do not queue: there are at most 31.
-pub const SIGNALS_PER_LOOK: u32 = 64;
 /// Power buttons that are listened to. Machines have one, some a fixed one beside it.
 pub const BUTTONS_MAX: usize = 4;
 /// Clients of the control socket that are answered at the same time, each by a process of its own. Few enough that they

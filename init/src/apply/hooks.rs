@@ -56,7 +56,7 @@ fn await_end(pid: Pid, patience_us: u64) -> Result<()> {
             _ => break,
         };
         // A signal is no reason to stop waiting.
-        let _ = wait::readable([handle.as_fd()].into_iter(), Some(rest));
+        let _ = wait::ready(&[Some(handle.as_fd())], Some(rest));
     }
     let _ = process::kill(-pid, signal::KILL);
     process::reap(pid, true)?;

@@ -37,7 +37,7 @@ pub(super) fn make(path: &CStr, words: Option<&mut Words>) -> Result<Pid> {
     let Fork::Parent(pid) = process::fork()? else {
         // Nobody else would end it if the launcher was killed, be it by now.
         if identity::end_with_parent().is_ok() && process::parent() == launcher {
-            let _ = wait::readable(core::iter::empty(), None);
+            let _ = wait::ready(&[], None);
         }
         process::exit(0)
     };
@@ -114,7 +114,7 @@ fn ask(name: &[u8], slice: &[u8], pid: Pid, words: Option<&mut Words>) -> Result
 fn fill(socket: BorrowedFd, mut buffer: &mut [u8], until: u64) -> Result<()> {
     while !buffer.is_empty() {
         let left = until.saturating_sub(time::monotonic_us());
-        if left == 0 || wait::ready([Some(socket), None, None], Some(left))? == 0 {
+        if left == 0 || wait::ready(&[Some(socket)], Some(left))? == 0 {
             return Err(Errno::TIMEDOUT);
         }
         match file::read(socket, buffer)? as usize {

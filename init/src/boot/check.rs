@@ -59,7 +59,7 @@ fn start<'a>(name: &CStr, command: &[u8], arena: &mut Arena<'a>) -> sys::Result<
 fn await_end(pid: Pid, timeout_us: u64) -> sys::Result<Option<Ended>> {
     let handle = Handle::open(pid)?;
     for (signal, after_us) in [(signal::TERM, timeout_us), (signal::KILL, limits::CHECK_TERM_US)] {
-        if wait::ready([Some(handle.as_fd()), None, None], Some(after_us))? == 0 {
+        if wait::ready(&[Some(handle.as_fd())], Some(after_us))? == 0 {
             // The command's process is told by the one that waits for it.
             process::kill(pid, signal)?;
         }

@@ -116,7 +116,7 @@ fn delete(directory: BorrowedFd, depth: usize) {
 fn mount_root(options: &Options, name: &[u8]) -> bool {
     modules::answer_kernel();
     modules::load(&mut options.modules());
-    let _ = wait::readable(core::iter::empty(), Some(u64::from(options.root_delay_seconds) * 1_000_000));
+    let _ = wait::ready(&[], Some(u64::from(options.root_delay_seconds) * 1_000_000));
     let writable = options.root_is_writable();
     let Some(overlay) = options.value(b"pidone.overlay") else {
         return mount_device(options, name, ROOT, writable);

@@ -25,7 +25,7 @@ pub(super) fn change(asked: &Asked, wanted: usize) -> Result<u8, End> {
             let good = if verb == b'-' { state >= ENDED } else { matches!(state, RUNNING | ENDED) };
             return Ok(say(asked.name, word(STATES, state as usize), u8::from(!good)));
         }
-        let _ = wait::ready([None; 3], Some(limits::WAIT_US));
+        let _ = wait::ready(&[], Some(limits::WAIT_US));
     }
 }
 

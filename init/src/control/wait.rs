@@ -29,6 +29,6 @@ pub(super) fn wait(asked: &Asked) -> Result<u8, End> {
         if process.is_some() {
             run = forked;
         }
-        let _ = wait::ready([process.as_ref().map(AsFd::as_fd), None, None], until);
+        let _ = wait::ready(&[process.as_ref().map(AsFd::as_fd)], until);
     }
 }

@@ -118,7 +118,7 @@ impl Channel {
             if let Some(descriptor) = self.board.and_then(Board::offered) {
                 return Ok(Some(descriptor));
             }
-            if wait::ready([Some(self.socket.as_fd()), None, None], Some(LOOK_US))? != 0 {
+            if wait::ready(&[Some(self.socket.as_fd())], Some(LOOK_US))? != 0 {
                 return Ok(None);
             }
         }

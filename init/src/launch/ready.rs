@@ -70,10 +70,10 @@ impl Readiness {
                 return true;
             }
             let Some(heard) = heard.as_ref().map(AsFd::as_fd) else {
-                let _ = wait::ready([None; 3], Some(left_us.min(limits::READY_LOOK_US)));
+                let _ = wait::ready(&[], Some(left_us.min(limits::READY_LOOK_US)));
                 continue;
             };
-            if wait::ready([Some(heard), None, None], Some(left_us)) != Ok(1) {
+            if wait::ready(&[Some(heard)], Some(left_us)) != Ok(1) {
                 continue;
             }
             let mut buffer = [0; 4096];

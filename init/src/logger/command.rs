@@ -56,7 +56,7 @@ pub fn await_end(name: &CStr) {
         }
         let mut answer = [0];
         if let Ok(connection) = ask(END, name)
-            && wait::ready([Some(connection.as_fd()), None, None], Some(deadline_us - now_us)) != Ok(0)
+            && wait::ready(&[Some(connection.as_fd())], Some(deadline_us - now_us)) != Ok(0)
             && file::read(connection.as_fd(), &mut answer) == Ok(1)
         {
             return;

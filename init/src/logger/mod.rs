@@ -161,7 +161,7 @@ impl Logger<'_> {
             }
             if self.idle {
                 self.idle = false;
-                let _ = wait::ready([None; 3], Some(limits::LOG_IDLE_US));
+                let _ = wait::ready(&[], Some(limits::LOG_IDLE_US));
             }
             if self.dropped {
                 self.dropped = false;
@@ -172,9 +172,7 @@ impl Logger<'_> {
             if last && (!streams || time::monotonic_us() > deadline_us) {
                 break;
             }
-            while let Ok(Some(number)) = signals.next() {
-                ending |= number == signal::TERM;
-            }
+            ending |= signals.read().contains(&signal::TERM);
             self.take_requests();
             self.answer(clients);
         }

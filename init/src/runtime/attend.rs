@@ -76,7 +76,7 @@ fn relay(pid: Pid, signals: &SignalFd, mut master: Option<OwnedFd>) -> Ended {
         let typed = shown.and(has_input.then(file::standard_input));
         // What the terminal still has is shown before the end.
         let timeout = if ended.is_some() { Some(0) } else { None };
-        let ready = wait::ready([Some(signals.as_fd()), shown, typed], timeout).unwrap_or_default();
+        let ready = wait::ready(&[Some(signals.as_fd()), shown, typed], timeout).unwrap_or_default();
         if let (Some(master), true) = (shown, ready & 4 != 0) {
             has_input = copy(file::standard_input(), master);
         }
@@ -89,8 +89,9 @@ fn relay(pid: Pid, signals: &SignalFd, mut master: Option<OwnedFd>) -> Ended {
         {
             return ended;
         }
-        while let Ok(Some(signal)) = signals.next() {
+        for signal in signals.read() {
             match signal {
+                0 => {}
                 signal::CHLD => ended = ended.or(process::reap(pid, false).ok().flatten()),
                 signal::WINCH => resize(&master),
                 // It may have ended meanwhile.

@@ -44,7 +44,7 @@ fn end(caller: &Caller, kept: &Kept) {
         Err(Errno::SRCH) => return,
         result => caller.must_do(c"kill", result),
     }
-    let waited = wait::readable([process.as_fd()].into_iter(), Some(limits::KILL_US));
+    let waited = wait::ready(&[Some(process.as_fd())], Some(limits::KILL_US)).map(drop);
     caller.must_do(c!("wait for its end"), waited);
 }
 

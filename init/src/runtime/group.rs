@@ -163,7 +163,7 @@ pub(super) fn events(caller: &Caller) -> u8 {
         if is_once {
             return 0;
         }
-        let _ = wait::readable(core::iter::empty(), Some(seconds));
+        let _ = wait::ready(&[], Some(seconds));
     }
 }
 

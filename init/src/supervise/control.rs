@@ -149,11 +149,6 @@ impl Control {
         self.places.iter_mut().find(|(taken, _)| *taken == answerer)
     }
 
-    /// Whether a process answers somebody.
-    pub(super) fn is_answerer(&mut self, pid: Pid) -> bool {
-        self.place(pid).is_some()
-    }
-
     /// Whether there is a place for an answerer of this user's.
     pub(super) fn has_place(&self, user: u32) -> bool {
         self.taken < if user == 0 { limits::ANSWERERS_MAX } else { limits::ANSWERERS_MAX - limits::ANSWERERS_OF_ROOT }
@@ -165,6 +160,16 @@ impl Control {
             *free = (answerer, now_us.saturating_add(limits::ANSWER_US));
             self.taken += 1;
         }
+    }
+
+    /// Whether a child is an answerer.
+    pub(super) fn knows(&self, child: Pid) -> bool {
+        self.places.iter().any(|(answerer, _)| *answerer == child)
+    }
+
+    /// Whether an answerer is at work.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.taken > 0
     }
 
     /// A child has ended: whether it was an answerer.

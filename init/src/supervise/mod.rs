@@ -14,7 +14,7 @@ mod watchdog;
 
 use core::ffi::CStr;
 
-use crate::sys::{AsFd, BorrowedFd, OwnedFd};
+use crate::sys::{AsFd, BorrowedFd};
 
 use crate::abi::Errno;
 use crate::config::policy::Key;
@@ -86,7 +86,7 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
     // Only PID 1 of the machine may; in a container Ctrl-Alt-Del is not ours.
     let _ = power::catch_ctrl_alt_del();
     let opened = Events::open();
-    let (slots, edges, (events, announcements)) = match (SLOTS.take(), EDGES.take(), opened) {
+    let (slots, edges, events) = match (SLOTS.take(), EDGES.take(), opened) {
         (Some(slots), Some(edges), Ok(opened)) => (slots, edges, opened),
         (.., Err(error)) => cannot_run(&error),
         _ => cannot_run(&Error::kernel(c!("run twice"), Errno::BUSY)),
@@ -98,8 +98,7 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
     // From here on PID 1 has little to do, and for long.
     region::forget();
     let (logger, logger_us) = (0, 0);
-    let mut supervisor =
-        Supervisor { table, watchdog: None, events, control, announcements, work, started_us, logger, logger_us };
+    let mut supervisor = Supervisor { table, watchdog: None, events, control, work, started_us, logger, logger_us };
     supervisor.run()
 }
 
@@ -142,8 +141,6 @@ struct Supervisor<'a, W> {
     watchdog: Option<Watchdog>,
     events: Events,
     control: Control,
-    /// The end of the socket that launchers inherit.
-    announcements: OwnedFd,
     work: &'a W,
     started_us: u64,
     /// The logger's process; 0 when there is none. And when the next one may be forked.
@@ -153,34 +150,47 @@ struct Supervisor<'a, W> {
 
 impl<W: Work> Supervisor<'_, W> {
     fn run(&mut self) -> ! {
+        let mut now_us = time::monotonic_us();
         loop {
-            while let Some(action) = self.table.next(time::monotonic_us()) {
+            while let Some(action) = self.table.next(now_us) {
                 self.perform(action);
+                now_us = time::monotonic_us();
             }
             if let Some(client) = self.control.next() {
                 self.answer(&client);
-                // Under a storm of clients there is always one more.
-                self.events.look_again();
             }
             // As long as it gets here. Within a storm of events, too.
-            let now_us = time::monotonic_us();
             let mut deadline_us = self.control.look(now_us).min(self.table.deadline_us().unwrap_or(NEVER));
             if let Some(watchdog) = &mut self.watchdog {
                 deadline_us = deadline_us.min(watchdog.pet(now_us, self.table.is_well()));
             }
             deadline_us = deadline_us.min(self.keep_logger(now_us).unwrap_or(NEVER));
-            self.control.let_in(now_us);
-            let event = self.events.next();
+            if self.events.has_client() {
+                self.control.let_in(now_us);
+            }
+            let is_known = |pid| pid == self.logger || self.table.knows(pid) || self.control.knows(pid);
+            let event = self.events.next(&is_known);
             // There are no messages any more then, so all from before the client came are in the table.
-            let client = matches!(event, None | Some(Event::Ended { .. })) && self.control.heard();
+            let client = matches!(event, None | Some(Event::Ended { .. } | Event::Orphans(_))) && self.control.heard();
             match event {
                 Some(Event::Ended { pid, .. }) if pid == self.logger => self.logger = 0,
                 Some(Event::Ended { pid, .. }) if self.control.ended(pid) => {}
-                Some(Event::Told { pid, message: Message::Change { .. } }) if !self.control.is_answerer(pid) => {}
-                // The time is looked at for each: under a storm of orphans there is always one more, and deadlines pass.
-                Some(event) => self.table.handle(event, time::monotonic_us()),
+                Some(Event::Told { pid, message: Message::Change { .. } }) if !self.control.knows(pid) => {}
+                Some(event) => {
+                    // Orphans come by the thousand, and when is all the same.
+                    if !matches!(event, Event::Orphans(_)) {
+                        now_us = time::monotonic_us();
+                    }
+                    self.table.handle(event, now_us);
+                }
                 None if client => {}
-                None => self.events.wait(self.control.listening(), (deadline_us != NEVER).then_some(deadline_us)),
+                None => {
+                    if !self.table.is_at_work() && !self.control.is_at_work() {
+                        self.events.hear_nobody();
+                    }
+                    self.events.wait(self.control.listening(), (deadline_us != NEVER).then_some(deadline_us));
+                    now_us = time::monotonic_us();
+                }
             }
         }
     }
@@ -189,10 +199,12 @@ impl<W: Work> Supervisor<'_, W> {
         let refused = if !self.control.has_place(client.user) {
             End::Busy
         } else {
-            match fork() {
+            match self.events.hear().and_then(|()| fork()) {
                 Ok(Fork::Child) => {
                     let picture = Picture { table: &self.table, started_us: self.started_us };
-                    process::exit(self.work.answer(&picture, client, self.announcements.as_fd()))
+                    process::exit(
+                        self.events.announcements().map_or(1, |socket| self.work.answer(&picture, client, socket)),
+                    )
                 }
                 Ok(Fork::Parent(pid)) => return self.control.begun(pid, time::monotonic_us()),
                 Err(_) => End::NoProcess,
@@ -239,7 +251,7 @@ impl<W: Work> Supervisor<'_, W> {
     }
 
     fn fork(&mut self, child: Child) {
-        let result = match fork() {
+        let result = match self.events.hear().and_then(|()| fork()) {
             Ok(Fork::Child) => process::exit(self.become_child(child)),
             Ok(Fork::Parent(pid)) => Ok(pid),
             Err(errno) => Err(errno),
@@ -253,11 +265,12 @@ impl<W: Work> Supervisor<'_, W> {
 
     /// In the new process; its exit code.
     fn become_child(&self, child: Child) -> u8 {
+        let Some(announcements) = self.events.announcements() else { return 1 };
         match child {
             Child::Worker(Task::Setup) => self.work.set_up(),
             Child::Worker(Task::Scripts) => self.work.run_scripts(c"/etc/init.d"),
             Child::Worker(Task::Volumes) => self.work.mount_volumes(),
-            Child::Worker(Task::Survey) => self.work.survey(self.table.slots(), self.announcements.as_fd()),
+            Child::Worker(Task::Survey) => self.work.survey(self.table.slots(), announcements),
             Child::Worker(Task::ShutdownScripts) => self.work.run_scripts(c"/etc/shutdown.d"),
             Child::Worker(Task::Unmount) => {
                 // There may be one that does not even go when it is killed.
@@ -268,10 +281,10 @@ impl<W: Work> Supervisor<'_, W> {
             }
             Child::Worker(Task::Farewell) => self.work.farewell(self.table.code()),
             Child::Launcher(index) => {
-                self.table.slot(index).map_or(1, |slot| self.work.launch(index, slot, self.announcements.as_fd()))
+                self.table.slot(index).map_or(1, |slot| self.work.launch(index, slot, announcements))
             }
             Child::Cleaner(index) => {
-                self.table.slot(index).map_or(1, |slot| self.work.clean(index, slot, self.announcements.as_fd()))
+                self.table.slot(index).map_or(1, |slot| self.work.clean(index, slot, announcements))
             }
             Child::Checker(index) => self.table.slot(index).map_or(1, |slot| self.work.check(slot)),
         }

@@ -1,7 +1,7 @@
 //! Where events come from: signals, the announcement socket, ended children, power buttons.
 //!
 //! # Why no exit status is lost or given to the wrong container
-//! For each child that ended, [`Events::next`] does four things in this order:
+//! As long as somebody may announce something, [`Events::next`] does four things in this order for each child that ended:
 //! 1. *peek*: the kernel names a child that has ended; it stays a zombie, so its pid stays taken;
 //! 2. *drain*: all announcements that are in the socket's queue are handed out;
 //! 3. *reap*: that very child, by its pid;
@@ -11,6 +11,10 @@
 //! will, even when it lived for a microsecond. Between 1 and 3 nobody else can take the zombie away or its pid over,
 //! since only PID 1 waits for its children. So the status of step 3 belongs to the process that the table knows under
 //! that pid. SIGCHLD is only the reason to look: how many of them there were does not matter.
+//!
+//! When none of those who may announce something is at work, the socket is closed. A child whose launcher was killed can
+//! still have it, but what it says is heard by nobody. So all that will ever be known is known, and children are reaped as
+//! fast as they come: orphans by the thousand, at one system call each.
 
 use core::ffi::CStr;
 
@@ -26,57 +30,86 @@ use crate::log;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::below;
 use crate::sys::process::{self, Pid};
-use crate::sys::signal::SignalFd;
-use crate::sys::{input, time, wait};
+use crate::sys::signal::{AT_ONCE, SignalFd};
+use crate::sys::{self, input, time, wait};
 use crate::text::Value;
 
 /// Sources of events.
 pub(super) struct Events {
     signals: SignalFd,
-    announcements: OwnedFd,
+    /// Where children announce things, and the end of it that they inherit.
+    announcements: Option<(OwnedFd, OwnedFd)>,
     buttons: [Option<OwnedFd>; limits::BUTTONS_MAX],
-    /// How many more signals and buttons are looked at before children are.
-    signals_left: u32,
-    /// How many more children are reaped before signals are looked at again.
+    /// Signals that were read and not looked at; 0 is none.
+    pending: [u8; AT_ONCE],
+    /// What was ready at the last look and has not been read since: see [`Events::wait`].
+    ready: u8,
+    /// How many more children are reaped before that is looked at again.
     reaps_left: u32,
+    /// Orphans that were reaped and not told.
+    orphans: u32,
     /// The child that ended and is not reaped yet.
     peeked: Option<Pid>,
     /// Whether it was said already that there are no children.
     childless: bool,
 }
 
+/// Bits of what is ready, in the order of what is waited for. The last of them are the buttons.
+const SIGNALS: u8 = 1;
+const CLIENTS: u8 = 4;
+const FIRST_BUTTON: u8 = 8;
+
 impl Events {
-    /// Opens what exists at the beginning, and the socket that launchers inherit. All signals must be blocked.
-    pub(super) fn open() -> Result<(Events, OwnedFd)> {
-        let signals = SignalFd::open().doing(c!("open a descriptor for signals"))?;
-        let (announcements, sender) = wait::announcement_sockets().doing(c!("make the socket for announcements"))?;
-        let events = Events {
-            signals,
-            announcements,
+    /// Opens what exists at the beginning. All signals must be blocked.
+    pub(super) fn open() -> Result<Events> {
+        Ok(Events {
+            signals: SignalFd::open().doing(c!("open a descriptor for signals"))?,
+            announcements: None,
             buttons: [const { None }; limits::BUTTONS_MAX],
-            signals_left: limits::SIGNALS_PER_LOOK,
+            pending: [0; _],
+            ready: 0,
             reaps_left: limits::REAPS_PER_LOOK,
+            orphans: 0,
             peeked: None,
             childless: false,
-        };
-        Ok((events, sender))
+        })
     }
 
-    /// The next event; `None` when it is time to [`Events::wait`].
-    pub(super) fn next(&mut self) -> Option<Event> {
+    /// Opens the socket that children inherit to announce things, unless it is open.
+    pub(super) fn hear(&mut self) -> sys::Result<()> {
+        if self.announcements.is_none() {
+            self.announcements = Some(wait::announcement_sockets()?);
+        }
+        Ok(())
+    }
+
+    /// Their end of it.
+    pub(super) fn announcements(&self) -> Option<BorrowedFd<'_>> {
+        self.announcements.as_ref().map(|(_, sender)| sender.as_fd())
+    }
+
+    /// Nobody who may announce something is at work: for when [`Events::next`] had nothing any more.
+    pub(super) fn hear_nobody(&mut self) {
+        self.announcements = None;
+    }
+
+    /// The next event; `None` when it is time to [`Events::wait`]. `is_known` tells orphans from others, once all is known.
+    pub(super) fn next(&mut self, is_known: &dyn Fn(Pid) -> bool) -> Option<Event> {
         if let Some(power) = self.next_request() {
             return Some(Event::Power(power));
         }
-        if self.peeked.is_none() {
+        if self.announcements.is_some() { self.next_announced() } else { self.next_known(is_known) }
+    }
+
+    /// A child's announcement or its end, in this order.
+    fn next_announced(&mut self) -> Option<Event> {
+        if self.peeked.is_none() && self.reaps_left > 0 {
             match process::peek_ended() {
                 Ok(found) => {
                     self.peeked = found;
                     self.childless = false;
                 }
-                Err(Errno::CHILD) if !self.childless => {
-                    self.childless = true;
-                    return Some(Event::Childless);
-                }
+                Err(errno) if self.without_children(errno) => return Some(Event::Childless),
                 Err(_) => {}
             }
         }
@@ -85,9 +118,6 @@ impl Events {
         }
         let pid = self.peeked.take()?;
         self.reaps_left = self.reaps_left.saturating_sub(1);
-        if self.reaps_left == 0 {
-            self.look_again();
-        }
         match process::reap(pid, false) {
             Ok(Some(ended)) => Some(Event::Ended { pid, ended }),
             // Cannot be: it was seen to have ended, and nobody else reaps. If it were, the next look would tell.
@@ -95,44 +125,89 @@ impl Events {
         }
     }
 
-    /// Waits until there may be an event or a client, until the deadline at most.
-    pub(super) fn wait(&mut self, clients: Option<BorrowedFd>, deadline_us: Option<u64>) {
-        let timeout_us = deadline_us.map(|deadline| deadline.saturating_sub(time::monotonic_us()));
-        let fixed = [self.signals.as_fd(), self.announcements.as_fd()];
-        let buttons = self.buttons.iter().flatten().map(|button| button.as_fd());
-        // An error is no event, and there is nothing to do about it but to look again.
-        let _ = wait::readable(fixed.into_iter().chain(clients).chain(buttons), timeout_us);
-        self.look_again();
+    /// The end of a child that somebody knows, or how many others have ended.
+    fn next_known(&mut self, is_known: &dyn Fn(Pid) -> bool) -> Option<Event> {
+        let mut childless = false;
+        while self.reaps_left > 0 {
+            match process::reap_ended() {
+                Ok((0, _)) => break,
+                Ok((pid, ended)) => {
+                    self.reaps_left -= 1;
+                    self.childless = false;
+                    if is_known(pid) {
+                        return Some(Event::Ended { pid, ended });
+                    }
+                    self.orphans += 1;
+                }
+                Err(errno) => {
+                    childless = self.without_children(errno);
+                    break;
+                }
+            }
+        }
+        match core::mem::take(&mut self.orphans) {
+            0 => childless.then_some(Event::Childless),
+            orphans => {
+                // To be said next.
+                self.childless &= !childless;
+                Some(Event::Orphans(orphans))
+            }
+        }
     }
 
-    /// Signals are looked at again, whatever else happens.
-    pub(super) fn look_again(&mut self) {
-        self.signals_left = limits::SIGNALS_PER_LOOK;
+    /// Whether there are no children, and that was not said.
+    fn without_children(&mut self, errno: Errno) -> bool {
+        let news = errno == Errno::CHILD && !self.childless;
+        self.childless |= news;
+        news
+    }
+
+    /// Waits until there may be an event or a client, until the deadline at most.
+    pub(super) fn wait(&mut self, clients: Option<BorrowedFd>, deadline_us: Option<u64>) {
+        let timeout_us = match self.reaps_left {
+            // There may be more children that have ended: only a look at the rest.
+            0 => Some(0),
+            _ => deadline_us.map(|deadline| deadline.saturating_sub(time::monotonic_us())),
+        };
+        let [a, b, c, d] = self.buttons.each_ref().map(|button| button.as_ref().map(AsFd::as_fd));
+        let announced = self.announcements.as_ref().map(|(receiver, _)| receiver.as_fd());
+        let all = [Some(self.signals.as_fd()), announced, clients, a, b, c, d];
+        // An error is no event, and there is nothing to do about it but to look again.
+        self.ready = wait::ready(&all, timeout_us).unwrap_or(u8::MAX);
         self.reaps_left = limits::REAPS_PER_LOOK;
+    }
+
+    /// Whether a client was there at the last look.
+    pub(super) fn has_client(&mut self) -> bool {
+        self.took(CLIENTS)
+    }
+
+    /// Whether this was ready; it is looked at now.
+    fn took(&mut self, bit: u8) -> bool {
+        let was = self.ready & bit != 0;
+        self.ready &= !bit;
+        was
     }
 
     /// A request that came as a signal or by a button.
     fn next_request(&mut self) -> Option<Power> {
-        while self.signals_left > 0 {
-            self.signals_left -= 1;
-            match self.signals.next() {
-                Ok(Some(signal)) => {
-                    if let Some(power) = requested_by(signal) {
-                        return Some(power);
-                    }
-                }
-                Ok(None) | Err(_) => {
-                    self.signals_left = 0;
-                    return self.button_pressed().then_some(Power::PowerOff);
-                }
-            }
+        if self.ready & !CLIENTS == 0 && self.pending == [0; _] {
+            return None;
         }
-        None
+        if self.took(SIGNALS) {
+            self.pending = self.signals.read();
+        }
+        let power = self.pending.iter_mut().find_map(|signal| requested_by(core::mem::take(signal)));
+        power.or_else(|| self.button_pressed().then_some(Power::PowerOff))
     }
 
     fn button_pressed(&mut self) -> bool {
         let mut any = false;
-        for place in &mut self.buttons {
+        for index in 0..self.buttons.len() {
+            if !self.took(FIRST_BUTTON << index) {
+                continue;
+            }
+            let Some(place) = self.buttons.get_mut(index) else { continue };
             match place.as_ref().map(|button| input::pressed(button.as_fd())) {
                 Some(Ok(pressed)) => any |= pressed,
                 // It is gone: a descriptor that is always ready would keep PID 1 awake.
@@ -144,9 +219,10 @@ impl Events {
     }
 
     fn next_announcement(&self) -> Option<Event> {
+        let (receiver, _) = self.announcements.as_ref()?;
         let mut bytes = [0; message::BYTES];
         loop {
-            match wait::receive(self.announcements.as_fd(), &mut bytes) {
+            match wait::receive(receiver.as_fd(), &mut bytes) {
                 Ok(Some(pid)) => {
                     if let Some(message) = Message::decode(bytes) {
                         return Some(Event::Told { pid, message });
@@ -260,9 +336,9 @@ mod tests {
     }
 
     /// Events until there are no children any more.
-    fn all_events(events: &mut Events, mut each: impl FnMut(Event)) {
+    fn all_events(events: &mut Events, known: Option<Pid>, mut each: impl FnMut(Event)) {
         loop {
-            match events.next() {
+            match events.next(&|pid| known == Some(pid)) {
                 Some(Event::Childless) => return,
                 Some(event) => each(event),
                 None => events.wait(None, None),
@@ -270,46 +346,59 @@ mod tests {
         }
     }
 
+    /// Whether ten thousand orphans at once, and one child of its own, are all told.
+    fn survives(mut events: Events) -> bool {
+        let Fork::Parent(parent) = process::fork().unwrap() else {
+            for _ in 0..10_000 {
+                // A process limit below ten thousand is no reason to fail: wait for some to go.
+                if process::fork() == Ok(Fork::Child) {
+                    process::exit(7)
+                }
+            }
+            process::exit(42)
+        };
+        let (mut orphans, mut own) = (0, None);
+        all_events(&mut events, Some(parent), |event| match event {
+            Event::Ended { pid, ended } if pid == parent => own = Some(ended),
+            Event::Ended { ended, .. } => orphans += u32::from(ended == Ended::Exited(7)),
+            Event::Orphans(count) => orphans += count,
+            _ => {}
+        });
+        orphans == 10_000 && own == Some(Ended::Exited(42))
+    }
+
     #[test]
     fn ten_thousand_orphans_are_all_reaped_and_the_status_of_the_one_child_is_its_own() {
         assert!(as_reaper(|| {
-            let (mut events, _sender) = Events::open().unwrap();
-            let Fork::Parent(parent) = process::fork().unwrap() else {
-                for _ in 0..10_000 {
-                    // A process limit below ten thousand is no reason to fail: wait for some to go.
-                    if process::fork() == Ok(Fork::Child) {
-                        process::exit(7)
-                    }
-                }
-                process::exit(42)
-            };
-            let (mut orphans, mut own) = (0, None);
-            all_events(&mut events, |event| match event {
-                Event::Ended { pid, ended } if pid == parent => own = Some(ended),
-                Event::Ended { ended, .. } => orphans += u32::from(ended == Ended::Exited(7)),
-                _ => {}
-            });
-            orphans == 10_000 && own == Some(Ended::Exited(42))
+            let mut events = Events::open().unwrap();
+            events.hear().unwrap();
+            survives(events)
         }));
+    }
+
+    #[test]
+    fn orphans_are_reaped_as_well_when_nobody_is_heard() {
+        assert!(as_reaper(|| survives(Events::open().unwrap())));
     }
 
     #[test]
     fn a_child_that_announces_itself_and_dies_at_once_is_known_before_its_end() {
         assert!(as_reaper(|| {
-            let (mut events, sender) = Events::open().unwrap();
+            let mut events = Events::open().unwrap();
+            events.hear().unwrap();
             let mut expected = [0; 500];
             for slot in 0..500_u16 {
                 match process::fork().unwrap() {
                     Fork::Parent(pid) => expected[usize::from(slot)] = pid,
                     Fork::Child => {
-                        let sent = Message::Announced { slot }.send(sender.as_fd());
+                        let sent = Message::Announced { slot }.send(events.announcements().unwrap());
                         process::exit(if sent.is_ok() { slot as u8 } else { 255 })
                     }
                 }
             }
             let mut announced = [0; 500];
             let mut right = 0;
-            all_events(&mut events, |event| match event {
+            all_events(&mut events, None, |event| match event {
                 Event::Told { pid, message: Message::Announced { slot } } => announced[usize::from(slot)] = pid,
                 Event::Ended { pid, ended } => {
                     let slot = announced.iter().position(|known| *known == pid);
@@ -324,7 +413,7 @@ mod tests {
     #[test]
     fn a_stopped_child_is_no_event_and_a_signal_that_asks_for_power_is() {
         assert!(as_reaper(|| {
-            let (mut events, _sender) = Events::open().unwrap();
+            let mut events = Events::open().unwrap();
             let Fork::Parent(child) = process::fork().unwrap() else {
                 loop {
                     std::thread::sleep(std::time::Duration::from_secs(1));
@@ -332,15 +421,15 @@ mod tests {
             };
             process::kill(child, 19).unwrap();
             events.wait(None, None);
-            let quiet = events.next().is_none();
+            let quiet = events.next(&|_| true).is_none();
             for signal in [1, 34, 64, crate::abi::signal::USR2] {
                 process::kill(process::own_pid(), signal).unwrap();
             }
             events.wait(None, None);
-            let asked = events.next() == Some(Event::Power(Power::PowerOff));
+            let asked = events.next(&|_| true) == Some(Event::Power(Power::PowerOff));
             process::kill(child, 9).unwrap();
             let mut ended = None;
-            all_events(&mut events, |event| ended = Some(event));
+            all_events(&mut events, Some(child), |event| ended = Some(event));
             quiet && asked && ended == Some(Event::Ended { pid: child, ended: Ended::Killed(9) })
         }));
     }

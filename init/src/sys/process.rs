@@ -147,6 +147,11 @@ pub fn reap(pid: Pid, block: bool) -> Result<Option<Ended>> {
     Ok((reaped != 0).then_some(ended))
 }
 
+/// Reaps any child that has ended; process 0 if none has.
+pub fn reap_ended() -> Result<(Pid, Ended)> {
+    wait(-1, WNOHANG as usize)
+}
+
 /// Waits for the end of any child, and reaps it: which, and how.
 pub fn reap_any() -> Result<(Pid, Ended)> {
     wait(-1, 0)

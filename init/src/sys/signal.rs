@@ -39,6 +39,9 @@ pub fn restore(signals: u64) {
     }
 }
 
+/// Signals that are read at once. The standard ones do not queue, so there are seldom more.
+pub const AT_ONCE: usize = 8;
+
 /// A descriptor that reads blocked signals.
 pub struct SignalFd(OwnedFd);
 
@@ -55,15 +58,13 @@ impl SignalFd {
         Ok(SignalFd(unsafe { OwnedFd::new(fd) }))
     }
 
-    /// The next pending signal's number.
-    pub fn next(&self) -> Result<Option<u8>> {
+    /// The numbers of the next pending signals; 0 where there are no more.
+    pub fn read(&self) -> [u8; AT_ONCE] {
         // `struct signalfd_siginfo` is 128 bytes; the first word is the signal.
-        let mut info = [0_u8; 128];
-        match file::read(self.0.as_fd(), &mut info) {
-            Ok(_) => Ok(info.first().copied()),
-            Err(crate::abi::Errno::AGAIN) => Ok(None),
-            Err(errno) => Err(errno),
-        }
+        let mut infos = [[0_u8; 128]; AT_ONCE];
+        // Without any it is an error.
+        let _ = file::read(self.0.as_fd(), infos.as_flattened_mut());
+        infos.map(|[signal, ..]| signal)
     }
 }
 

@@ -21,29 +21,19 @@ const DESCRIPTORS_MAX: usize = 8;
 /// fcntl.h.
 const F_SETPIPE_SZ: u32 = 1031;
 
-/// Waits until one of the descriptors can be read, or `timeout_us` have passed: ppoll(2). The first eight count.
-pub fn readable<'a>(descriptors: impl Iterator<Item = BorrowedFd<'a>>, timeout_us: Option<u64>) -> Result<()> {
+/// Waits for a hundredth of a second.
+pub fn pause() {
+    let _ = ready(&[], Some(10_000));
+}
+
+/// Waits until one of the descriptors can be read or is at its end, or `timeout_us` have passed: ppoll(2). One bit each,
+/// the lowest for the first; the first eight count.
+pub fn ready(descriptors: &[Option<BorrowedFd>], timeout_us: Option<u64>) -> Result<u8> {
     // The kernel passes over negative descriptors.
     let mut polled = [pollfd { fd: -1, events: POLLIN as i16, revents: 0 }; DESCRIPTORS_MAX];
     for (slot, descriptor) in polled.iter_mut().zip(descriptors) {
-        slot.fd = descriptor.number() as i32;
+        slot.fd = descriptor.as_ref().map_or(-1, |descriptor| descriptor.number() as i32);
     }
-    poll(&mut polled, timeout_us)
-}
-
-/// Waits for a hundredth of a second.
-pub fn pause() {
-    let _ = readable(core::iter::empty(), Some(10_000));
-}
-
-/// Waits until one of the descriptors can be read or is at its end, or `timeout_us` have passed: one bit each.
-pub fn ready(descriptors: [Option<BorrowedFd>; 3], timeout_us: Option<u64>) -> Result<u8> {
-    let mut polled = descriptors.map(|descriptor| pollfd {
-        // The kernel passes over negative descriptors.
-        fd: descriptor.map_or(-1, |descriptor| descriptor.number() as i32),
-        events: POLLIN as i16,
-        revents: 0,
-    });
     poll(&mut polled, timeout_us)?;
     Ok(polled.iter().rev().fold(0, |bits, polled| bits << 1 | u8::from(polled.revents != 0)))
 }
@@ -166,8 +156,7 @@ mod tests {
             let _ = send(sender.as_fd(), b"born");
             process::exit(0)
         };
-        let waited = readable([receiver.as_fd()].into_iter(), Some(60_000_000));
-        assert_eq!(waited, Ok(()));
+        assert_eq!(ready(&[Some(receiver.as_fd())], Some(60_000_000)), Ok(1));
         assert_eq!(receive(receiver.as_fd(), &mut message), Ok(Some(pid)));
         assert_eq!(&message, b"born");
         process::reap(pid, true).unwrap();

@@ -48,7 +48,7 @@ impl Table<'_> {
             }
             return;
         }
-        let Some(index) = self.first(&|slot| slot.main == pid || slot.helper == pid) else {
+        let Some(index) = self.with(pid) else {
             self.orphans += 1;
             return;
         };

@@ -126,6 +126,21 @@ impl<'a> Table<'a> {
         &self.entered_us
     }
 
+    /// Whether it knows a child by its pid; all others are orphans.
+    pub fn knows(&self, pid: Pid) -> bool {
+        pid == self.worker || self.with(pid).is_some()
+    }
+
+    /// The container whose process or helper it is.
+    fn with(&self, pid: Pid) -> Option<u16> {
+        self.first(&|slot| slot.main == pid || slot.helper == pid)
+    }
+
+    /// Whether a worker or a helper is at work, and may announce something.
+    pub fn is_at_work(&self) -> bool {
+        self.worker != 0 || self.helpers > 0 || self.watchers > 0
+    }
+
     /// The containers.
     pub fn slots(&self) -> &[Slot] {
         self.slots.get(..self.count).unwrap_or(&[])
@@ -206,6 +221,7 @@ impl<'a> Table<'a> {
             Event::Ended { pid, ended } => self.child_ended(pid, ended, now_us),
             Event::Told { pid, message } => self.told(pid, message, now_us),
             Event::Power(power) => self.request(power, Why::Asked),
+            Event::Orphans(count) => self.orphans += u64::from(count),
             Event::Childless => self.childless = true,
         }
     }

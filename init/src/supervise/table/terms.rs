@@ -167,6 +167,8 @@ pub enum Event {
     },
     /// Somebody asks for an end: a signal, a key, a button.
     Power(Power),
+    /// So many children ended that nobody knew, and were reaped.
+    Orphans(u32),
     /// PID 1 has no children.
     Childless,
 }
