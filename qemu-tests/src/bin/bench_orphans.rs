@@ -35,17 +35,17 @@ fn main() -> Result<()> {
             samples.iter_mut().zip(costs).for_each(|(samples, cost)| samples.push(cost));
         }
     }
-    let medians: Vec<[f64; 2]> = samples.iter_mut().map(|lots| [median(&mut lots[0]), median(&mut lots[1])]).collect();
+    let least: Vec<[f64; 2]> = samples.iter().map(|lots| [minimum(&lots[0]), minimum(&lots[1])]).collect();
     println!(
-        "CPU of process 1, medians of {rounds} (ms):\n{:12} {:>14} {:>14}",
+        "CPU of process 1, the least of {rounds} (ms):\n{:12} {:>14} {:>14}",
         "", "10,000 at once", "storm of 2,000"
     );
-    for ((name, _), [burst, storm]) in INITS.iter().zip(&medians) {
+    for ((name, _), [burst, storm]) in INITS.iter().zip(&least) {
         println!("{name:12} {:>14.2} {:>14.2}", burst / 1e6, storm / 1e6);
     }
     for (lot, name) in ["10,000 at once", "storm of 2,000"].into_iter().enumerate() {
-        let best = medians[1..].iter().map(|costs| costs[lot]).fold(f64::MAX, f64::min);
-        let ratio = medians[0][lot] / best;
+        let best = least[1..].iter().map(|costs| costs[lot]).fold(f64::MAX, f64::min);
+        let ratio = least[0][lot] / best;
         println!("{name}: {ratio:.2} of the best of the others (at most {BAR})");
         ensure!(ratio <= BAR, "{name}: over the bar");
     }
@@ -70,7 +70,7 @@ fn measure(options: &str) -> Result<[f64; 2]> {
     Ok([between - before, after - between])
 }
 
-fn median(samples: &mut [f64]) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
+/// What an emulated machine takes more is what its host did meanwhile.
+fn minimum(samples: &[f64]) -> f64 {
+    samples.iter().copied().fold(f64::MAX, f64::min)
 }
