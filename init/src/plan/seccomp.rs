@@ -685,7 +685,7 @@ mod tests {
         let mut arena = Arena::new(&mut region);
         let (spec, _) = parse_config(text.as_bytes(), &mut arena).unwrap();
         let seccomp = spec.linux.seccomp.unwrap();
-        look(&seccomp, &compiled(&seccomp).unwrap());
+        look(seccomp, &compiled(seccomp).unwrap());
     }
 
     fn answer_of(program: &[Classic], abi: Abi, name: &str, arguments: &[u64]) -> u32 {
@@ -799,6 +799,6 @@ mod tests {
         let mut region = vec![0; 1 << 20];
         let mut arena = Arena::new(&mut region);
         let (spec, _) = parse_config(text.as_bytes(), &mut arena).unwrap();
-        assert!(compiled(&spec.linux.seccomp.unwrap()).is_none());
+        assert!(compiled(spec.linux.seccomp.unwrap()).is_none());
     }
 }
