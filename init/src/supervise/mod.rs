@@ -166,6 +166,7 @@ impl<W: Work> Supervisor<'_, W> {
             }
             deadline_us = deadline_us.min(self.keep_logger(now_us).unwrap_or(NEVER));
             if self.events.has_client() {
+                now_us = time::monotonic_us();
                 self.control.let_in(now_us);
             }
             let is_known = |pid| pid == self.logger || self.table.knows(pid) || self.control.knows(pid);
@@ -188,8 +189,12 @@ impl<W: Work> Supervisor<'_, W> {
                     if !self.table.is_at_work() && !self.control.is_at_work() {
                         self.events.hear_nobody();
                     }
-                    self.events.wait(self.control.listening(), (deadline_us != NEVER).then_some(deadline_us));
-                    now_us = time::monotonic_us();
+                    let deadline_us = (deadline_us != NEVER).then_some(deadline_us);
+                    self.events.wait(self.control.listening(), deadline_us);
+                    // Where nothing waits for a time, only what happens next has one.
+                    if deadline_us.is_some() {
+                        now_us = time::monotonic_us();
+                    }
                 }
             }
         }
