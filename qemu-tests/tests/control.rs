@@ -245,11 +245,14 @@ fn besieged() -> &'static Observation {
     shared(&SHARED, || {
         let script =
             "look() { echo; echo \"+ look $1\"; grep Rss: /proc/1/smaps_rollup; echo fds $(ls /proc/1/fd | wc -l); }
+            stop_answerers() {
+                for id in $(pidof init); do grep -q '^PPid:.1$' /proc/$id/status && kill -STOP $id; done
+            }
             storm() { for i in $(seq $1); do /machine/init status web --json > /tmp/$i 2>&1 || echo bad >> /tmp/$i & done; wait; }
             sleep 4; run status; storm 3; probe control-nonsense , control-rude 5; run status web --json; look before
             storm 100; echo; echo '+ storm'; cat /tmp/*; echo
             probe user 1000 , control-silent 40 > /dev/null & sleep 1; run status web; run status web --json
-            probe control-silent 40 > /dev/null & sleep 1; kill -STOP $(pidof init); run status web --json
+            probe control-silent 40 > /dev/null & sleep 1; stop_answerers; run status web --json
             run status hog --json; run status child --json; run status bomb --json; run stop bomb
             probe control-nonsense , control-silent 1 , control-rude 300
             run wait forker
