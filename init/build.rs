@@ -5,7 +5,7 @@
 mod model;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::{env, fs};
 
@@ -14,7 +14,7 @@ use model::{Counters, Model};
 fn main() {
     link();
     pack();
-    fs::write(output("pairs.rs"), pairs(&messages())).expect("the build's own directory can be written to");
+    fs::write(output("messages.rs"), messages()).expect("the build's own directory can be written to");
 }
 
 fn link() {
@@ -72,10 +72,11 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     code.split_off(4)
 }
 
-/// All messages of the source: what stands in `c!("...")`.
-fn messages() -> Vec<Vec<u16>> {
+/// The messages of the source for `packing.rs`: those of `t!("...")` packed, one behind the other, and the pairs by which
+/// they and those of `c!("...")` are.
+fn messages() -> String {
     println!("cargo:rerun-if-changed=src");
-    let mut messages = Vec::new();
+    let mut sources = Vec::new();
     let mut folders = vec![PathBuf::from("src")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("the source can be read") {
@@ -84,23 +85,64 @@ fn messages() -> Vec<Vec<u16>> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).expect("the source can be read");
-                let found = text.split("c!(\"").skip(1).filter_map(|rest| rest.split_once('"'));
-                messages.extend(found.map(|(message, _)| message.bytes().map(u16::from).collect()));
+                // Of tests there is none in the product.
+                sources.push(text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned());
             }
         }
     }
-    // The order of a directory is anything.
-    messages.sort();
-    messages
+    // In an order: that of a directory is anything.
+    let templates: BTreeSet<String> = sources.iter().flat_map(|text| literals(text, "t!(")).collect();
+    let names: BTreeSet<String> = sources.iter().flat_map(|text| literals(text, "c!(")).collect();
+    let mut packed: Vec<Vec<u16>> =
+        // A 1 is `packing::VALUE`.
+        templates.iter().map(|text| text.replace("{}", "\u{1}")).chain(names).map(|text| text.bytes().map(u16::from).collect()).collect();
+    let pairs = pairs(&mut packed);
+    let mut blob: Vec<u8> = Vec::new();
+    let mut places = Vec::new();
+    for (text, packed) in templates.iter().zip(packed) {
+        places.push((text, blob.len()));
+        blob.extend(packed.iter().map(|byte| *byte as u8));
+        blob.push(0);
+    }
+    format!(
+        "/// What bytes from [`FIRST`] up stand for.\npub static PAIRS: [[u8; 2]; 128] = {pairs:?};\n\
+         /// All messages, packed, a NUL behind each.\nstatic MESSAGES: [u8; {}] = {blob:?};\n\
+         /// Where each is, in the order of the texts: for the compiler.\n\
+         const PLACES: [(&str, u16); {}] = {places:?};\n",
+        blob.len(),
+        places.len(),
+    )
 }
 
-/// The pairs for `packing.rs`: again and again the one that occurs most often, then replaced by a byte of its own.
-fn pairs(messages: &[Vec<u16>]) -> String {
-    let mut messages = messages.to_vec();
+/// What stands between quotes in the calls of a macro.
+fn literals(text: &str, call: &str) -> Vec<String> {
+    let is_call = |at: &usize| !text[..*at].ends_with(|before: char| before.is_ascii_alphanumeric() || before == '_');
+    let calls = text.match_indices(call).map(|(at, _)| at).filter(is_call);
+    calls.filter_map(|at| literal(text[at + call.len()..].trim_start().strip_prefix('"')?)).collect()
+}
+
+/// What the compiler makes of a literal, up to its closing quote.
+fn literal(text: &str) -> Option<String> {
+    let mut literal = String::new();
+    let mut rest = text.chars();
+    loop {
+        match rest.next()? {
+            '"' => return Some(literal),
+            '\\' => literal.push(match rest.next()? {
+                'n' => '\n',
+                other => other,
+            }),
+            other => literal.push(other),
+        }
+    }
+}
+
+/// Again and again the pair that occurs most often, then replaced by a byte of its own.
+fn pairs(messages: &mut [Vec<u16>]) -> Vec<[u16; 2]> {
     let mut pairs = Vec::new();
     while pairs.len() < 128 {
         let mut counts = BTreeMap::new();
-        for message in &messages {
+        for message in messages.iter() {
             for pair in message.windows(2) {
                 *counts.entry([pair[0], pair[1]]).or_insert(0) += 1;
             }
@@ -108,12 +150,12 @@ fn pairs(messages: &[Vec<u16>]) -> String {
         let most = counts.into_iter().max_by_key(|&(pair, count)| (count, Reverse(pair)));
         // Even one that gains nothing keeps the table's length what it is.
         let (pair, _) = most.unwrap_or_default();
-        for message in &mut messages {
+        for message in messages.iter_mut() {
             *message = replaced(message, pair, 128 + pairs.len() as u16);
         }
         pairs.push(pair);
     }
-    format!("/// What bytes from [`FIRST`] up stand for.\npub static PAIRS: [[u8; 2]; 128] = {pairs:?};\n")
+    pairs
 }
 
 fn replaced(message: &[u16], pair: [u16; 2], by: u16) -> Vec<u16> {

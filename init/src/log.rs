@@ -7,7 +7,7 @@ use crate::sys::AsFd;
 
 use crate::limits;
 use crate::sys::file::{self, CWD, Open};
-use crate::text::{Line, Value};
+use crate::text::{Line, Phrase, Value};
 
 /// How much a record matters: the numbers are the kernel's (syslog(2)). What is being done is a notice there, so that
 /// `loglevel=6` shows it without the kernel's own flood; `loglevel=7`, the kernel's default, shows all.
@@ -23,6 +23,9 @@ pub enum Level {
     /// How it is being done. Written as a notice too: who asks for it wants to see it where the rest is.
     Debug = 6,
 }
+
+/// What the panic handler says.
+pub const PANICKED: Phrase = t!("panicked: a bug in pidone, please report it with what stands above");
 
 /// Records above this level are not written.
 static THRESHOLD: AtomicU8 = AtomicU8::new(Level::Info as u8);
@@ -41,14 +44,14 @@ pub fn to_standard_error() {
 }
 
 /// Writes one record: `pidone: ` and a template with its values, as [`Line::format`] takes them.
-pub fn record(level: Level, template: &str, values: &[Value]) {
+pub fn record(level: Level, template: Phrase, values: &[Value]) {
     if level as u8 > THRESHOLD.load(Ordering::Relaxed) {
         return;
     }
     let mut buffer = [0; limits::LOG_LINE_BYTES];
     let mut line = Line::new(&mut buffer);
     let shown = level.min(Level::Info) as u8;
-    line.byte(b'<').byte(b'0' + shown).text(">pidone: ").format(template, values).byte(b'\n');
+    line.byte(b'<').byte(b'0' + shown).say(t!(">pidone: ")).format(template, values).byte(b'\n');
     let bytes = line.bytes();
     // Opened anew for each record: the kernel limits how many each open file may write in a while.
     // A log that cannot be written is no reason to stop: there is nobody left to tell.
@@ -60,21 +63,21 @@ pub fn record(level: Level, template: &str, values: &[Value]) {
 }
 
 /// A record that something failed.
-pub fn error(template: &str, values: &[Value]) {
+pub fn error(template: Phrase, values: &[Value]) {
     record(Level::Error, template, values);
 }
 
 /// A record that something is not as it should be.
-pub fn warning(template: &str, values: &[Value]) {
+pub fn warning(template: Phrase, values: &[Value]) {
     record(Level::Warning, template, values);
 }
 
 /// A record of what is being done.
-pub fn info(template: &str, values: &[Value]) {
+pub fn info(template: Phrase, values: &[Value]) {
     record(Level::Info, template, values);
 }
 
 /// A record of how it is being done.
-pub fn debug(template: &str, values: &[Value]) {
+pub fn debug(template: Phrase, values: &[Value]) {
     record(Level::Debug, template, values);
 }

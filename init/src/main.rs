@@ -19,6 +19,6 @@ fn pidone_main(start: linker::Start) -> ! {
 fn panic(_: &PanicInfo) -> ! {
     // Where it was is not said: the location keeps all of `core::fmt` in the binary, 12 KB for a line that nobody is to
     // see.
-    log::error("panicked: a bug in pidone, please report it with what stands above", &[]);
+    log::error(log::PANICKED, &[]);
     sys::process::exit(101)
 }

@@ -1,9 +1,61 @@
-//! Messages, packed by the compiler: `c!("text")` is a C string in which bytes from 128 up stand for two others each, and
-//! those may be such again. `build.rs` finds the pairs that occur most often in all messages; [`crate::text`] unpacks.
+//! Messages, packed by the compiler: in their bytes those from 128 up stand for two others each, and those may be such
+//! again. `build.rs` finds the pairs that occur most often in all messages; [`crate::text`] unpacks.
 //!
-//! Only [`crate::text::Value::Raw`] may print them: as bytes they mean nothing.
+//! `t!("text")` is a [`Phrase`]: a number. `build.rs` packs it. `c!("text")` is a C string: the compiler packs it, and only
+//! [`crate::text::Value::Raw`] may print it: as bytes it means nothing.
 
-include!(concat!(env!("OUT_DIR"), "/pairs.rs"));
+include!(concat!(env!("OUT_DIR"), "/messages.rs"));
+
+/// Text of our own, perhaps with `{}` for values: where it is among all messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Phrase(u16);
+
+impl Phrase {
+    /// The message of a text, for the compiler.
+    pub const fn new(text: &str) -> Phrase {
+        let (mut from, mut to) = (0, PLACES.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            match order(text.as_bytes(), PLACES[middle].0.as_bytes()) {
+                0 => return Phrase(PLACES[middle].1),
+                1 => from = middle + 1,
+                _ => to = middle,
+            }
+        }
+        panic!("`build.rs` has not found this message: it stands in a test, or is no literal")
+    }
+
+    /// Its bytes, packed, and what follows; it ends with a NUL.
+    pub fn bytes(self) -> &'static [u8] {
+        MESSAGES.get(usize::from(self.0)..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+impl core::fmt::Debug for Phrase {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter) -> core::fmt::Result {
+        let text = PLACES.iter().find(|place| place.1 == self.0).map(|place| place.0);
+        core::fmt::Debug::fmt(&text, formatter)
+    }
+}
+
+/// Whether a text is another one, or comes behind it in an order (1) or before it (-1).
+const fn order(text: &[u8], other: &[u8]) -> i8 {
+    let mut at = 0;
+    while at < text.len() && at < other.len() {
+        if text[at] != other[at] {
+            return if text[at] > other[at] { 1 } else { -1 };
+        }
+        at += 1;
+    }
+    if text.len() == other.len() {
+        return 0;
+    }
+    if text.len() > other.len() { 1 } else { -1 }
+}
+
+/// In place of `{}`: a value comes here.
+pub const VALUE: u8 = 1;
 
 /// Bytes from here up are pairs.
 pub const FIRST: u8 = 128;
@@ -62,6 +114,13 @@ impl Packed {
     }
 }
 
+/// A message as a number.
+macro_rules! t {
+    ($text:literal) => {
+        const { $crate::packing::Phrase::new($text) }
+    };
+}
+
 /// A message as a C string, packed. Tests compare it as it is.
 macro_rules! c {
     ($text:literal) => {
@@ -89,7 +148,7 @@ mod tests {
         let bytes = [&packed.bytes[..packed.length], b"\0"].concat();
         let mut buffer = [0; 512];
         let mut line = Line::new(&mut buffer);
-        line.format("{}", &[Value::Raw(core::ffi::CStr::from_bytes_with_nul(&bytes).unwrap())]);
+        line.format(t!("{}"), &[Value::Raw(core::ffi::CStr::from_bytes_with_nul(&bytes).unwrap())]);
         String::from_utf8(line.bytes().to_vec()).unwrap()
     }
 

@@ -6,10 +6,12 @@
 //! A message of more than a word is a template and its values, [`Line::format`]: a call for each piece would be code.
 
 use core::ffi::CStr;
+use core::slice::Iter;
 
 use crate::abi::Errno;
 use crate::error::{Cause, Error};
 use crate::packing;
+pub use crate::packing::Phrase;
 use crate::texts::until_nul;
 
 /// A line being written. Past the end of the buffer nothing is written, and [`Line::bytes`] ends in `...` to say so.
@@ -30,6 +32,8 @@ pub trait Print {
 pub enum Value<'v> {
     /// Text of our own.
     Text(&'v str),
+    /// Text of our own, packed.
+    Phrase(Phrase),
     /// Text of our own, perhaps packed.
     Raw(&'v CStr),
     /// Text from outside.
@@ -95,13 +99,25 @@ impl<'a> Line<'a> {
     }
 
     /// Appends a template of our own, each `{}` in it replaced by the next value.
-    pub fn format(&mut self, template: &str, values: &[Value]) -> &mut Self {
-        let mut values = values.iter();
-        for byte in template.bytes() {
-            match byte {
-                b'{' => _ = values.next().map(|value| self.value(value)),
-                b'}' => {}
-                byte => _ = self.byte(byte),
+    pub fn format(&mut self, template: Phrase, values: &[Value]) -> &mut Self {
+        self.unpack(template.bytes(), &mut values.iter())
+    }
+
+    /// Appends a message without values.
+    pub fn say(&mut self, message: Phrase) -> &mut Self {
+        self.format(message, &[])
+    }
+
+    /// Appends what is packed, up to a NUL or the end.
+    fn unpack(&mut self, bytes: &[u8], values: &mut Iter<Value>) -> &mut Self {
+        for byte in bytes {
+            match *byte {
+                0 => break,
+                packing::VALUE => _ = values.next().map(|value| self.value(value)),
+                byte => match packing::PAIRS.get(usize::from(byte.wrapping_sub(packing::FIRST))) {
+                    Some(pair) => _ = self.unpack(pair, values),
+                    None => _ = self.byte(byte),
+                },
             }
         }
         self
@@ -110,9 +126,10 @@ impl<'a> Line<'a> {
     fn value(&mut self, value: &Value) {
         match *value {
             Value::Text(text) => self.text(text),
-            Value::Raw(text) => self.message(text.to_bytes()),
+            Value::Raw(text) => self.unpack(text.to_bytes(), &mut [].iter()),
+            Value::Phrase(text) => self.say(text),
             Value::Quoted(bytes) => self.quoted(bytes),
-            Value::Name(name) if name.is_empty() => self.text("\"\""),
+            Value::Name(name) if name.is_empty() => self.say(t!("\"\"")),
             Value::Name(name) => self.quoted(name.to_bytes()),
             Value::Number(number) => self.number(number),
             Value::Kernel(errno) => self.print(&errno),
@@ -138,17 +155,6 @@ impl<'a> Line<'a> {
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         for byte in bytes {
             self.byte(*byte);
-        }
-        self
-    }
-
-    /// Appends a message that may be packed.
-    fn message(&mut self, bytes: &[u8]) -> &mut Self {
-        for byte in bytes {
-            match packing::PAIRS.get(usize::from(byte.wrapping_sub(packing::FIRST))) {
-                Some(pair) => self.message(pair),
-                None => self.byte(*byte),
-            };
         }
         self
     }
@@ -367,21 +373,21 @@ impl Print for Error {
         use Value::{Kernel, Number, Raw};
         let cause = self.cause();
         if !names_its_file(&cause) {
-            line.format("{}: ", &[Raw(self.doing())]);
+            line.format(t!("{}: "), &[Raw(self.doing())]);
         }
         match cause {
             Cause::Kernel(errno) => line.print(&errno),
             Cause::Limit { what, found, most } => {
-                line.format("too many {}: {}, at most {}", &[Raw(what), Number(found.into()), Number(most.into())])
+                line.format(t!("too many {}: {}, at most {}"), &[Raw(what), Number(found.into()), Number(most.into())])
             }
-            Cause::Text { at, problem } => line.format("{} at byte {}", &[Raw(problem), Number(at.into())]),
-            Cause::Wrong { problem } => line.format("{}", &[Raw(problem)]),
-            Cause::Refused { field, problem } => line.format("{}: {}", &[Raw(field), Raw(problem)]),
+            Cause::Text { at, problem } => line.format(t!("{} at byte {}"), &[Raw(problem), Number(at.into())]),
+            Cause::Wrong { problem } => line.format(t!("{}"), &[Raw(problem)]),
+            Cause::Refused { field, problem } => line.format(t!("{}: {}"), &[Raw(field), Raw(problem)]),
             Cause::RefusedEntry { field, number, problem } => {
-                line.format("{}[{}]: {}", &[Raw(field), Number(number.into()), Raw(problem)])
+                line.format(t!("{}[{}]: {}"), &[Raw(field), Number(number.into()), Raw(problem)])
             }
             Cause::Step { number, errno } => {
-                line.format("step {}: {}", &[Number(u64::from(number) + 1), Kernel(errno)])
+                line.format(t!("step {}: {}"), &[Number(u64::from(number) + 1), Kernel(errno)])
             }
         };
     }

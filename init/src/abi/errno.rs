@@ -107,7 +107,7 @@ impl Print for Errno {
     fn print(&self, line: &mut Line) {
         let number = self.number();
         match fields(NAMES, b'|').nth(number.into()) {
-            Some(b"") | None => line.text("errno ").number(number.into()),
+            Some(b"") | None => line.say(t!("errno ")).number(number.into()),
             Some(name) => line.raw(name),
         };
     }

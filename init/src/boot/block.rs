@@ -80,7 +80,7 @@ pub fn report_all(name: &[u8]) {
     });
     line.bytes();
     log::error(
-        "no device {}; there are:{}",
+        t!("no device {}; there are:{}"),
         &[Value::Quoted(name), Value::Raw(until_nul(&buffer).unwrap_or_default())],
     );
 }

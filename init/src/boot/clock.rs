@@ -10,8 +10,8 @@ use crate::text::{Value, number};
 pub fn set_from_hardware() {
     match set() {
         Ok(false) => {}
-        Ok(true) => log::debug("clock: set from the hardware's", &[]),
-        Err(error) => log::warning("clock: {}", &[Value::Print(&error)]),
+        Ok(true) => log::debug(t!("clock: set from the hardware's"), &[]),
+        Err(error) => log::warning(t!("clock: {}"), &[Value::Print(&error)]),
     }
 }
 

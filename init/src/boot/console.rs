@@ -46,7 +46,7 @@ fn for_each(act: &mut dyn FnMut(BorrowedFd)) {
 fn open(name: &[u8]) -> Result<OwnedFd> {
     let mut path = [0; 64];
     let mut line = Line::new(&mut path);
-    line.text("/dev/").raw(name);
+    line.say(t!("/dev/")).raw(name);
     let path = line.terminated().ok_or(crate::abi::Errno::NAMETOOLONG)?;
     let console = file::open(CWD, path, Open::Terminal)?;
     file::set_blocking(console.as_fd())?;

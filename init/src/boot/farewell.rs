@@ -14,14 +14,14 @@ pub fn say(options: &Options, code: Option<u8>) {
     let mut buffer = [0; 32];
     let mut line = Line::new(&mut buffer);
     if let Some(code) = code {
-        line.text("pidone: exit code ").number(code.into()).byte(b'\n');
+        line.say(t!("pidone: exit code ")).number(code.into()).byte(b'\n');
         console::write_to_all(line.bytes());
     }
     console::drain_all();
     if let Some(code) = code
         && let Err(error) = tell(options.exit, code)
     {
-        log::error("pidone.exit: {}", &[Value::Print(&error)]);
+        log::error(t!("pidone.exit: {}"), &[Value::Print(&error)]);
     }
 }
 
@@ -30,7 +30,7 @@ fn tell(exit: Exit, code: u8) -> Result<()> {
     let send = |channel: OwnedFd| {
         let mut buffer = [0; 16];
         let mut line = Line::new(&mut buffer);
-        line.text("exit ").number(code.into()).byte(b'\n');
+        line.say(t!("exit ")).number(code.into()).byte(b'\n');
         // The port's closing, with this, waits until the monitor has read it.
         file::write_all(channel.as_fd(), line.bytes()).doing(c"write")
     };

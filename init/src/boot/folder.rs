@@ -52,7 +52,7 @@ pub fn for_each_name(path: &CStr, suffix: &[u8], each: &mut dyn FnMut(BorrowedFd
             }
             Ok(None) | Err(Errno::NOENT) => return,
             Err(errno) => {
-                return log::warning("{}: read the folder: {}", &[Value::Raw(path), Value::Kernel(errno)]);
+                return log::warning(t!("{}: read the folder: {}"), &[Value::Raw(path), Value::Kernel(errno)]);
             }
         }
     }
@@ -68,7 +68,7 @@ pub fn for_each_text(path: &CStr, suffix: &[u8], each: &mut dyn FnMut(&CStr, &[u
         match map::read(folder, name) {
             Ok(text) => each(name, text),
             Err(errno) => {
-                log::warning("{}/{}: read: {}", &[Value::Raw(path), Value::Name(name), Value::Kernel(errno)]);
+                log::warning(t!("{}/{}: read: {}"), &[Value::Raw(path), Value::Name(name), Value::Kernel(errno)]);
             }
         }
     });

@@ -61,7 +61,7 @@ fn of_address(address: &[u8]) -> Option<[u8; DEFAULT_BYTES]> {
 
 fn report(name: &[u8], result: Result<()>) {
     if let Err(errno) = result {
-        log::warning("hostname {}: {}", &[Value::Quoted(name), Value::Kernel(errno)]);
+        log::warning(t!("hostname {}: {}"), &[Value::Quoted(name), Value::Kernel(errno)]);
     }
 }
 

@@ -145,7 +145,7 @@ fn run<'a>(asked: Asked, program: &'a [&'a CStr], arena: &mut Arena<'a>) -> ! {
         if asked.entropy != 0
             && let Err(errno) = take_entropy(asked.entropy)
         {
-            log::warning("entropy from the host: {}", &[Value::Kernel(errno)]);
+            log::warning(t!("entropy from the host: {}"), &[Value::Kernel(errno)]);
         }
     });
     for companion in &COMPANIONS {
@@ -170,7 +170,7 @@ fn run<'a>(asked: Asked, program: &'a [&'a CStr], arena: &mut Arena<'a>) -> ! {
 
 /// The host sees that by the panic.
 fn die(what: &'static str) -> ! {
-    log::error("cannot go on without {}", &[Value::Text(what)]);
+    log::error(t!("cannot go on without {}"), &[Value::Text(what)]);
     process::exit(1)
 }
 
@@ -180,7 +180,7 @@ fn set_up(list: &[u8]) {
         if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(step)
             && needed
         {
-            log::error("{}: {}", &[Value::Print(step), Value::Kernel(errno)]);
+            log::error(t!("{}: {}"), &[Value::Print(step), Value::Kernel(errno)]);
             process::exit(1)
         }
     });
@@ -205,7 +205,7 @@ fn mount_cgroups() {
         if let (Some(name), true) = (words(line).next(), line.ends_with(b"1")) {
             let mut step = [0; 192];
             let mut step = Line::new(&mut step);
-            step.text("?mount cgroup cgroup /sys/fs/cgroup/").raw(name).text(" nosuid,nodev,noexec ").raw(name);
+            step.say(t!("?mount cgroup cgroup /sys/fs/cgroup/")).raw(name).say(t!(" nosuid,nodev,noexec ")).raw(name);
             set_up(step.bytes());
             mounted = true;
         }
@@ -223,7 +223,7 @@ fn in_child(work: &dyn Fn()) {
             process::exit(0)
         }
         Ok(Fork::Parent(pid)) => _ = process::reap(pid, true),
-        Err(errno) => log::error("make a process: {}", &[Value::Kernel(errno)]),
+        Err(errno) => log::error(t!("make a process: {}"), &[Value::Kernel(errno)]),
     }
 }
 
@@ -233,7 +233,7 @@ fn take_entropy(port: u32) -> Result<()> {
     let mut bytes = [0; limits::ENTROPY_BYTES_MAX];
     let bytes = file::read_all(host.as_fd(), &mut bytes)?;
     random::credit(bytes)?;
-    log::info("entropy: {} bytes from the host", &[Value::Number(bytes.len() as u64)]);
+    log::info(t!("entropy: {} bytes from the host"), &[Value::Number(bytes.len() as u64)]);
     Ok(())
 }
 
@@ -243,7 +243,7 @@ fn start<'a>(words: &'a [&'a CStr], arena: &mut Arena<'a>) -> Pid {
         Ok(Fork::Child) => process::exit(oneshot::become_program(words, &ENVIRONMENT, arena, &mut || {})),
         Ok(Fork::Parent(pid)) => pid,
         Err(errno) => {
-            log::error("make a process: {}", &[Value::Kernel(errno)]);
+            log::error(t!("make a process: {}"), &[Value::Kernel(errno)]);
             0
         }
     }

@@ -52,7 +52,7 @@ pub fn main(arguments: impl Iterator<Item = &'static CStr> + Clone) -> ! {
             set_up(early::PROC, false);
             writable = options.root_is_writable() || options.value(b"pidone.overlay").is_some();
         } else if let Err(errno) = root::make_pivotable() {
-            log::error("bind the initramfs on itself: {}", &[Value::Kernel(errno)]);
+            log::error(t!("bind the initramfs on itself: {}"), &[Value::Kernel(errno)]);
         }
     }
     set_up(early::STEPS, writable);
@@ -60,13 +60,13 @@ pub fn main(arguments: impl Iterator<Item = &'static CStr> + Clone) -> ! {
         root::leave(old);
     }
     if let Err(errno) = console::open_standard_descriptors() {
-        log::warning("open a console: {}", &[Value::Kernel(errno)]);
+        log::warning(t!("open a console: {}"), &[Value::Kernel(errno)]);
     }
     report_problems(&options);
     match Logs::new() {
         Ok(logs) => supervise::run(&Machine { options: &options, logs: &logs }, policy(&options), started_us),
         Err(errno) => {
-            log::error("make what logs are kept in: {}", &[Value::Kernel(errno)]);
+            log::error(t!("make what logs are kept in: {}"), &[Value::Kernel(errno)]);
             process::exit(1)
         }
     }
@@ -83,10 +83,10 @@ fn set_up(list: &[u8], writable: bool) {
         // For a moment only: what `step` borrows from the line is not kept.
         let mut arena = Arena::new(&mut []);
         match Applier::new(&mut arena).apply(step) {
-            Ok(()) => log::debug("base system: {}", &[Value::Print(step)]),
+            Ok(()) => log::debug(t!("base system: {}"), &[Value::Print(step)]),
             Err(errno) => {
                 let level = if said { log::Level::Warning } else { log::Level::Debug };
-                log::record(level, "base system: {}: {}", &[Value::Print(step), Value::Kernel(errno)]);
+                log::record(level, t!("base system: {}: {}"), &[Value::Print(step), Value::Kernel(errno)]);
             }
         }
     });
@@ -108,10 +108,10 @@ fn read_options(buffer: &mut [u8]) -> Options<'_> {
 /// Reported once there is a console to report it on.
 fn report_problems(options: &Options) {
     for problem in options.problems.iter() {
-        log::warning("kernel command line: {}: {}", &[Value::Quoted(problem.name), Value::Text(problem.problem)]);
+        log::warning(t!("kernel command line: {}: {}"), &[Value::Quoted(problem.name), Value::Text(problem.problem)]);
     }
     if options.problems.more() > 0 {
-        log::warning("kernel command line: {} more problems", &[Value::Number(options.problems.more() as u64)]);
+        log::warning(t!("kernel command line: {} more problems"), &[Value::Number(options.problems.more() as u64)]);
     }
 }
 

@@ -35,7 +35,7 @@ pub fn open_streams(options: &Options) -> bool {
             match open_stream(name) {
                 Ok(stream) => last = Some(stream),
                 Err(errno) => {
-                    log::error("pidone.stdio: {}: {}", &[Value::Quoted(name), Value::Kernel(errno)]);
+                    log::error(t!("pidone.stdio: {}: {}"), &[Value::Quoted(name), Value::Kernel(errno)]);
                     return false;
                 }
             }
@@ -71,7 +71,7 @@ pub fn launch(options: &Options, announce: &dyn Fn(), executed: &dyn Fn()) -> bo
     match words(options, &mut arena).and_then(|words| start(words, &mut arena, announce)) {
         Ok(true) => executed(),
         Ok(false) => {}
-        Err(error) => log::error("pidone.run: {}", &[Value::Print(&error)]),
+        Err(error) => log::error(t!("pidone.run: {}"), &[Value::Print(&error)]),
     }
     true
 }
@@ -122,6 +122,6 @@ pub fn become_program<'a>(
     let errno = Applier::new(arena).apply(&step).err().unwrap_or(Errno::NOEXEC);
     failed();
     let name = words.first().copied().unwrap_or_default();
-    log::error("{}: {}", &[Value::Name(name), Value::Kernel(errno)]);
+    log::error(t!("{}: {}"), &[Value::Name(name), Value::Kernel(errno)]);
     if errno == Errno::NOENT { NOT_FOUND } else { NOT_EXECUTABLE }
 }

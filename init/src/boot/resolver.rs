@@ -13,7 +13,7 @@ use crate::text::{Value, cut_last};
 /// Makes the file that the link leads to, empty, and the folders above it. What is there is left as it is.
 pub fn prepare() {
     if let Err(error) = make() {
-        log::warning("/etc/resolv.conf: {}", &[Value::Print(&error)]);
+        log::warning(t!("/etc/resolv.conf: {}"), &[Value::Print(&error)]);
     }
 }
 

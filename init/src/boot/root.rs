@@ -61,7 +61,7 @@ pub fn switch(options: &Options, name: &[u8]) -> Old {
         Ok(old) => old,
         Err(errno) => {
             let name = Value::Quoted(name);
-            log::error("root={}: {}; without a root there is nothing to run", &[name, Value::Kernel(errno)]);
+            log::error(t!("root={}: {}; without a root there is nothing to run"), &[name, Value::Kernel(errno)]);
             process::exit(1)
         }
     }
@@ -85,7 +85,7 @@ pub fn leave(old: &Old) {
     let shown = file::open(CWD, PROGRAM, Open::New)
         .and_then(|_| mount::attach(old.program.as_fd(), file::open(CWD, PROGRAM, Open::Place)?.as_fd()));
     if let Err(errno) = shown {
-        log::warning("show {}: {}", &[Value::Raw(PROGRAM), Value::Kernel(errno)]);
+        log::warning(t!("show {}: {}"), &[Value::Raw(PROGRAM), Value::Kernel(errno)]);
     }
     // Nobody waits for it; without a process for it the memory stays taken.
     if process::fork() == Ok(Fork::Child) {
@@ -167,12 +167,12 @@ fn mount_device(options: &Options, name: &[u8], target: &CStr, writable: bool) -
         }
         if wait == u64::MAX && !waiting {
             waiting = true;
-            log::warning("waiting for {}", &[Value::Quoted(name)]);
+            log::warning(t!("waiting for {}"), &[Value::Quoted(name)]);
         }
     };
     let flags = if writable { 0 } else { MS_RDONLY };
     let Some(kinds) = kinds.or_else(|| block::file_system(device)) else {
-        log::error("{}: no file system that I know: rootfstype= may name it", &[Value::Quoted(name)]);
+        log::error(t!("{}: no file system that I know: rootfstype= may name it"), &[Value::Quoted(name)]);
         return false;
     };
     let (mut kind_buffer, mut data_buffer) = ([0; 64], [0; limits::CMDLINE_BYTES_MAX]);
@@ -190,7 +190,7 @@ fn mount_device(options: &Options, name: &[u8], target: &CStr, writable: bool) -
 
 fn said(what: &[u8], result: Result<()>) -> bool {
     if let Err(errno) = result {
-        log::error("mount {}: {}", &[Value::Quoted(what), Value::Kernel(errno)]);
+        log::error(t!("mount {}: {}"), &[Value::Quoted(what), Value::Kernel(errno)]);
     }
     result.is_ok()
 }

@@ -60,7 +60,7 @@ pub(super) fn execute<'a>(program: &CStr, words: &[&'a CStr], arena: &mut Arena<
 }
 
 fn report(path: &CStr, name: &CStr, what: &str, value: Value) {
-    log::warning("{}/{}: {}{}", &[Value::Raw(path), Value::Name(name), Value::Text(what), value]);
+    log::warning(t!("{}/{}: {}{}"), &[Value::Raw(path), Value::Name(name), Value::Text(what), value]);
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::text::Value;
 /// bytes in two boots would be no secret.
 pub fn exchange(path: &[u8]) {
     if let Err(error) = try_exchange(path) {
-        log::warning("pidone.seed: {}", &[Value::Print(&error)]);
+        log::warning(t!("pidone.seed: {}"), &[Value::Print(&error)]);
     }
 }
 

@@ -33,7 +33,7 @@ pub fn run(containers: &[Slot], announcements: BorrowedFd) -> u8 {
         survey.sent = survey.sent.and_then(|()| Message::Order { slot, on, requires }.send(announcements));
     }
     if let Err(errno) = survey.sent {
-        log::error("tell PID 1: {}", &[Value::Kernel(errno)]);
+        log::error(t!("tell PID 1: {}"), &[Value::Kernel(errno)]);
     }
     u8::from(survey.sent.is_err())
 }
@@ -78,7 +78,7 @@ impl Survey<'_> {
             };
             let place = place::place(text, place_of(text, pair.name));
             let values = [Value::Print(container), Value::Print(&place), Value::Quoted(what), Value::Text(problem)];
-            log::error("{}: not started: config.json: {}: {}: {}", &values);
+            log::error(t!("{}: not started: config.json: {}: {}: {}"), &values);
             return self.tell(Message::Refused { slot: index });
         }
         for (place, (number, known)) in wishes.numbers().iter().zip(known.numbers()).enumerate() {
@@ -120,7 +120,7 @@ impl Survey<'_> {
             if line.is_empty() {
                 break;
             }
-            log::error("not started, since each waits for the next: {}", &[Value::Print(&Written(line.bytes()))]);
+            log::error(t!("not started, since each waits for the next: {}"), &[Value::Print(&Written(line.bytes()))]);
         }
     }
 }

@@ -29,12 +29,12 @@ pub fn write_all() {
 fn write_text(text: &[u8]) {
     for line in lines(text, b"#;") {
         let Some(setting) = parse(line) else {
-            log::warning("sysctl {}: no value", &[Value::Quoted(line)]);
+            log::warning(t!("sysctl {}: no value"), &[Value::Quoted(line)]);
             continue;
         };
         match write(setting) {
             Err(error) if !setting.optional => {
-                log::warning("sysctl {}: {}", &[Value::Quoted(setting.key), Value::Print(&error)]);
+                log::warning(t!("sysctl {}: {}"), &[Value::Quoted(setting.key), Value::Print(&error)]);
             }
             _ => {}
         }

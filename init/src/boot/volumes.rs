@@ -25,12 +25,12 @@ pub fn mount_all() {
     });
     match listed {
         Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => log::error("list {}: {}", &[Value::Raw(DIRECTORY), Value::Kernel(errno)]),
+        Err(errno) => log::error(t!("list {}: {}"), &[Value::Raw(DIRECTORY), Value::Kernel(errno)]),
     }
 }
 
 fn mount(name: &CStr, memory: &mut [u8]) {
-    let fail = |why| log::error("volume {}: {}", &[Value::Name(name), why]);
+    let fail = |why| log::error(t!("volume {}: {}"), &[Value::Name(name), why]);
     let mut buffer = PathBuffer::empty();
     let path = match buffer.below(DIRECTORY, name) {
         Ok(path) => path,
@@ -44,7 +44,7 @@ fn mount(name: &CStr, memory: &mut [u8]) {
     let mut applier = Applier::new(&mut arena);
     for step in steps {
         if let Err(errno) = applier.apply(step) {
-            return log::error("volume {}: {}: {}", &[Value::Name(name), Value::Print(step), Value::Kernel(errno)]);
+            return log::error(t!("volume {}: {}: {}"), &[Value::Name(name), Value::Print(step), Value::Kernel(errno)]);
         }
     }
 }

@@ -72,14 +72,14 @@ impl Work for Machine<'_> {
         let readiness = match Readiness::prepare(wishes, socket) {
             Ok(readiness) => readiness,
             Err(errno) => {
-                log::error("container {}: pidone.ready: {}", &[Value::Name(name), Value::Kernel(errno)]);
+                log::error(t!("container {}: pidone.ready: {}"), &[Value::Name(name), Value::Kernel(errno)]);
                 return 1;
             }
         };
         let tell = |message: Message| {
             // PID 1 then takes the container for an orphan, and the launch for failed.
             if let Err(errno) = message.send(announcements) {
-                log::error("tell PID 1: {}", &[Value::Kernel(errno)]);
+                log::error(t!("tell PID 1: {}"), &[Value::Kernel(errno)]);
             }
         };
         let announce = || tell(Message::Announced { slot });
@@ -111,7 +111,7 @@ impl Work for Machine<'_> {
                     let _ = group.borrow_mut().join(&[plan.cgroup.to_bytes()]);
                     Ok(())
                 },
-                fail: &|failure, _| log::error("container {}: {}", &[Value::Name(name), Value::Print(failure)]),
+                fail: &|failure, _| log::error(t!("container {}: {}"), &[Value::Name(name), Value::Print(failure)]),
             };
             let launched = launch::launch(&source, &request, regions);
             let _ = file::remove(CWD, socket);
@@ -123,7 +123,7 @@ impl Work for Machine<'_> {
                 }
                 // For `pidone list` and the like. Nobody waits for it.
                 if let Err(error) = runtime::record(name, source.bundle, group.borrow().get(), pid) {
-                    log::debug("container {}: {}", &[Value::Name(name), Value::Print(&error)]);
+                    log::debug(t!("container {}: {}"), &[Value::Name(name), Value::Print(&error)]);
                 }
                 if waits {
                     is_ready =
@@ -162,12 +162,12 @@ impl Work for Machine<'_> {
             }
             runtime::forget(name);
             let fail = |failure: &dyn Print, _: &Error| {
-                log::error("container {}: clean up: {}", &[Value::Name(name), Value::Print(failure)]);
+                log::error(t!("container {}: clean up: {}"), &[Value::Name(name), Value::Print(failure)]);
             };
             let look = |group: &CStr| {
                 if let Some(kills) = oom_kills(group).filter(|kills| *kills != 0) {
                     let values = [Value::Print(container), Value::Number(kills.into())];
-                    log::error("{}: out of memory: the kernel has killed {} of its processes", &values);
+                    log::error(t!("{}: out of memory: the kernel has killed {} of its processes"), &values);
                     // It is in the log at least.
                     let _ = Message::OutOfMemory { slot, kills }.send(announcements);
                 }

@@ -12,7 +12,7 @@ use crate::logger;
 use crate::runtime::{self, Outcome};
 use crate::supervise::{self, Power};
 use crate::sys::{file, process};
-use crate::text::{Line, Value, cut_last, position};
+use crate::text::{Line, Phrase, Value, cut_last, position};
 
 /// Exit code of a command that was not understood.
 const USAGE: u8 = 2;
@@ -81,8 +81,10 @@ fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
         match word.to_bytes() {
             b"-f" | b"--follow" => follow = true,
             b"-h" | b"--help" => return help::print(Some(c"logs")),
-            bytes if bytes.starts_with(b"-") => return refuse("logs: unknown option `{}`", &[Value::Quoted(bytes)]),
-            _ if name.is_some() => return refuse("logs: one name at most", &[]),
+            bytes if bytes.starts_with(b"-") => {
+                return refuse(t!("logs: unknown option `{}`"), &[Value::Quoted(bytes)]);
+            }
+            _ if name.is_some() => return refuse(t!("logs: one name at most"), &[]),
             _ => name = Some(word),
         }
     }
@@ -90,8 +92,8 @@ fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
     match logger::command::show(name, follow) {
         Ok(true) => 0,
         Ok(false) if name.is_empty() => 0,
-        Ok(false) => refuse("logs: nothing is known of `{}`", &[Value::Quoted(name.to_bytes())]) - 1,
-        Err(errno) => refuse("logs: {}", &[Value::Kernel(errno)]) - 1,
+        Ok(false) => refuse(t!("logs: nothing is known of `{}`"), &[Value::Quoted(name.to_bytes())]) - 1,
+        Err(errno) => refuse(t!("logs: {}"), &[Value::Kernel(errno)]) - 1,
     }
 }
 
@@ -103,7 +105,7 @@ fn of_runtime(program: &[u8], name: &[u8], words: runtime::Words, environment: r
         Outcome::Version => help::print_version(),
         Outcome::Unknown(found) => {
             let name = Value::Quoted(found.map_or(name, CStr::to_bytes));
-            refuse("unknown command `{}`; `pidone help` lists them all", &[name])
+            refuse(t!("unknown command `{}`; `pidone help` lists them all"), &[name])
         }
     }
 }
@@ -119,10 +121,10 @@ fn base_name(path: &CStr) -> &[u8] {
 
 /// Says on standard error what is wrong with a command, and gives its exit code.
 #[inline(never)]
-fn refuse(template: &str, values: &[Value]) -> u8 {
+fn refuse(template: Phrase, values: &[Value]) -> u8 {
     let mut buffer = [0; limits::LOG_LINE_BYTES];
     let mut line = Line::new(&mut buffer);
-    line.text("pidone: ").format(template, values).byte(b'\n');
+    line.say(t!("pidone: ")).format(template, values).byte(b'\n');
     // There is nobody else to tell.
     let _ = file::write_all(file::standard_error(), line.bytes());
     USAGE

@@ -19,16 +19,16 @@ const LINE_BYTES: usize = 16 * 1024;
 #[inline(never)]
 pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let (Some(given), None) = (arguments.next(), arguments.next()) else {
-        return refuse("usage: pidone plan BUNDLE", &[]);
+        return refuse(t!("usage: pidone plan BUNDLE"), &[]);
     };
     let mut buffer = PathBuffer::empty();
     let bundle = file::absolute(&mut buffer, given);
     let (Ok(bundle), Some(regions)) = (bundle, region::take()) else {
-        return refuse("the bundle's path is too long", &[]);
+        return refuse(t!("the bundle's path is too long"), &[]);
     };
     let mut name = PathBuffer::empty();
     let Ok(name) = name.join(&[cut_last(bundle.to_bytes(), b'/').1]) else {
-        return refuse("the bundle's name is too long", &[]);
+        return refuse(t!("the bundle's name is too long"), &[]);
     };
     let source = Source { section: section(bundle), name, bundle, texts: Texts::In(bundle), adjust: &as_it_is };
     let mut code = NO_PLAN;
@@ -46,7 +46,7 @@ pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
             });
             code = u8::from(result.is_err());
         },
-        &|failure, _| _ = refuse("{}: {}", &[Value::Name(name), Value::Print(failure)]),
+        &|failure, _| _ = refuse(t!("{}: {}"), &[Value::Name(name), Value::Print(failure)]),
     );
     code
 }

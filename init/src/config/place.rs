@@ -35,7 +35,7 @@ impl Print for Problem<'_> {
     fn print(&self, line: &mut Line) {
         let place = place(self.text, self.at);
         let place = Value::Part(&place, limits::LOG_PART_BYTES);
-        line.format("{}: {}: {}", &[Value::Text(self.file), place, Value::Raw(self.problem)]);
+        line.format(t!("{}: {}: {}"), &[Value::Text(self.file), place, Value::Raw(self.problem)]);
     }
 }
 
@@ -65,7 +65,7 @@ pub fn place(text: &[u8], at: u32) -> Place<'_> {
 
 impl Print for Place<'_> {
     fn print(&self, line: &mut Line) {
-        line.format("line {}, column {}", &[Value::Number(self.line as u64), Value::Number(self.column as u64)]);
+        line.format(t!("line {}, column {}"), &[Value::Number(self.line as u64), Value::Number(self.column as u64)]);
         for (depth, frame) in self.path.frames().iter().enumerate() {
             let first = depth == 0;
             match *frame {

@@ -93,14 +93,14 @@ fn row(line: &mut Line, words: &Words, name: &CStr) {
 
 /// One container as JSON.
 fn object(line: &mut Line, words: &Words, name: &CStr) {
-    string(line.text("{\"name\":"), name.to_bytes());
-    string(line.text(",\"section\":"), section(words).as_bytes());
-    string(line.text(",\"state\":"), state(words));
+    string(line.say(t!("{\"name\":")), name.to_bytes());
+    string(line.say(t!(",\"section\":")), section(words).as_bytes());
+    string(line.say(t!(",\"state\":")), state(words));
     for (name, number) in fields(FIELDS, b' ').zip(numbers(words)) {
         string(line.byte(b','), name);
         line.byte(b':');
         if number == NONE {
-            line.text("null")
+            line.say(t!("null"))
         } else {
             line.number(number)
         };
@@ -116,8 +116,8 @@ fn moments(line: &mut Line, words: &Words, json: bool) {
             continue;
         }
         if json {
-            string(line.text(",{\"name\":"), name);
-            line.text(",\"us\":").number(*at_us).byte(b'}');
+            string(line.say(t!(",{\"name\":")), name);
+            line.say(t!(",\"us\":")).number(*at_us).byte(b'}');
         } else {
             line.print(&Ms(*at_us)).byte(b' ').raw(name).byte(b'\n');
         }

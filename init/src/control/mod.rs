@@ -75,7 +75,7 @@ fn say(word: &CStr, what: &[u8], code: u8) -> u8 {
     let mut buffer = [0; limits::LOG_LINE_BYTES];
     let mut line = Line::new(&mut buffer);
     let (prefix, to) = if code == 0 { ("", file::standard_output()) } else { ("pidone: ", file::standard_error()) };
-    line.format("{}{}: ", &[Value::Text(prefix), Value::Name(word)]).raw(what).byte(b'\n');
+    line.format(t!("{}{}: "), &[Value::Text(prefix), Value::Name(word)]).raw(what).byte(b'\n');
     // There is nobody else to tell.
     let _ = file::write_all(to, line.bytes());
     code

@@ -115,7 +115,7 @@ where
     let warnings = config::read_config(text, arena, &mut spec)?;
     for warning in warnings.iter() {
         let problem = place::Problem { file: CONFIG, text, at: warning.at, problem: warning.problem };
-        log::warning("container {}: {}", &[Value::Name(source.name), Value::Print(&problem)]);
+        log::warning(t!("container {}: {}"), &[Value::Name(source.name), Value::Print(&problem)]);
     }
     let mut asked = Runtime::default();
     if let Some(text) = runtime {

@@ -55,12 +55,12 @@ fn room(listener: &Listener) -> usize {
 }
 
 fn print(line: &mut Line, listener: &Listener, pid: u32) {
-    state::string(line.text("{\"ociVersion\":"), listener.state.version.to_bytes());
-    line.text(",\"fds\":[\"seccompFd\"],\"pid\":").number(pid.into());
+    state::string(line.say(t!("{\"ociVersion\":")), listener.state.version.to_bytes());
+    line.say(t!(",\"fds\":[\"seccompFd\"],\"pid\":")).number(pid.into());
     if let Some(metadata) = listener.metadata {
-        state::string(line.text(",\"metadata\":"), metadata.to_bytes());
+        state::string(line.say(t!(",\"metadata\":")), metadata.to_bytes());
     }
-    state::print(line.text(",\"state\":"), &State { pid: Some(pid), ..*listener.state });
+    state::print(line.say(t!(",\"state\":")), &State { pid: Some(pid), ..*listener.state });
     line.byte(b'}');
 }
 

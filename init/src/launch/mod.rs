@@ -82,7 +82,7 @@ struct Progress<'a> {
 
 fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>) -> Option<Pid> {
     for note in plan.notes {
-        log::info("container {}: {}", &[Value::Name(name), Value::Text(note)]);
+        log::info(t!("container {}: {}"), &[Value::Name(name), Value::Text(note)]);
     }
     let mut done = Progress::none(arena);
     let result = run(name, plan, request, arena, &mut done);
@@ -182,7 +182,7 @@ fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, process: Option<Pid>, steps
         if let Err(errno) = applier.apply(step) {
             all = false;
             let step = Value::Part(step, limits::LOG_PART_BYTES);
-            log::warning("container {}: clean up: {}: {}", &[Value::Name(name), step, Value::Kernel(errno)]);
+            log::warning(t!("container {}: clean up: {}: {}"), &[Value::Name(name), step, Value::Kernel(errno)]);
         }
     }
     all

@@ -28,7 +28,7 @@ impl Print for Failure<'_, '_> {
         };
         let (number, total) = (Value::Number(u64::from(number) + 1), Value::Number(total as u64));
         let step = Value::Part(step, limits::LOG_PART_BYTES);
-        line.format("step {} of {}: {}: {}", &[number, total, step, Value::Kernel(errno)]);
+        line.format(t!("step {} of {}: {}: {}"), &[number, total, step, Value::Kernel(errno)]);
         if !self.words.is_empty() {
             line.text(": ");
         }

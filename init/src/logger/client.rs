@@ -160,8 +160,8 @@ impl Client {
         if self.question & TEXT != 0 {
             line.time_us(record.time_us).byte(b' ').raw(source).text(": ").raw(text);
         } else {
-            line.text("{\"time\":\"").time_us(record.time_us);
-            line.text("\",\"source\":\"").raw(source).text("\",\"msg\":\"");
+            line.say(t!("{\"time\":\"")).time_us(record.time_us);
+            line.say(t!("\",\"source\":\"")).raw(source).say(t!("\",\"msg\":\""));
             write_string(&mut line, text);
             line.text(if record.more { "\",\"more\":true}" } else { "\"}" });
         }
@@ -180,8 +180,8 @@ fn write_string(line: &mut Line, text: &[u8]) {
     for (index, &byte) in text.iter().enumerate() {
         match byte {
             b'"' | b'\\' => _ = line.byte(b'\\').byte(byte),
-            ..b' ' => _ = line.text("\\u00").hexadecimal_digit(byte >> 4).hexadecimal_digit(byte & 15),
-            0x80.. if index >= valid => _ = line.text("\\ufffd"),
+            ..b' ' => _ = line.say(t!("\\u00")).hexadecimal_digit(byte >> 4).hexadecimal_digit(byte & 15),
+            0x80.. if index >= valid => _ = line.say(t!("\\ufffd")),
             _ => _ = line.byte(byte),
         }
     }

@@ -92,7 +92,7 @@ struct Logger<'l> {
 pub fn run(logs: &Logs, settings: &Settings, last: bool) -> u8 {
     let failed = start(logs, settings, last).err();
     if let Some(errno) = failed {
-        log::error("logger: {}", &[Value::Kernel(errno)]);
+        log::error(t!("logger: {}"), &[Value::Kernel(errno)]);
     }
     u8::from(failed.is_some())
 }
@@ -249,7 +249,7 @@ impl Logger<'_> {
             self.memory.begin(stream, dropped);
             let mut line = Line::new(self.memory.batch());
             line.text(if state[PARTIAL] > 0 { "\n" } else { "" });
-            line.format("pidone: {} bytes dropped: too fast\n", &[Value::Number(dropped)]);
+            line.format(t!("pidone: {} bytes dropped: too fast\n"), &[Value::Number(dropped)]);
             let total = line.bytes().len();
             self.memory.set(memory::TOTAL, total as u64);
             self.process();
@@ -339,7 +339,7 @@ impl Logger<'_> {
         if let Err(errno) = file::write(place, source, memory.taken(), most, at) {
             if !self.said {
                 log::error(
-                    "log of {}: {}; the last lines are kept in memory",
+                    t!("log of {}: {}; the last lines are kept in memory"),
                     &[Value::Quoted(source), Value::Kernel(errno)],
                 );
             }
@@ -424,7 +424,7 @@ impl Logger<'_> {
 /// Says of a stream why it is not logged.
 fn refuse(source: &[u8], result: sys::Result<()>) {
     if let Err(errno) = result {
-        log::error("log of {}: {}", &[Value::Quoted(source), Value::Kernel(errno)]);
+        log::error(t!("log of {}: {}"), &[Value::Quoted(source), Value::Kernel(errno)]);
     }
 }
 

@@ -243,8 +243,8 @@ impl<'a> Files<'_, '_, 'a> {
         }
         let period = Value::Number(if period == 0 { PERIOD_DEFAULT_US } else { period });
         let text = match quota {
-            1.. => self.to.text("{} {}", &[Value::Number(quota.unsigned_abs()), period]),
-            _ => self.to.text("max {}", &[period]),
+            1.. => self.to.text(t!("{} {}"), &[Value::Number(quota.unsigned_abs()), period]),
+            _ => self.to.text(t!("max {}"), &[period]),
         };
         self.write(c!("linux.resources.cpu.quota"), c"cpu.max", text);
     }
@@ -302,7 +302,7 @@ impl<'a> Files<'_, '_, 'a> {
     fn of_device(&mut self, field: &'static CStr, file: &'static CStr, device: &DeviceLimit, name: &str, value: u64) {
         let (major, minor) = (Value::Number(device.major.into()), Value::Number(device.minor.into()));
         let value = if value == MAX { Value::Text("max") } else { Value::Number(value) };
-        let text = self.to.text("{}:{} {}{}", &[major, minor, Value::Text(name), value]);
+        let text = self.to.text(t!("{}:{} {}{}"), &[major, minor, Value::Text(name), value]);
         self.write(field, file, text);
     }
 

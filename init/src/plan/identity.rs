@@ -19,7 +19,7 @@ pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if !(-1000..=1000).contains(&score) {
         return to.refuse(c!("process.oomScoreAdj"), c!("must be from -1000 to 1000"));
     }
-    let text = to.text(if score < 0 { "-{}" } else { "{}" }, &[Value::Number(score.unsigned_abs())]);
+    let text = to.text(if score < 0 { t!("-{}") } else { t!("{}") }, &[Value::Number(score.unsigned_abs())]);
     to.write(c"/proc/self/oom_score_adj", text);
 }
 

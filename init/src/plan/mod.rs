@@ -37,7 +37,7 @@ use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::namespaces::Namespaces;
 use crate::plan::step::{Absent, Attributes, Bind, Filter, Moment, Place, Plan, Step};
-use crate::text::{Line, Value};
+use crate::text::{Line, Phrase, Value};
 
 pub use cgroup::{names_scope, update};
 pub use options::{NAMES as MOUNT_OPTIONS, RECURSIVE as RECURSIVE_OPTIONS, mount_flags};
@@ -283,14 +283,14 @@ impl<'s, 'a> Steps<'s, 'a> {
 
     /// A short text of our own.
     #[inline(never)]
-    fn text(&mut self, template: &str, values: &[Value]) -> &'a CStr {
+    fn text(&mut self, template: Phrase, values: &[Value]) -> &'a CStr {
         let mut buffer = [0; TEXT_BYTES];
         let mut line = Line::new(&mut buffer);
         self.arena.string(&[line.format(template, values).bytes()])
     }
 
     fn number(&mut self, number: u64) -> &'a CStr {
-        self.text("{}", &[Value::Number(number)])
+        self.text(t!("{}"), &[Value::Number(number)])
     }
 
     /// The steps since the last list.

@@ -352,7 +352,7 @@ impl<'l, 'b> Names<'l, 'b> {
             }
         });
         if flags & MS_REMOUNT != 0 {
-            self.next().text("remount");
+            self.next().say(t!("remount"));
         }
     }
 

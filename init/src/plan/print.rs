@@ -21,41 +21,41 @@ impl Print for Step<'_> {
         use Value::{Name, Number, Print, Quoted, Raw, Text};
         // Most say one name, or nothing but what they are.
         let (template, name) = match self {
-            Step::Unmount { path } => ("unmount {}", *path),
-            Step::Empty { path } => ("empty {}", *path),
-            Step::RemoveFile { path } => ("remove file {}", *path),
-            Step::RemoveDirectory { path } => ("remove directory {} if it is empty", *path),
-            Step::MakeScope { path } => ("have systemd make the scope of {}", *path),
-            Step::MakeCgroup { path } => ("make control group {}", *path),
-            Step::RemoveCgroup { path } => ("remove control group {}", *path),
-            Step::DeleteLink { name } => ("delete interface {}", *name),
-            Step::SetHostname { name } => ("set host name {}", *name),
-            Step::SetDomainname { name } => ("set domain name {}", *name),
-            Step::OpenRoot { path } => ("open root {}", *path),
-            Step::SetProcessors { list, .. } => ("run on processors {}", *list),
-            Step::ChangeDirectory { path } => ("enter directory {}", *path),
-            Step::AwaitHooks => ("wait for the launcher and its hooks", c""),
-            Step::LoopbackUp => ("set the loopback interface up", c""),
-            Step::NewCgroupNamespace => ("enter a new cgroup namespace", c""),
-            Step::BecomeRoot => ("become root of the user namespace", c""),
-            Step::NewSession => ("start a session", c""),
-            Step::PivotRoot => ("pivot to the root and drop the machine's", c""),
-            Step::ChangeRoot => ("change root", c""),
-            Step::SetNoNewPrivileges => ("forbid new privileges", c""),
-            Step::MoveRoot => ("move the root over the machine's", c""),
-            Step::NewKeyring { name } => ("get a session keyring {}", *name),
+            Step::Unmount { path } => (t!("unmount {}"), *path),
+            Step::Empty { path } => (t!("empty {}"), *path),
+            Step::RemoveFile { path } => (t!("remove file {}"), *path),
+            Step::RemoveDirectory { path } => (t!("remove directory {} if it is empty"), *path),
+            Step::MakeScope { path } => (t!("have systemd make the scope of {}"), *path),
+            Step::MakeCgroup { path } => (t!("make control group {}"), *path),
+            Step::RemoveCgroup { path } => (t!("remove control group {}"), *path),
+            Step::DeleteLink { name } => (t!("delete interface {}"), *name),
+            Step::SetHostname { name } => (t!("set host name {}"), *name),
+            Step::SetDomainname { name } => (t!("set domain name {}"), *name),
+            Step::OpenRoot { path } => (t!("open root {}"), *path),
+            Step::SetProcessors { list, .. } => (t!("run on processors {}"), *list),
+            Step::ChangeDirectory { path } => (t!("enter directory {}"), *path),
+            Step::AwaitHooks => (t!("wait for the launcher and its hooks"), c""),
+            Step::LoopbackUp => (t!("set the loopback interface up"), c""),
+            Step::NewCgroupNamespace => (t!("enter a new cgroup namespace"), c""),
+            Step::BecomeRoot => (t!("become root of the user namespace"), c""),
+            Step::NewSession => (t!("start a session"), c""),
+            Step::PivotRoot => (t!("pivot to the root and drop the machine's"), c""),
+            Step::ChangeRoot => (t!("change root"), c""),
+            Step::SetNoNewPrivileges => (t!("forbid new privileges"), c""),
+            Step::MoveRoot => (t!("move the root over the machine's"), c""),
+            Step::NewKeyring { name } => (t!("get a session keyring {}"), *name),
             Step::OpenConsole(console) => {
                 let ConsoleSize { height, width } = console.size;
-                line.format("open a terminal of {}", &[Print(&console.multiplexer)]);
+                line.format(t!("open a terminal of {}"), &[Print(&console.multiplexer)]);
                 if let Some(bound) = &console.bound {
-                    line.format(" and bind it on {}", &[Print(bound)]);
+                    line.format(t!(" and bind it on {}"), &[Print(bound)]);
                 }
                 let values = [console.uid, height, width].map(|number| Number(number.into()));
-                line.format(" for user {}, {} lines of {}", &values);
+                line.format(t!(" for user {}, {} lines of {}"), &values);
                 return;
             }
             Step::JoinContainer { flags } => {
-                line.text("join the container's namespaces:");
+                line.say(t!("join the container's namespaces:"));
                 for kind in Namespace::ALL.into_iter().filter(|kind| flags & kind.flag() != 0) {
                     line.byte(b' ').text(kind.oci_name());
                 }
@@ -69,73 +69,76 @@ impl Print for Step<'_> {
             Step::SetCapabilities(sets) => return sets.print(line),
             Step::FilterSystemCalls(filter) => return filter.print(line),
             Step::MakeDirectory { at, mode } => {
-                line.format("make directory {}", &[Print(at)]).mode(*mode);
+                line.format(t!("make directory {}"), &[Print(at)]).mode(*mode);
                 return;
             }
             Step::MakeReadonly { at } | Step::Mask { at } => {
                 let is_mask = matches!(self, Step::Mask { .. });
-                let template = if is_mask { "hide {} if it exists" } else { "make {} read-only if it exists" };
+                let template = if is_mask { t!("hide {} if it exists") } else { t!("make {} read-only if it exists") };
                 line.format(template, &[Print(at)]);
                 return;
             }
             Step::MakeSymlink { at, to } => {
-                line.format("link {} to {}", &[Print(at), Name(to)]);
+                line.format(t!("link {} to {}"), &[Print(at), Name(to)]);
                 return;
             }
             Step::Write { at, text, absent } => {
-                line.format("write {} to {}{}", &[Name(text), Print(at), Text(if_exists(*absent))]);
+                line.format(t!("write {} to {}{}"), &[Name(text), Print(at), Text(if_exists(*absent))]);
                 return;
             }
             Step::SetAttributes { at, attributes } => {
-                line.format("set {} on {}", &[Print(attributes), Print(at)]);
+                line.format(t!("set {} on {}"), &[Print(attributes), Print(at)]);
                 return;
             }
             Step::WriteCgroup { path, file, text, absent } => {
                 let values = [Name(text), Name(file), Name(path), Text(if_exists(*absent))];
-                line.format("write {} to {} of control group {}{}", &values);
+                line.format(t!("write {} to {} of control group {}{}"), &values);
                 return;
             }
             Step::GiveCgroup { path, uid } => {
-                line.format("give control group {} to user {}", &[Name(path), Number((*uid).into())]);
+                line.format(t!("give control group {} to user {}"), &[Name(path), Number((*uid).into())]);
                 return;
             }
             Step::ReturnInterface { name, to } => {
-                line.format("take interface {} back as {}", &[Name(name), Name(to)]);
+                line.format(t!("take interface {} back as {}"), &[Name(name), Name(to)]);
                 return;
             }
             Step::CheckMemory { path, most } => {
-                line.format("check that control group {} uses at most {} bytes", &[Name(path), Number(*most)]);
+                line.format(t!("check that control group {} uses at most {} bytes"), &[Name(path), Number(*most)]);
                 return;
             }
             Step::FilterDevices { path, program } => {
                 let count = Number(program.len() as u64);
-                line.format("filter devices of control group {} in {} instructions", &[Name(path), count]);
+                line.format(t!("filter devices of control group {} in {} instructions"), &[Name(path), count]);
                 return;
             }
             Step::BindNamespace { kind, path } | Step::JoinNamespace { kind, path } => {
                 let is_join = matches!(self, Step::JoinNamespace { .. });
-                let template = if is_join { "join the {} namespace {}" } else { "bind the {} namespace on {}" };
+                let template = if is_join { t!("join the {} namespace {}") } else { t!("bind the {} namespace on {}") };
                 line.format(template, &[Text(kind.oci_name()), Name(path)]);
                 return;
             }
             Step::MapIds { uids, gids } => {
-                line.text("map user ids").mappings(uids).text(" and group ids").mappings(gids);
+                line.say(t!("map user ids")).mappings(uids).say(t!(" and group ids")).mappings(gids);
                 return;
             }
             Step::SetRlimit(limit) => {
-                line.text("limit ").raw(rlimit::name(limit.resource).unwrap_or(b"?")).text(" to ").amount(limit.soft);
-                line.text(", at most ").amount(limit.hard);
+                line.say(t!("limit "))
+                    .raw(rlimit::name(limit.resource).unwrap_or(b"?"))
+                    .say(t!(" to "))
+                    .amount(limit.soft);
+                line.say(t!(", at most ")).amount(limit.hard);
                 return;
             }
             Step::RunHook { moment, hook, .. } => {
-                line.format("run {} {}", &[Raw(moment.field()), Name(hook.path.unwrap_or_default())]);
+                line.format(t!("run {} {}"), &[Raw(moment.field()), Name(hook.path.unwrap_or_default())]);
                 for argument in hook.args.iter().skip(1) {
                     line.byte(b' ').quote(argument);
                 }
                 return;
             }
             Step::MakeProcess { namespaces } => {
-                line.text("make the container's process, in new namespaces:");
+                line.say(t!("make the container's process, in new namespaces:"));
                 for kind in Namespace::ALL {
                     if namespaces & kind.flag() != 0 {
                         line.byte(b' ').text(kind.oci_name());
@@ -144,40 +147,40 @@ impl Print for Step<'_> {
                 return;
             }
             Step::ExpectLine { path, text } => {
-                line.format("expect {} in {}", &[Name(text), Name(path)]);
+                line.format(t!("expect {} in {}"), &[Name(text), Name(path)]);
                 return;
             }
             Step::NewTimeNamespace { offsets } => {
-                line.format("enter a new time namespace ahead by {}", &[Name(offsets)]);
+                line.format(t!("enter a new time namespace ahead by {}"), &[Name(offsets)]);
                 return;
             }
             Step::SetScheduler(scheduler) => return scheduler.print(line),
             Step::SetIoPriority(io) => {
                 let class = scheduling::name(scheduling::IO_CLASSES, io.class);
-                line.format("set input and output priority {} {}", &[Quoted(class), Number(io.priority)]);
+                line.format(t!("set input and output priority {} {}"), &[Quoted(class), Number(io.priority)]);
                 return;
             }
             Step::SetMemoryPolicy { policy, .. } => {
                 let mode = scheduling::name(scheduling::MEMORY_POLICIES, policy.mode);
-                line.format("set memory policy {}", &[Quoted(mode)]);
+                line.format(t!("set memory policy {}"), &[Quoted(mode)]);
                 line.flags(scheduling::MEMORY_POLICY_FLAGS, policy.flags.0);
                 if let Some(nodes) = policy.nodes {
-                    line.format(" of nodes {}", &[Name(nodes)]);
+                    line.format(t!(" of nodes {}"), &[Name(nodes)]);
                 }
                 return;
             }
             Step::SetPersonality(personality) => {
                 let domain = scheduling::name(scheduling::PERSONALITIES, personality.domain);
-                line.format("set personality {}", &[Quoted(domain)]);
+                line.format(t!("set personality {}"), &[Quoted(domain)]);
                 return;
             }
             Step::LimitCapabilities { bounding } => {
-                line.text("limit capabilities to").capabilities(*bounding);
+                line.say(t!("limit capabilities to")).capabilities(*bounding);
                 return;
             }
             Step::SetUser { uid, gid, groups, umask } => {
-                line.format("become user {} group {}", &[Number((*uid).into()), Number((*gid).into())]);
-                line.numbers(" with groups", groups).text(" umask ").octal(u64::from(*umask));
+                line.format(t!("become user {} group {}"), &[Number((*uid).into()), Number((*gid).into())]);
+                line.numbers(" with groups", groups).say(t!(" umask ")).octal(u64::from(*umask));
                 return;
             }
         };
@@ -187,13 +190,13 @@ impl Print for Step<'_> {
 
 impl Print for Capabilities {
     fn print(&self, line: &mut Line) {
-        line.text("keep capabilities: permitted").capabilities(self.permitted);
+        line.say(t!("keep capabilities: permitted")).capabilities(self.permitted);
         for (name, set) in
             [(", effective", self.effective), (", inheritable", self.inheritable), (", ambient", self.ambient)]
         {
             line.text(name);
             if set == self.permitted && set != 0 {
-                line.text(" the same");
+                line.say(t!(" the same"));
             } else {
                 line.capabilities(set);
             }
@@ -203,10 +206,10 @@ impl Print for Capabilities {
 
 impl Print for Filter<'_> {
     fn print(&self, line: &mut Line) {
-        line.format("filter system calls: {} instructions, default ", &[Value::Number(self.program.len() as u64)]);
+        line.format(t!("filter system calls: {} instructions, default "), &[Value::Number(self.program.len() as u64)]);
         line.raw(scheduling::name(seccomp::ACTIONS, self.default));
         if self.default == seccomp::ERRNO || self.default == seccomp::TRACE {
-            line.format("({})", &[Value::Number(self.default_data.into())]);
+            line.format(t!("({})"), &[Value::Number(self.default_data.into())]);
         }
         line.byte(b',').flags(seccomp::ARCHITECTURES, self.architectures & 7);
         let flags = seccomp::named_flags(self.flags);
@@ -214,7 +217,7 @@ impl Print for Filter<'_> {
             line.byte(b',').flags(seccomp::FLAGS, flags);
         }
         if let Some(listener) = &self.listener {
-            line.format(", listener {}", &[Value::Name(listener.path)]);
+            line.format(t!(", listener {}"), &[Value::Name(listener.path)]);
         }
     }
 }
@@ -266,7 +269,7 @@ struct Note(&'static str);
 
 impl Print for Note {
     fn print(&self, line: &mut Line) {
-        line.format("note: {}", &[Value::Text(self.0)]);
+        line.format(t!("note: {}"), &[Value::Text(self.0)]);
     }
 }
 
@@ -274,7 +277,7 @@ struct Indented<'s>(&'s dyn Print);
 
 impl Print for Indented<'_> {
     fn print(&self, line: &mut Line) {
-        line.format("  {}", &[Value::Print(self.0)]);
+        line.format(t!("  {}"), &[Value::Print(self.0)]);
     }
 }
 
@@ -289,37 +292,37 @@ impl Print for Place<'_> {
 
 impl Print for DeviceNode<'_> {
     fn print(&self, line: &mut Line) {
-        line.text("make ");
+        line.say(t!("make "));
         match self.kind {
-            DeviceKind::Character => line.text("character device "),
-            DeviceKind::Block => line.text("block device "),
-            DeviceKind::Fifo => line.text("fifo "),
+            DeviceKind::Character => line.say(t!("character device ")),
+            DeviceKind::Block => line.say(t!("block device ")),
+            DeviceKind::Fifo => line.say(t!("fifo ")),
         };
         line.print(&self.at);
         if self.kind != DeviceKind::Fifo {
-            line.format(" {}:{}", &[Value::Number(self.major.into()), Value::Number(self.minor.into())]);
+            line.format(t!(" {}:{}"), &[Value::Number(self.major.into()), Value::Number(self.minor.into())]);
         }
         line.mode(self.mode);
         if self.uid != 0 || self.gid != 0 {
-            line.format(" of {}:{}", &[Value::Number(self.uid.into()), Value::Number(self.gid.into())]);
+            line.format(t!(" of {}:{}"), &[Value::Number(self.uid.into()), Value::Number(self.gid.into())]);
         }
     }
 }
 
 impl Print for NewMount<'_> {
     fn print(&self, line: &mut Line) {
-        line.text("mount ").quote(self.kind);
+        line.say(t!("mount ")).quote(self.kind);
         if self.source != self.kind {
             line.byte(b' ').quote(self.source);
         }
-        line.text(" on ").print(&self.target);
+        line.say(t!(" on ")).print(&self.target);
         if self.copy_up || self.flags != 0 || !self.data.is_empty() || self.attributes != Attributes::default() {
             line.text(" (");
             let mut names = Names::new(line);
             names.flags(self.flags);
             names.attributes(&self.attributes);
             if self.copy_up {
-                names.next().text("tmpcopyup");
+                names.next().say(t!("tmpcopyup"));
             }
             if !self.data.is_empty() {
                 names.next().quote(self.data);
@@ -327,25 +330,25 @@ impl Print for NewMount<'_> {
             line.byte(b')');
         }
         if self.existing == Existing::Keep {
-            line.text(" unless something is mounted there");
+            line.say(t!(" unless something is mounted there"));
         }
     }
 }
 
 impl Print for Bind<'_> {
     fn print(&self, line: &mut Line) {
-        line.format("bind {} on {}", &[Value::Name(self.source), Value::Print(&self.target)]);
+        line.format(t!("bind {} on {}"), &[Value::Name(self.source), Value::Print(&self.target)]);
         if self.recursive || self.attributes != Attributes::default() {
             line.text(" (");
             let mut names = Names::new(line);
             if self.recursive {
-                names.next().text("rbind");
+                names.next().say(t!("rbind"));
             }
             names.attributes(&self.attributes);
             line.byte(b')');
         }
         if let Some(ids) = self.ids {
-            line.text(" showing user ids").mappings(ids.uids).text(" and group ids").mappings(ids.gids);
+            line.say(t!(" showing user ids")).mappings(ids.uids).say(t!(" and group ids")).mappings(ids.gids);
             line.text(if ids.recursive { " on all below" } else { "" });
         }
     }
@@ -360,13 +363,13 @@ impl Print for Attributes {
 impl Print for InterfaceStep<'_> {
     fn print(&self, line: &mut Line) {
         let (template, value) = match self.origin {
-            Origin::Existing => ("give interface {}: moved from the machine", c""),
+            Origin::Existing => (t!("give interface {}: moved from the machine"), c""),
             Origin::Device { from } => {
-                ("give interface {}: moved from the machine, where it is {}, with its addresses", from)
+                (t!("give interface {}: moved from the machine, where it is {}, with its addresses"), from)
             }
-            Origin::Veth { peer } => ("give interface {}: new veth, its peer outside is {}", peer),
-            Origin::MadeOutside { kind } => ("give interface {}: new {} made outside and moved", kind),
-            Origin::MadeInside { kind } => ("give interface {}: new {}", kind),
+            Origin::Veth { peer } => (t!("give interface {}: new veth, its peer outside is {}"), peer),
+            Origin::MadeOutside { kind } => (t!("give interface {}: new {} made outside and moved"), kind),
+            Origin::MadeInside { kind } => (t!("give interface {}: new {}"), kind),
         };
         line.format(template, &[Value::Name(self.name), Value::Name(value)]);
     }
@@ -374,12 +377,12 @@ impl Print for InterfaceStep<'_> {
 
 impl Print for Program<'_> {
     fn print(&self, line: &mut Line) {
-        line.text("execute");
+        line.say(t!("execute"));
         for argument in self.arguments {
             line.byte(b' ').quote(argument);
         }
         if !self.environment.is_empty() {
-            line.text(" with");
+            line.say(t!(" with"));
         }
         for pair in self.environment {
             let name = fields(pair.to_bytes(), b'=').next();
@@ -390,7 +393,7 @@ impl Print for Program<'_> {
 
 impl Print for Scheduler {
     fn print(&self, line: &mut Line) {
-        line.text("schedule by ").raw(scheduling::name(scheduling::POLICIES, self.policy));
+        line.say(t!("schedule by ")).raw(scheduling::name(scheduling::POLICIES, self.policy));
         line.flags(scheduling::SCHEDULING_FLAGS, self.flags.0);
         for (name, number) in [(" nice ", self.nice), (" priority ", self.priority)] {
             if let Some(number) = number {
@@ -399,7 +402,7 @@ impl Print for Scheduler {
         }
         if self.runtime | self.deadline | self.period != 0 {
             let numbers = [self.runtime, self.deadline, self.period].map(Value::Number);
-            line.format(" runtime {} deadline {} period {}", &numbers);
+            line.format(t!(" runtime {} deadline {} period {}"), &numbers);
         }
     }
 }
@@ -417,7 +420,7 @@ trait Words {
 
 impl Words for Line<'_> {
     fn quote(&mut self, text: &CStr) -> &mut Self {
-        self.format("{}", &[Value::Name(text)])
+        self.format(t!("{}"), &[Value::Name(text)])
     }
 
     fn mode(&mut self, mode: u32) -> &mut Self {
@@ -425,7 +428,7 @@ impl Words for Line<'_> {
     }
 
     fn amount(&mut self, amount: u64) -> &mut Self {
-        if amount == u64::MAX { self.text("unlimited") } else { self.number(amount) }
+        if amount == u64::MAX { self.say(t!("unlimited")) } else { self.number(amount) }
     }
 
     fn numbers(&mut self, heading: &str, numbers: &[u32]) -> &mut Self {
@@ -469,7 +472,7 @@ impl Words for Line<'_> {
     fn mappings(&mut self, mappings: &[IdMapping]) -> &mut Self {
         for mapping in mappings {
             let numbers = [mapping.container_id, mapping.host_id, mapping.size];
-            self.format(" {}:{}:{}", &numbers.map(|number| Value::Number(number.into())));
+            self.format(t!(" {}:{}:{}"), &numbers.map(|number| Value::Number(number.into())));
         }
         self
     }

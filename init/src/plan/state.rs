@@ -31,13 +31,13 @@ pub fn print(line: &mut Line, state: &State) {
 
 /// Writes the members of that object: for who has more to say.
 pub fn members(line: &mut Line, state: &State) {
-    string(line.text("\"ociVersion\":"), state.version.to_bytes());
-    string(line.text(",\"id\":"), state.id.to_bytes());
-    line.text(",\"status\":\"").text(state.status).byte(b'"');
+    string(line.say(t!("\"ociVersion\":")), state.version.to_bytes());
+    string(line.say(t!(",\"id\":")), state.id.to_bytes());
+    line.say(t!(",\"status\":\"")).text(state.status).byte(b'"');
     if let Some(pid) = state.pid {
-        line.text(",\"pid\":").number(pid.into());
+        line.say(t!(",\"pid\":")).number(pid.into());
     }
-    string(line.text(",\"bundle\":"), state.bundle.to_bytes());
+    string(line.say(t!(",\"bundle\":")), state.bundle.to_bytes());
     if !state.annotations.is_empty() {
         let mut separator = ",\"annotations\":{";
         for pair in state.annotations {

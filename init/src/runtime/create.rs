@@ -102,18 +102,18 @@ fn launch(
     let adjust: &Adjust = &|spec, facts, arena| {
         process::adjust(caller, place.id, &manner, spec, facts, arena);
         if process::check_group(spec, facts) {
-            log::warning("container {}: no control group: the caller may not make one", &[Value::Name(place.id)]);
+            log::warning(t!("container {}: no control group: the caller may not make one"), &[Value::Name(place.id)]);
         }
         let has_none = facts.manner.is_ordinary || facts.manner.no_groups;
         if has_none && spec.linux.resources.devices.iter().any(|rule| !rule.allow) {
             let why = "devices are not filtered: that needs a control group, and root of the machine";
-            log::warning("container {}: {}", &[Value::Name(place.id), Value::Text(why)]);
+            log::warning(t!("container {}: {}"), &[Value::Name(place.id), Value::Text(why)]);
         }
         let mut time = [0; 32];
         let mut owner = [0; 10];
         let mut owner = Line::new(&mut owner);
         match identity::user() {
-            0 => owner.text("root"),
+            0 => owner.say(t!("root")),
             user => owner.number(user.into()),
         };
         let mut root = PathBuffer::empty();
@@ -148,10 +148,10 @@ fn launch(
             let mut state = state.borrow_mut();
             state::process_members(&mut state, pid, plan.cgroup)?;
             if !plan.poststart.is_empty() {
-                state.text(",\"poststart\":true");
+                state.say(t!(",\"poststart\":true"));
             }
             if plan.clean.iter().all(|step| matches!(step, Step::RemoveCgroup { .. })) {
-                state.text(",\"onlyGroup\":true");
+                state.say(t!(",\"onlyGroup\":true"));
             }
             place.save(&mut state)?;
             process::tell(caller, pid)

@@ -56,7 +56,10 @@ pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) {
     if let Some(path) = kept.cgroup {
         let step = Step::RemoveCgroup { path };
         if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(&step) {
-            log::warning("container {}: {}: {}", &[Value::Name(place.id), Value::Print(&step), Value::Kernel(errno)]);
+            log::warning(
+                t!("container {}: {}: {}"),
+                &[Value::Name(place.id), Value::Print(&step), Value::Kernel(errno)],
+            );
             if kept.only_group {
                 caller.refuse(DOING, LEFT);
             }
@@ -68,7 +71,7 @@ pub(super) fn remove(caller: &Caller, place: &Place, kept: &Kept) {
     {
         let regions = &mut caller.regions.borrow_mut();
         let clean = launch::clean(&source(place, bundle), regions, &|_| {}, &|failure, _| {
-            log::warning("container {}: clean up: {}", &[Value::Name(place.id), Value::Print(failure)]);
+            log::warning(t!("container {}: clean up: {}"), &[Value::Name(place.id), Value::Print(failure)]);
         });
         if !clean {
             caller.refuse(DOING, LEFT);

@@ -36,7 +36,7 @@ impl Caller {
     pub(super) fn say(&self, problem: &Problem) {
         let mut buffer = [0; limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
-        line.format("{}: {}", &[Value::Name(problem.0), Value::Text(problem.1)]);
+        line.format(t!("{}: {}"), &[Value::Name(problem.0), Value::Text(problem.1)]);
         self.write(line.bytes(), &[]);
     }
 
@@ -45,7 +45,7 @@ impl Caller {
         let mut buffer = [0; limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
         if let Some(id) = self.options.id.filter(|id| check_id(id).is_ok()) {
-            line.format("{}: ", &[Value::Name(id)]);
+            line.format(t!("{}: "), &[Value::Name(id)]);
         }
         line.print(text);
         let (step, errno) = match error.cause() {
@@ -67,21 +67,21 @@ impl Caller {
     fn write(&self, text: &[u8], numbers: &[(&str, Option<u64>)]) {
         let mut buffer = [0; 2 * limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
-        let plain = |line: &mut Line| _ = line.text("pidone: ").raw(text).byte(b'\n');
+        let plain = |line: &mut Line| _ = line.say(t!("pidone: ")).raw(text).byte(b'\n');
         let file = self.options.get(Name::Log);
         let time = machine::clock_seconds().unwrap_or_default();
         if self.wants_json() {
-            line.text("{\"msg\":");
+            line.say(t!("{\"msg\":"));
             state::string(&mut line, text);
-            line.text(",\"level\":\"error\",\"time\":\"").time(time).byte(b'"');
+            line.say(t!(",\"level\":\"error\",\"time\":\"")).time(time).byte(b'"');
             for (name, number) in numbers {
                 if let Some(number) = number {
-                    line.format(",\"{}\":{}", &[Value::Text(name), Value::Number(*number)]);
+                    line.format(t!(",\"{}\":{}"), &[Value::Text(name), Value::Number(*number)]);
                 }
             }
             line.text("}\n");
         } else if file.is_some() {
-            line.text("time=\"").time(time).text("\" level=error msg=");
+            line.say(t!("time=\"")).time(time).say(t!("\" level=error msg="));
             state::string(&mut line, text);
             line.byte(b'\n');
         } else {

@@ -318,7 +318,7 @@ pub(super) fn process_members(line: &mut Line, pid: Pid, group: &CStr) -> Result
         return Err(Error::wrong(c"create", c!("cannot tell when the process started")));
     };
     let values = [Value::Number(pid.unsigned_abs().into()), Value::Number(time)];
-    line.format(",\"pid\":{},\"startTime\":{},\"cgroup\":", &values);
+    line.format(t!(",\"pid\":{},\"startTime\":{},\"cgroup\":"), &values);
     state::string(line, group.to_bytes());
     Ok(())
 }

@@ -93,7 +93,7 @@ impl Control {
             .and_then(|directory| socket::serve(Kind::Messages, directory.as_fd(), PLACE.1));
         identity::set_umask(0o022);
         if let Err(errno) = listening {
-            log::warning("make the control socket: {}", &[Value::Kernel(errno)]);
+            log::warning(t!("make the control socket: {}"), &[Value::Kernel(errno)]);
         }
         Control {
             listening: listening.ok(),

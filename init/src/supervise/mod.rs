@@ -117,7 +117,7 @@ fn fork() -> crate::sys::Result<Fork> {
 
 /// Without its descriptors PID 1 would be deaf. The kernel's panic is the better end, while nothing runs yet.
 fn cannot_run(error: &Error) -> ! {
-    log::error("{}", &[Value::Print(error)]);
+    log::error(t!("{}"), &[Value::Print(error)]);
     process::exit(1)
 }
 
@@ -127,7 +127,7 @@ pub fn request(power: Power) -> u8 {
     match process::kill(1, signal) {
         Ok(()) => 0,
         Err(errno) => {
-            log::error("{}: signal process 1: {}", &[Value::Print(&power), Value::Kernel(errno)]);
+            log::error(t!("{}: signal process 1: {}"), &[Value::Print(&power), Value::Kernel(errno)]);
             1
         }
     }
@@ -355,7 +355,7 @@ impl<W: Work> Supervisor<'_, W> {
             })
         });
         if let Err(errno) = listed {
-            log::error("list {}: {}", &[Value::Name(directory), Value::Kernel(errno)]);
+            log::error(t!("list {}: {}"), &[Value::Name(directory), Value::Kernel(errno)]);
         }
     }
 
@@ -402,5 +402,5 @@ fn refuse(directory: &CStr, name: &CStr) {
     };
     let (found, most) = (Value::Number(found as u64), Value::Number(most as u64));
     let values = [Value::Name(directory), Value::Name(name), Value::Text(what), found, most];
-    log::error("{}/{}: not started: too many {}: {}, at most {}", &values);
+    log::error(t!("{}/{}: not started: too many {}: {}, at most {}"), &values);
 }

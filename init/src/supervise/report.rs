@@ -3,7 +3,7 @@
 use super::table::{Note, Phase, Power, Section, Slot, Table, Task, Why};
 use crate::log::{self, Level};
 use crate::sys::process::Ended;
-use crate::text::{Line, Print, Value, fields};
+use crate::text::{Line, Phrase, Print, Value, fields};
 
 impl Section {
     /// All of them, in the order of their numbers.
@@ -31,8 +31,8 @@ impl Print for Ended {
     /// `ended with code 3`, `killed by signal 9`
     fn print(&self, line: &mut Line) {
         match *self {
-            Ended::Exited(code) => line.text("ended with code ").number(u64::from(code)),
-            Ended::Killed(signal) => line.text("killed by signal ").number(u64::from(signal)),
+            Ended::Exited(code) => line.say(t!("ended with code ")).number(u64::from(code)),
+            Ended::Killed(signal) => line.say(t!("killed by signal ")).number(u64::from(signal)),
         };
     }
 }
@@ -65,7 +65,7 @@ impl Print for Task {
 
 /// Writes a note into the log.
 pub(super) fn note(table: &Table, note: Note) {
-    log::record(level(table, note), "{}", &[Value::Print(&InWords { table, note })]);
+    log::record(level(table, note), t!("{}"), &[Value::Print(&InWords { table, note })]);
 }
 
 /// A note, and the table that knows the containers in it.
@@ -77,7 +77,7 @@ struct InWords<'t> {
 impl Print for InWords<'_> {
     fn print(&self, line: &mut Line) {
         use Value::{Kernel, Print};
-        let about = |line: &mut Line, slot: u16, what: &str, values: &[Value]| {
+        let about = |line: &mut Line, slot: u16, what: Phrase, values: &[Value]| {
             if let Some(slot) = self.table.slot(slot) {
                 line.print(slot);
             }
@@ -89,54 +89,54 @@ impl Print for InWords<'_> {
                     let [started, _, ended] = slot.times_us();
                     let ms = Value::Number(ended.saturating_sub(started) / 1000);
                     let status = slot.status().unwrap_or(Ended::Exited(0));
-                    line.format("{}: {} after {} ms", &[Print(slot), Print(&status), ms]);
+                    line.format(t!("{}: {} after {} ms"), &[Print(slot), Print(&status), ms]);
                     next_start(line, slot);
                 }
             }
             Note::NotLaunched(slot) => {
-                about(line, slot, ": not started", &[]);
+                about(line, slot, t!(": not started"), &[]);
                 if let Some(slot) = self.table.slot(slot) {
                     next_start(line, slot);
                 }
             }
             Note::LauncherLost(slot, ended) => {
-                about(line, slot, ": not started: its launcher was {}", &[Print(&ended)]);
+                about(line, slot, t!(": not started: its launcher was {}"), &[Print(&ended)]);
             }
-            Note::NeverAnnounced(slot) => about(line, slot, ": its launcher ended without starting it", &[]),
-            Note::NotForked(slot, errno) => about(line, slot, ": make a process: {}", &[Kernel(errno)]),
+            Note::NeverAnnounced(slot) => about(line, slot, t!(": its launcher ended without starting it"), &[]),
+            Note::NotForked(slot, errno) => about(line, slot, t!(": make a process: {}"), &[Kernel(errno)]),
             Note::NotCleaned(slot, ended) => {
-                about(line, slot, ": not cleaned up: the process for it {}", &[Print(&ended)]);
+                about(line, slot, t!(": not cleaned up: the process for it {}"), &[Print(&ended)]);
             }
-            Note::NotReady(slot) => about(line, slot, ": not ready in time, killing it", &[]),
-            Note::Unhealthy(slot) => about(line, slot, ": unhealthy, killing it", &[]),
+            Note::NotReady(slot) => about(line, slot, t!(": not ready in time, killing it"), &[]),
+            Note::Unhealthy(slot) => about(line, slot, t!(": unhealthy, killing it"), &[]),
             Note::Lacks(slot, other) => {
                 if let Some(other) = self.table.slot(other) {
                     let other = Value::Quoted(other.name().to_bytes());
-                    about(line, slot, ": not started: requires {}, which failed", &[other]);
+                    about(line, slot, t!(": not started: requires {}, which failed"), &[other]);
                 }
             }
-            Note::Overdue(slot) => about(line, slot, ": not ended in time, killing it", &[]),
-            Note::Stuck(slot) => about(line, slot, ": not even gone after it was killed, leaving it", &[]),
+            Note::Overdue(slot) => about(line, slot, t!(": not ended in time, killing it"), &[]),
+            Note::Stuck(slot) => about(line, slot, t!(": not even gone after it was killed, leaving it"), &[]),
             Note::WorkerFailed(task, ended) => {
-                line.format("{}: the process for it {}", &[Print(&task), Print(&ended)]);
+                line.format(t!("{}: the process for it {}"), &[Print(&task), Print(&ended)]);
             }
             Note::WorkerNotForked(task, errno) => {
-                line.format("{}: make a process: {}", &[Print(&task), Kernel(errno)]);
+                line.format(t!("{}: make a process: {}"), &[Print(&task), Kernel(errno)]);
             }
-            Note::WorkerOverdue(task) => _ = line.format("{}: not done in time, giving up", &[Print(&task)]),
+            Note::WorkerOverdue(task) => _ = line.format(t!("{}: not done in time, giving up"), &[Print(&task)]),
             Note::Ready => _ = line.text("up"),
             Note::Stopping(power, why) => {
-                line.format("going down ({}): ", &[Print(&power)]);
+                line.format(t!("going down ({}): "), &[Print(&power)]);
                 match why {
-                    Why::Asked => _ = line.text("asked to"),
-                    Why::Failed(slot) => about(line, slot, " failed", &[]),
-                    Why::Idle => _ = line.text("no container is left"),
-                    Why::Done => _ = line.text("all is done"),
+                    Why::Asked => _ = line.say(t!("asked to")),
+                    Why::Failed(slot) => about(line, slot, t!(" failed"), &[]),
+                    Why::Idle => _ = line.say(t!("no container is left")),
+                    Why::Done => _ = line.say(t!("all is done")),
                 }
             }
-            Note::Instead(power) => _ = line.format("going down: {} instead", &[Print(&power)]),
+            Note::Instead(power) => _ = line.format(t!("going down: {} instead"), &[Print(&power)]),
             Note::Survivors => {
-                line.text("some processes are not even gone after they were killed, leaving them");
+                line.say(t!("some processes are not even gone after they were killed, leaving them"));
             }
         }
     }
@@ -146,9 +146,9 @@ impl Print for InWords<'_> {
 fn next_start(line: &mut Line, slot: &Slot) {
     if let Some(delay_us) = slot.delay_us() {
         let (ms, tries) = (Value::Number(delay_us / 1000), Value::Number(slot.restarts_in_a_row().into()));
-        line.format(", starting it again in {} ms ({})", &[ms, tries]);
+        line.format(t!(", starting it again in {} ms ({})"), &[ms, tries]);
     } else if slot.has_failed() && slot.restarts_in_a_row() > 0 {
-        line.format(", given up after {} restarts", &[Value::Number(slot.restarts_in_a_row().into())]);
+        line.format(t!(", given up after {} restarts"), &[Value::Number(slot.restarts_in_a_row().into())]);
     }
 }
 
@@ -198,7 +198,7 @@ fn phases(table: &Table, from: usize) {
 }
 
 fn moment(what: &[u8], at_us: u64) {
-    log::info("timing: {} {}", &[Value::Print(&Ms(at_us)), Value::Quoted(what)]);
+    log::info(t!("timing: {} {}"), &[Value::Print(&Ms(at_us)), Value::Quoted(what)]);
 }
 
 /// Writes the line of one container.
@@ -206,7 +206,10 @@ pub(super) fn container(slot: &Slot) {
     let [started, executed, ended] = slot.times_us();
     if started != 0 {
         let times = [executed, slot.ready_us(), ended].map(|at_us| at_us.saturating_sub(started));
-        log::info("timing: {} {}{}", &[Value::Print(&Ms(started)), Value::Print(slot), Value::Print(&Times(times))]);
+        log::info(
+            t!("timing: {} {}{}"),
+            &[Value::Print(&Ms(started)), Value::Print(slot), Value::Print(&Times(times))],
+        );
     }
 }
 
@@ -218,7 +221,10 @@ impl Print for Times {
         let mut before = ": ";
         for (what, after_us) in ["executed", "ready", "ended"].iter().zip(self.0) {
             if after_us != 0 {
-                line.format("{}{} after {} ms", &[Value::Text(before), Value::Text(what), Value::Print(&Ms(after_us))]);
+                line.format(
+                    t!("{}{} after {} ms"),
+                    &[Value::Text(before), Value::Text(what), Value::Print(&Ms(after_us))],
+                );
                 before = ", ";
             }
         }

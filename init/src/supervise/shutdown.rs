@@ -88,7 +88,7 @@ fn cgroup_path(text: &[u8]) -> Option<&[u8]> {
 fn proc_file<'a>(pid: Pid, name: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     let mut path = [0; 64];
     let mut line = Line::new(&mut path);
-    line.text("/proc/").signed(i64::from(pid)).raw(name);
+    line.say(t!("/proc/")).signed(i64::from(pid)).raw(name);
     file::read_file(line.terminated()?, buffer).ok().map(|text| &*text)
 }
 
@@ -179,7 +179,7 @@ fn for_each_mount(buffer: &mut [u8], each: &mut dyn FnMut(&Mounted, &CStr)) {
     let text = match file::read_file(c"/proc/self/mountinfo", buffer) {
         Ok(text) => &*text,
         Err(errno) => {
-            log::error("read /proc/self/mountinfo: {}", &[Value::Kernel(errno)]);
+            log::error(t!("read /proc/self/mountinfo: {}"), &[Value::Kernel(errno)]);
             return;
         }
     };
@@ -222,9 +222,9 @@ fn make_readonly(buffer: &mut [u8]) {
         if !root || (mounted.device && result.is_err()) {
             let target = Value::Name(target);
             match result {
-                Ok(()) => log::warning("{} is still in use: made read-only", &[target]),
+                Ok(()) => log::warning(t!("{} is still in use: made read-only"), &[target]),
                 Err(errno) => {
-                    log::warning("{} is still in use: make it read-only: {}", &[target, Value::Kernel(errno)]);
+                    log::warning(t!("{} is still in use: make it read-only: {}"), &[target, Value::Kernel(errno)]);
                 }
             }
         }
@@ -239,7 +239,7 @@ fn release_devices() {
     if let Ok(control) = file::open(CWD, c"/dev/mapper/control", Open::Write) {
         // Those in use stay, which is no error here: what uses them is reported when it is made read-only.
         if let Err(errno) = block::remove_mapped(control.as_fd()) {
-            log::debug("remove mapped devices: {}", &[Value::Kernel(errno)]);
+            log::debug(t!("remove mapped devices: {}"), &[Value::Kernel(errno)]);
         }
     }
     let Ok(blocks) = file::open(CWD, c"/sys/block", Open::Directory) else { return };
@@ -252,7 +252,7 @@ fn release_devices() {
             && let Err(errno) =
                 file::open(CWD, device, Open::Read).and_then(|opened| block::release_loop(opened.as_fd()))
         {
-            log::warning("release {}: {}", &[Value::Name(device), Value::Kernel(errno)]);
+            log::warning(t!("release {}: {}"), &[Value::Name(device), Value::Kernel(errno)]);
         }
         Ok(())
     });
@@ -262,12 +262,12 @@ fn release_devices() {
 pub(super) fn end(wanted: Power, code: Option<u8>) {
     let first = match wanted {
         Power::Panic => {
-            log::error("ending, so that the kernel panics", &[]);
+            log::error(t!("ending, so that the kernel panics"), &[]);
             // The kernel prints it: `exitcode=0x00000300`.
             process::exit(code.unwrap_or(1).max(1))
         }
         Power::PowerOff if power::restart_is_power_off() => {
-            log::info("power off: there is no ACPI, resetting is how this machine's monitor is told", &[]);
+            log::info(t!("power off: there is no ACPI, resetting is how this machine's monitor is told"), &[]);
             Command::Restart
         }
         Power::PowerOff => Command::PowerOff,
@@ -277,7 +277,7 @@ pub(super) fn end(wanted: Power, code: Option<u8>) {
     };
     for command in [first, Command::Restart, Command::Halt] {
         let errno = power::act(command);
-        log::error("{}: {}", &[Value::Print(&wanted), Value::Kernel(errno)]);
+        log::error(t!("{}: {}"), &[Value::Print(&wanted), Value::Kernel(errno)]);
     }
 }
 

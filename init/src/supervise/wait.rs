@@ -251,8 +251,8 @@ impl Events {
         let Ok(path) = below(&mut path, c"/dev/input", name) else { return };
         let opened = file::open(CWD, path, Open::Events);
         match &opened {
-            Ok(_) => log::debug("power button {}", &[Value::Name(path)]),
-            Err(errno) => log::debug("power button {}: {}", &[Value::Name(path), Value::Kernel(*errno)]),
+            Ok(_) => log::debug(t!("power button {}"), &[Value::Name(path)]),
+            Err(errno) => log::debug(t!("power button {}: {}"), &[Value::Name(path), Value::Kernel(*errno)]),
         }
         if let (Some(free), Ok(button)) = (self.buttons.iter_mut().find(|place| place.is_none()), opened) {
             *free = Some(button);

@@ -22,7 +22,7 @@ impl Watchdog {
         }
         let opened = open(seconds);
         if let Err(error) = &opened {
-            log::error("watchdog: {}", &[Value::Print(error)]);
+            log::error(t!("watchdog: {}"), &[Value::Print(error)]);
         }
         // Twice in the time, should one come late.
         opened.ok().map(|device| Watchdog { device, period_us: u64::from(seconds) * 500_000, next_us: 0 })

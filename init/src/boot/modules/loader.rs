@@ -102,7 +102,7 @@ impl<'a> Loader<'a> {
     }
 
     fn fail(&self, level: Level, module: &[u8], why: &dyn Print) -> bool {
-        log::record(level, "module {}: {}", &[Value::Quoted(module), Value::Print(why)]);
+        log::record(level, t!("module {}: {}"), &[Value::Quoted(module), Value::Print(why)]);
         false
     }
 }

@@ -36,7 +36,7 @@ pub fn load(names: &mut dyn Iterator<Item = &[u8]>) {
     let Some(tree) = Tree::open() else {
         // With everything built in, images for other kernels may well have lists; the operator means this one.
         if let Some(name) = names.next() {
-            log::warning("module {}: /lib/modules has none for this kernel", &[Value::Quoted(name)]);
+            log::warning(t!("module {}: /lib/modules has none for this kernel"), &[Value::Quoted(name)]);
         }
         return;
     };
@@ -51,7 +51,7 @@ pub fn load(names: &mut dyn Iterator<Item = &[u8]>) {
     }
     (loader.quiet, loader.loaded) = (true, 0);
     let result = loader.coldplug();
-    log::info("modules: {} loaded for the devices of this machine", &[Value::Number(loader.loaded)]);
+    log::info(t!("modules: {} loaded for the devices of this machine"), &[Value::Number(loader.loaded)]);
     report(result);
 }
 
@@ -108,6 +108,6 @@ fn name_program() -> Result<()> {
 
 fn report(result: Result<()>) {
     if let Err(error) = result {
-        log::warning("modules: {}", &[Value::Print(&error)]);
+        log::warning(t!("modules: {}"), &[Value::Print(&error)]);
     }
 }

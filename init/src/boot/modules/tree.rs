@@ -93,7 +93,7 @@ fn open_folder() -> Option<OwnedFd> {
 #[inline(never)]
 fn reported(name: &'static CStr, text: Result<&'static [u8]>) -> &'static [u8] {
     text.unwrap_or_else(|error| {
-        log::warning("modules: {}: {}", &[Value::Raw(name), Value::Print(&error)]);
+        log::warning(t!("modules: {}: {}"), &[Value::Raw(name), Value::Print(&error)]);
         &[]
     })
 }
