@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pidone::control::wire;
+use pidone::texts::CStr;
 
 /// The repository's root.
 fn repository() -> &'static Path {
@@ -22,7 +23,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "netlink" => own.into_iter().chain(captures()).collect(),
         // A request, what is said of the machine, and what of a container.
         "control" => {
-            let said = |kind| wire::encode(&[kind; wire::WORDS], c"web").to_vec();
+            let said = |kind| wire::encode(&[kind; wire::WORDS], CStr::of(c"web")).to_vec();
             [b"?web".to_vec(), said(wire::MACHINE), said(wire::CONTAINER)].into_iter().chain(own).collect()
         }
         // Both messages that there are, and one that there is not.

@@ -27,6 +27,7 @@ use pidone::plan::print::each_line;
 use pidone::plan::{self, step::Plan};
 use pidone::supervise::message::{self, Message};
 use pidone::text::{Line, Print};
+use pidone::texts::CStr;
 
 /// A source of bytes: its name, and what is done with them.
 pub type Target = (&'static str, fn(&[u8]));
@@ -260,12 +261,12 @@ pub fn control(bytes: &[u8]) {
         let mut message = [0; wire::BYTES];
         message.copy_from_slice(piece);
         let words = wire::decode(&message);
-        assert_eq!(wire::encode(&words, c""), message);
+        assert_eq!(wire::encode(&words, CStr::of(c"")), message);
         for json in [false, true] {
             for timeline in [false, true] {
                 let mut buffer = [0; 2048];
                 let mut line = Line::new(&mut buffer);
-                look::message(&mut line, &words, c"a name", timeline, json);
+                look::message(&mut line, &words, CStr::of(c"a name"), timeline, json);
                 assert!(!line.is_empty() && !line.overflowed());
             }
         }

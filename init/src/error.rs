@@ -1,7 +1,7 @@
 //! What went wrong, small and `Copy`. Nothing here prints: the one place that does turns an [`Error`] into a line with
 //! [`crate::text`]. A [`Cause`] exists only where a caller decides differently.
 
-use core::ffi::CStr;
+use crate::texts::CStr;
 use core::fmt;
 
 use crate::abi::Errno;
@@ -88,7 +88,7 @@ impl Error {
     /// The kernel's refusal of what `doing` says.
     #[inline(never)]
     pub fn kernel(doing: &'static CStr, errno: Errno) -> Error {
-        Error { texts: Texts::new(doing, c""), numbers: (u64::from(errno.number())) << KIND_BITS | KERNEL }
+        Error { texts: Texts::new(doing, s!("")), numbers: (u64::from(errno.number())) << KIND_BITS | KERNEL }
     }
 
     /// More of `what` than `most`.
@@ -128,17 +128,17 @@ impl Error {
     #[inline(never)]
     pub fn step(number: usize, errno: Errno) -> Error {
         let numbers = (number as u64) << 32 | (u64::from(errno.number())) << KIND_BITS | STEP;
-        Error { texts: Texts::new(c"launch", c""), numbers }
+        Error { texts: Texts::new(s!("launch"), s!("")), numbers }
     }
 
     /// The failed step of a plan that executes the container's program.
     pub fn program(number: usize, errno: Errno) -> Error {
-        Error { texts: Texts::new(c"launch", c"program"), ..Error::step(number, errno) }
+        Error { texts: Texts::new(s!("launch"), s!("program")), ..Error::step(number, errno) }
     }
 
     /// Whether the container's program is what failed.
     pub fn is_of_program(&self) -> bool {
-        self.is(c"program")
+        self.is(s!("program"))
     }
 
     /// Whether this is the problem.
@@ -150,7 +150,7 @@ impl Error {
     /// field, the file that has it.
     pub fn doing(&self) -> &'static CStr {
         match self.numbers & ((1 << KIND_BITS) - 1) {
-            REFUSED | REFUSED_ENTRY => c"config.json",
+            REFUSED | REFUSED_ENTRY => s!("config.json"),
             _ => self.texts.first(),
         }
     }

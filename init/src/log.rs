@@ -55,7 +55,7 @@ pub fn record(level: Level, template: Phrase, values: &[Value]) {
     let bytes = line.bytes();
     // Opened anew for each record: the kernel limits how many each open file may write in a while.
     // A log that cannot be written is no reason to stop: there is nobody left to tell.
-    let log = if APART.load(Ordering::Relaxed) { None } else { file::open(CWD, c"/dev/kmsg", Open::Write).ok() };
+    let log = if APART.load(Ordering::Relaxed) { None } else { file::open(CWD, s!("/dev/kmsg"), Open::Write).ok() };
     let _ = match log {
         Some(log) => file::write_all(log.as_fd(), bytes),
         None => file::write_all(file::standard_error(), bytes.get(3..).unwrap_or(&[])),

@@ -4,13 +4,14 @@
 
 use core::panic::PanicInfo;
 
+use pidone::texts::CStr;
 use pidone::{log, sys};
 
 /// Called by the `linker` crate once the stack is known.
 // SAFETY: the one definition of the symbol that `linker` declares, with the same signature.
 #[unsafe(no_mangle)]
 fn pidone_main(start: linker::Start) -> ! {
-    pidone::command::main(start.arguments(), start.environment())
+    pidone::command::main(start.arguments().map(CStr::of), start.environment().map(CStr::of))
 }
 
 /// A bug in pidone. As PID 1 this ends in the kernel's own panic, which is what the operator's `panic=` option and the

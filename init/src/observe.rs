@@ -1,7 +1,5 @@
 //! Kernel state to `Facts`: read only, and only what a plan asks for.
 
-use core::ffi::CStr;
-
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Spec;
 use crate::plan::facts::{Controllers, Facts, Manner, Resctrl, Section};
@@ -9,6 +7,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, identity, namespace};
 use crate::text::number;
+use crate::texts::CStr;
 
 /// CAP_CHECKPOINT_RESTORE, the last one in Linux 5.9: for a machine without /proc.
 const CAPABILITY_LAST: u8 = 40;
@@ -17,7 +16,7 @@ const CAPABILITY_LAST: u8 = 40;
 pub fn facts<'a>(section: Section, name: &'a CStr, bundle: &'a CStr, spec: &Spec) -> Facts<'a> {
     let mut buffer = [0; 512];
     let process = &spec.process;
-    let controllers = file::read_start(c"/sys/fs/cgroup/cgroup.controllers", &mut buffer).unwrap_or_default();
+    let controllers = file::read_start(s!("/sys/fs/cgroup/cgroup.controllers"), &mut buffer).unwrap_or_default();
     Facts {
         bundle,
         name,
@@ -28,17 +27,17 @@ pub fn facts<'a>(section: Section, name: &'a CStr, bundle: &'a CStr, spec: &Spec
         controllers: Controllers::listed(controllers),
         misplaced_namespaces: misplaced_namespaces(spec),
         capabilities: capabilities(spec),
-        bfq_weight: file::exists(c"/sys/module/bfq"),
+        bfq_weight: file::exists(s!("/sys/module/bfq")),
         manner: Manner::NONE,
-        apparmor: process.apparmor_profile.is_some() && says_yes(c"/sys/module/apparmor/parameters/enabled"),
-        selinux: process.selinux_label.is_some() && file::exists(c"/sys/fs/selinux/enforce"),
+        apparmor: process.apparmor_profile.is_some() && says_yes(s!("/sys/module/apparmor/parameters/enabled")),
+        selinux: process.selinux_label.is_some() && file::exists(s!("/sys/fs/selinux/enforce")),
         resctrl: spec.linux.intel_rdt.map_or(Resctrl::Absent, |rdt| resctrl(rdt.class.unwrap_or(name))),
     }
 }
 
 fn has_lower(bundle: &CStr) -> bool {
     let mut path = PathBuffer::empty();
-    path.below(bundle, c"lower").and_then(|lower| file::open_itself(CWD, lower)).is_ok()
+    path.below(bundle, s!("lower")).and_then(|lower| file::open_itself(CWD, lower)).is_ok()
 }
 
 /// What this process has, which it can hand on. All that there are, where a user namespace of the container's gives them.
@@ -69,9 +68,9 @@ fn says_yes(path: &CStr) -> bool {
 
 fn resctrl(class: &CStr) -> Resctrl {
     let mut path = PathBuffer::empty();
-    if !file::exists(c"/sys/fs/resctrl/schemata") {
+    if !file::exists(s!("/sys/fs/resctrl/schemata")) {
         Resctrl::Absent
-    } else if path.below(c"/sys/fs/resctrl", class).is_ok_and(file::exists) {
+    } else if path.below(s!("/sys/fs/resctrl"), class).is_ok_and(file::exists) {
         Resctrl::Class
     } else {
         Resctrl::Mounted
@@ -80,12 +79,12 @@ fn resctrl(class: &CStr) -> Resctrl {
 
 fn capability_last() -> u8 {
     let mut buffer = [0; 16];
-    let text = file::read_file(c"/proc/sys/kernel/cap_last_cap", &mut buffer).unwrap_or_default();
+    let text = file::read_file(s!("/proc/sys/kernel/cap_last_cap"), &mut buffer).unwrap_or_default();
     number(text.trim_ascii_end(), 10).and_then(|last| u8::try_from(last).ok()).unwrap_or(CAPABILITY_LAST)
 }
 
 fn joins_own_user_namespace(spec: &Spec) -> bool {
     let user = spec.linux.namespaces.iter().find(|entry| entry.kind == Namespace::User);
     let Some(path) = user.and_then(|entry| entry.path) else { return false };
-    file::are_same(path, c"/proc/self/ns/user")
+    file::are_same(path, s!("/proc/self/ns/user"))
 }

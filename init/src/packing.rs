@@ -130,11 +130,15 @@ macro_rules! c {
                 $crate::packing::Packed::new($text).bytes();
             #[cfg(test)]
             const BYTES: [u8; $text.len() + 1] = *concat!($text, "\0").as_bytes().first_chunk().unwrap();
-            match core::ffi::CStr::from_bytes_with_nul(&BYTES) {
-                Ok(message) => message,
-                Err(_) => panic!("a message has no NUL"),
-            }
+            $crate::texts::CStr::new(&BYTES)
         }
+    };
+}
+
+/// A C string.
+macro_rules! s {
+    ($text:literal) => {
+        const { $crate::texts::CStr::new(concat!($text, "\0").as_bytes()) }
     };
 }
 
@@ -148,7 +152,7 @@ mod tests {
         let bytes = [&packed.bytes[..packed.length], b"\0"].concat();
         let mut buffer = [0; 512];
         let mut line = Line::new(&mut buffer);
-        line.format(t!("{}"), &[Value::Raw(core::ffi::CStr::from_bytes_with_nul(&bytes).unwrap())]);
+        line.format(t!("{}"), &[Value::Raw(crate::texts::until_nul(&bytes).unwrap())]);
         String::from_utf8(line.bytes().to_vec()).unwrap()
     }
 

@@ -5,7 +5,7 @@
 //!
 //! A message of more than a word is a template and its values, [`Line::format`]: a call for each piece would be code.
 
-use core::ffi::CStr;
+use crate::texts::CStr;
 use core::slice::Iter;
 
 use crate::abi::Errno;

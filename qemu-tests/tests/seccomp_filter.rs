@@ -11,6 +11,7 @@ use pidone::arena::Arena;
 use pidone::config::spec::{Runtime, Spec};
 use pidone::plan::facts::{Controllers, Facts, Manner, Resctrl, Section};
 use pidone::plan::step::Step;
+use pidone::texts::CStr;
 use qemu_tests::profile;
 use serde_json::{Value, json};
 
@@ -68,8 +69,8 @@ fn ours(seccomp: &Value) -> Vec<Classic> {
         "linux": { "namespaces": [{ "type": "mount" }], "seccomp": seccomp },
     });
     let facts = Facts {
-        bundle: c"/b",
-        name: c"b",
+        bundle: CStr::of(c"/b"),
+        name: CStr::of(c"b"),
         section: Section::Other,
         lower: false,
         again: false,

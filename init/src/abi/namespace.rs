@@ -1,8 +1,7 @@
 //! The kinds of namespaces: namespaces(7), `CLONE_NEW*` of clone(2), runtime-spec `config-linux.md#namespaces`.
 
-use core::ffi::CStr;
-
 use crate::text::position;
+use crate::texts::CStr;
 
 /// A kind of namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +49,14 @@ impl Namespace {
 
     const fn names(self) -> Names {
         match self {
-            Namespace::Cgroup => Names { oci: "cgroup", proc: c"cgroup", flag: 0x0200_0000 },
-            Namespace::Ipc => Names { oci: "ipc", proc: c"ipc", flag: 0x0800_0000 },
-            Namespace::Mount => Names { oci: "mount", proc: c"mnt", flag: 0x0002_0000 },
-            Namespace::Network => Names { oci: "network", proc: c"net", flag: 0x4000_0000 },
-            Namespace::Pid => Names { oci: "pid", proc: c"pid", flag: 0x2000_0000 },
-            Namespace::User => Names { oci: "user", proc: c"user", flag: 0x1000_0000 },
-            Namespace::Uts => Names { oci: "uts", proc: c"uts", flag: 0x0400_0000 },
-            Namespace::Time => Names { oci: "time", proc: c"time", flag: 0x0000_0080 },
+            Namespace::Cgroup => Names { oci: "cgroup", proc: s!("cgroup"), flag: 0x0200_0000 },
+            Namespace::Ipc => Names { oci: "ipc", proc: s!("ipc"), flag: 0x0800_0000 },
+            Namespace::Mount => Names { oci: "mount", proc: s!("mnt"), flag: 0x0002_0000 },
+            Namespace::Network => Names { oci: "network", proc: s!("net"), flag: 0x4000_0000 },
+            Namespace::Pid => Names { oci: "pid", proc: s!("pid"), flag: 0x2000_0000 },
+            Namespace::User => Names { oci: "user", proc: s!("user"), flag: 0x1000_0000 },
+            Namespace::Uts => Names { oci: "uts", proc: s!("uts"), flag: 0x0400_0000 },
+            Namespace::Time => Names { oci: "time", proc: s!("time"), flag: 0x0000_0080 },
         }
     }
 

@@ -2,32 +2,32 @@
 //!
 //! Each list is what an error says, and names its values in the order of the kernel's numbers.
 
-use core::ffi::CStr;
-
 use crate::text::{fields, position};
+use crate::texts::CStr;
 
 /// What every list begins with.
 const BEGIN: usize = b"expected one of ".len();
 
 /// `SCHED_*`, from 0.
 pub const POLICIES: &CStr =
-    c"expected one of SCHED_OTHER SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_ISO SCHED_IDLE SCHED_DEADLINE";
+    s!("expected one of SCHED_OTHER SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_ISO SCHED_IDLE SCHED_DEADLINE");
 /// `SCHED_FLAG_*`, by their bits.
 pub const SCHEDULING_FLAGS: &CStr =
-    c"expected one of SCHED_FLAG_RESET_ON_FORK SCHED_FLAG_RECLAIM SCHED_FLAG_DL_OVERRUN \
-    SCHED_FLAG_KEEP_POLICY SCHED_FLAG_KEEP_PARAMS SCHED_FLAG_UTIL_CLAMP_MIN SCHED_FLAG_UTIL_CLAMP_MAX";
+    s!("expected one of SCHED_FLAG_RESET_ON_FORK SCHED_FLAG_RECLAIM SCHED_FLAG_DL_OVERRUN \
+    SCHED_FLAG_KEEP_POLICY SCHED_FLAG_KEEP_PARAMS SCHED_FLAG_UTIL_CLAMP_MIN SCHED_FLAG_UTIL_CLAMP_MAX");
 /// `IOPRIO_CLASS_*`, from 1.
-pub const IO_CLASSES: &CStr = c"expected one of IOPRIO_CLASS_RT IOPRIO_CLASS_BE IOPRIO_CLASS_IDLE";
+pub const IO_CLASSES: &CStr = s!("expected one of IOPRIO_CLASS_RT IOPRIO_CLASS_BE IOPRIO_CLASS_IDLE");
 /// `MPOL_*`, from 0.
-pub const MEMORY_POLICIES: &CStr = c"expected one of MPOL_DEFAULT MPOL_PREFERRED MPOL_BIND MPOL_INTERLEAVE MPOL_LOCAL \
-    MPOL_PREFERRED_MANY MPOL_WEIGHTED_INTERLEAVE";
+pub const MEMORY_POLICIES: &CStr =
+    s!("expected one of MPOL_DEFAULT MPOL_PREFERRED MPOL_BIND MPOL_INTERLEAVE MPOL_LOCAL \
+    MPOL_PREFERRED_MANY MPOL_WEIGHTED_INTERLEAVE");
 /// `MPOL_F_*`, by their bits from [`MEMORY_POLICY_FLAGS_SHIFT`] up.
 pub const MEMORY_POLICY_FLAGS: &CStr =
-    c"expected one of MPOL_F_NUMA_BALANCING MPOL_F_RELATIVE_NODES MPOL_F_STATIC_NODES";
+    s!("expected one of MPOL_F_NUMA_BALANCING MPOL_F_RELATIVE_NODES MPOL_F_STATIC_NODES");
 /// The lowest of [`MEMORY_POLICY_FLAGS`].
 pub const MEMORY_POLICY_FLAGS_SHIFT: u32 = 13;
 /// `PER_*`: the number of the second is 8.
-pub const PERSONALITIES: &CStr = c"expected one of LINUX LINUX32";
+pub const PERSONALITIES: &CStr = s!("expected one of LINUX LINUX32");
 
 /// Which of a list's names a word is.
 pub fn named(list: &CStr, word: &[u8]) -> Option<u8> {

@@ -3,11 +3,12 @@
 //!
 //! Each list is as in [`super::scheduling`].
 
-use core::ffi::CStr;
+use crate::texts::CStr;
 
 /// In the order of [`ANSWERS`].
-pub const ACTIONS: &CStr = c"expected one of SCMP_ACT_KILL SCMP_ACT_KILL_PROCESS SCMP_ACT_KILL_THREAD SCMP_ACT_TRAP \
-    SCMP_ACT_ERRNO SCMP_ACT_NOTIFY SCMP_ACT_TRACE SCMP_ACT_LOG SCMP_ACT_ALLOW";
+pub const ACTIONS: &CStr =
+    s!("expected one of SCMP_ACT_KILL SCMP_ACT_KILL_PROCESS SCMP_ACT_KILL_THREAD SCMP_ACT_TRAP \
+    SCMP_ACT_ERRNO SCMP_ACT_NOTIFY SCMP_ACT_TRACE SCMP_ACT_LOG SCMP_ACT_ALLOW");
 
 /// The high halves of what the filter returns; in the low half is data.
 const ANSWERS: [u16; 9] = [0, 0x8000, 0, 3, 5, 0x7fc0, 0x7ff0, 0x7ffc, 0x7fff];
@@ -30,20 +31,20 @@ pub fn answer(action: u8, data: u16) -> u32 {
 
 /// Comparisons.
 pub const OPERATORS: &CStr =
-    c"expected one of SCMP_CMP_NE SCMP_CMP_LT SCMP_CMP_LE SCMP_CMP_EQ SCMP_CMP_GE SCMP_CMP_GT \
-    SCMP_CMP_MASKED_EQ";
+    s!("expected one of SCMP_CMP_NE SCMP_CMP_LT SCMP_CMP_LE SCMP_CMP_EQ SCMP_CMP_GE SCMP_CMP_GT \
+    SCMP_CMP_MASKED_EQ");
 
 /// First those of this machine, in the order of [`crate::abi::syscall::Abi`].
-pub const ARCHITECTURES: &CStr = c"expected one of SCMP_ARCH_X86_64 SCMP_ARCH_X86 SCMP_ARCH_X32 SCMP_ARCH_ARM \
+pub const ARCHITECTURES: &CStr = s!("expected one of SCMP_ARCH_X86_64 SCMP_ARCH_X86 SCMP_ARCH_X32 SCMP_ARCH_ARM \
     SCMP_ARCH_AARCH64 SCMP_ARCH_MIPS SCMP_ARCH_MIPS64 SCMP_ARCH_MIPS64N32 SCMP_ARCH_MIPSEL SCMP_ARCH_MIPSEL64 \
     SCMP_ARCH_MIPSEL64N32 SCMP_ARCH_PPC SCMP_ARCH_PPC64 SCMP_ARCH_PPC64LE SCMP_ARCH_S390 SCMP_ARCH_S390X \
     SCMP_ARCH_PARISC SCMP_ARCH_PARISC64 SCMP_ARCH_RISCV64 SCMP_ARCH_LOONGARCH64 SCMP_ARCH_M68K SCMP_ARCH_SH \
-    SCMP_ARCH_SHEB";
+    SCMP_ARCH_SHEB");
 
 /// By their bits, but for the last.
 pub const FLAGS: &CStr =
-    c"expected one of SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW \
-    SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
+    s!("expected one of SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW \
+    SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV");
 
 /// `SECCOMP_FILTER_FLAG_TSYNC`: all threads at once.
 pub const TSYNC: u32 = 1;

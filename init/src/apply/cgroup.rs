@@ -1,9 +1,8 @@
 //! Control groups, version 2: Documentation/admin-guide/cgroup-v2.rst.
 
-use core::ffi::CStr;
-
 use crate::sys::wait;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
+use crate::texts::CStr;
 
 use super::{Applier, absence_is_fine, numbered};
 use crate::abi::Errno;
@@ -15,7 +14,7 @@ use crate::sys::process::Pid;
 use crate::sys::{Result, bpf};
 use crate::text::{fields, number};
 
-pub(super) const ROOT: &CStr = c"/sys/fs/cgroup";
+pub(super) const ROOT: &CStr = s!("/sys/fs/cgroup");
 
 /// How long a killed group may take to be empty: a process in the kernel's uninterruptible sleep may take for ever.
 const EMPTY_SECONDS: u64 = 2;
@@ -40,7 +39,7 @@ impl<'a> Applier<'_, 'a> {
 /// them. The root itself is there already: making it only hands down.
 #[inline(never)]
 pub(super) fn make(path: &CStr) -> Result<OwnedFd> {
-    if path != c"/"
+    if path != s!("/")
         && let Ok(group) = make_last(path)
     {
         return Ok(group);
@@ -69,11 +68,11 @@ fn make_last(path: &CStr) -> Result<OwnedFd> {
     let group = file::open_itself(CWD, path)?;
     let (mut has, mut all) = ([0; 512], [0; 512]);
     let has = read_controllers(group.as_fd(), CONTROLLERS, &mut has)?;
-    let all = read_controllers(CWD, c"/sys/fs/cgroup/cgroup.controllers", &mut all)?;
+    let all = read_controllers(CWD, s!("/sys/fs/cgroup/cgroup.controllers"), &mut all)?;
     if has == all { Ok(group) } else { Err(Errno::NODEV) }
 }
 
-const CONTROLLERS: &CStr = c"cgroup.controllers";
+const CONTROLLERS: &CStr = s!("cgroup.controllers");
 
 /// What the kernel gives at once.
 fn read_controllers<'b>(group: BorrowedFd, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
@@ -86,7 +85,7 @@ fn read_controllers<'b>(group: BorrowedFd, path: &CStr, buffer: &'b mut [u8]) ->
 fn delegate_all(group: BorrowedFd) -> Result<()> {
     let mut buffer = [0; 512];
     let controllers = read_controllers(group, CONTROLLERS, &mut buffer)?;
-    let control = match file::open(group, c"cgroup.subtree_control", Open::Write) {
+    let control = match file::open(group, s!("cgroup.subtree_control"), Open::Write) {
         Err(Errno::ACCESS) => return Ok(()),
         control => control?,
     };
@@ -114,7 +113,7 @@ pub(super) fn write_in(group: BorrowedFd, control: &CStr, text: &CStr) -> Result
 }
 
 /// Where the kernel (4.15) says which files of a group may be given away; before, it was these.
-const DELEGATE: &CStr = c"/sys/kernel/cgroup/delegate";
+const DELEGATE: &CStr = s!("/sys/kernel/cgroup/delegate");
 const DELEGATE_DEFAULT: &[u8] = b"cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n";
 
 #[inline(never)]
@@ -139,7 +138,7 @@ const LEAVE: u32 = u32::MAX;
 
 pub(super) fn check_memory(path: &CStr, most: u64) -> Result<()> {
     let mut buffer = [0; 32];
-    let used = file::open(open_cgroup(path)?.as_fd(), c"memory.current", Open::Read)?;
+    let used = file::open(open_cgroup(path)?.as_fd(), s!("memory.current"), Open::Read)?;
     let used = file::read_all(used.as_fd(), &mut buffer)?;
     let used = number(used.trim_ascii_end(), 10).ok_or(Errno::PROTO)?;
     if used > most { Err(Errno::BUSY) } else { Ok(()) }
@@ -166,7 +165,7 @@ pub fn each_process(path: &CStr, each: &mut dyn FnMut(Pid) -> Result<()>) -> Res
 }
 
 fn processes_in(group: BorrowedFd, depth: usize, each: &mut dyn FnMut(Pid) -> Result<()>) -> Result<()> {
-    let list = file::open(group, c"cgroup.procs", Open::Read)?;
+    let list = file::open(group, s!("cgroup.procs"), Open::Read)?;
     let mut buffer = [0; crate::limits::PROCESSES_BYTES];
     let mut pid = 0_u32;
     loop {
@@ -219,8 +218,8 @@ fn remove_empty(path: &CStr) -> Result<()> {
 }
 
 fn kill_all(group: BorrowedFd) -> Result<()> {
-    let kill = file::open(group, c"cgroup.kill", Open::Write)?;
-    let events = file::open(group, c"cgroup.events", Open::Read)?;
+    let kill = file::open(group, s!("cgroup.kill"), Open::Write)?;
+    let events = file::open(group, s!("cgroup.events"), Open::Read)?;
     file::write(kill.as_fd(), b"1")?;
     // The kernel announces a change of `populated` as an exceptional condition of the file.
     for _ in 0..16 {

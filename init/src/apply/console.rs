@@ -21,7 +21,7 @@ impl Applier<'_, '_> {
         file::set_owner(slave.as_fd(), console.uid, u32::MAX)?;
         if let Some(bound) = &console.bound {
             let target = self.open_target(bound, FileType::REGULAR_FILE)?;
-            mount::attach(mount::clone_tree_at(slave.as_fd(), c"", false)?.as_fd(), target.as_fd())?;
+            mount::attach(mount::clone_tree_at(slave.as_fd(), s!(""), false)?.as_fd(), target.as_fd())?;
         }
         socket::send_descriptor(self.console_socket.ok_or(Errno::NXIO)?, master.as_fd(), b"\0")?;
         self.console = Some(slave);

@@ -1,9 +1,8 @@
 //! Directories, device nodes, links and small files.
 
-use core::ffi::CStr;
-
 use crate::sys::{AsFd, BorrowedFd};
 use crate::sys::{file::FileType, process};
+use crate::texts::CStr;
 
 use super::{Applier, absence_is_fine, is_absent, numbered};
 use crate::abi::Errno;
@@ -80,7 +79,7 @@ pub(super) fn copy(from: BorrowedFd, to: BorrowedFd, depth: usize) -> Result<()>
             }
             FileType::SYMLINK => {
                 let mut target = [0; limits::PATH_BYTES_MAX];
-                let target = file::read_link_in(source.as_fd(), c"", &mut target)?;
+                let target = file::read_link_in(source.as_fd(), s!(""), &mut target)?;
                 let mut buffer = [0; limits::PATH_BYTES_MAX];
                 file::make_link(copied(&mut buffer, target)?, to, name)?;
                 let made = file::open(to, name, Open::PlaceItself)?;
@@ -131,7 +130,7 @@ pub(super) fn change_directory(path: &CStr) -> Result<()> {
         }
         result => result?,
     }
-    if path == c"/" {
+    if path == s!("/") {
         return Ok(());
     }
     let mut buffer = [0; limits::PATH_BYTES_MAX];

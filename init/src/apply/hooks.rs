@@ -68,17 +68,18 @@ mod tests {
     use super::*;
     use crate::arena::Arena;
     use crate::config::spec::Pair;
-    use core::ffi::CStr;
+    use crate::texts::CStr;
 
     /// Runs a shell script as a hook of process 77, with a state of more than a pipe holds by itself.
     fn run(script: &'static CStr, seconds: i64) -> Result<()> {
         let mut region = [0; 4096];
         let mut arena = Arena::new(&mut region);
-        let arguments = [c"hook", c"-c", script];
-        let hook = Hook { path: Some(c"/bin/sh"), args: &arguments, env: &[c"A=b"], timeout: Some(seconds) };
+        let arguments = [s!("hook"), s!("-c"), script];
+        let hook = Hook { path: Some(s!("/bin/sh")), args: &arguments, env: &[s!("A=b")], timeout: Some(seconds) };
         let long = std::ffi::CString::new("x".repeat(100_000)).unwrap();
-        let annotations = &[Pair { name: c"long", value: &long }];
-        let state = State { version: c"1.3.0", id: c"web", status: "running", pid: None, bundle: c"/b", annotations };
+        let annotations = &[Pair { name: s!("long"), value: CStr::of(&long) }];
+        let state =
+            State { version: s!("1.3.0"), id: s!("web"), status: "running", pid: None, bundle: s!("/b"), annotations };
         let mut applier = Applier::new(&mut arena);
         applier.set_process(Some(77));
         applier.run_hook(&hook, &state)
@@ -86,18 +87,18 @@ mod tests {
 
     #[test]
     fn a_hook_reads_the_state_and_has_its_own_environment() {
-        let script = c"[ \"$0$A$HOME\" = hookb ] || exit 1; \
-            case $(/bin/cat) in *'\"pid\":77,'*'\"}}') ;; *) exit 1 ;; esac";
+        let script = s!("[ \"$0$A$HOME\" = hookb ] || exit 1; \
+            case $(/bin/cat) in *'\"pid\":77,'*'\"}}') ;; *) exit 1 ;; esac");
         assert_eq!(run(script, 60), Ok(()));
     }
 
     #[test]
     fn a_hook_that_does_not_read_or_fails_or_lasts_is_no_trap() {
-        assert_eq!(run(c"exit 0", 60), Ok(()));
-        assert_eq!(run(c"exit 3", 60), Err(Errno::CANCELED));
-        assert_eq!(run(c"kill -9 $$", 60), Err(Errno::CANCELED));
+        assert_eq!(run(s!("exit 0"), 60), Ok(()));
+        assert_eq!(run(s!("exit 3"), 60), Err(Errno::CANCELED));
+        assert_eq!(run(s!("kill -9 $$"), 60), Err(Errno::CANCELED));
         let start = std::time::Instant::now();
-        assert_eq!(run(c"/bin/sleep 1000 & /bin/sleep 1000", 1), Err(Errno::TIMEDOUT));
+        assert_eq!(run(s!("/bin/sleep 1000 & /bin/sleep 1000"), 1), Err(Errno::TIMEDOUT));
         assert!(start.elapsed().as_secs() < 30);
     }
 }

@@ -1,7 +1,5 @@
 //! Who the container's process is, what it may do, and what it becomes.
 
-use core::ffi::CStr;
-
 use super::Applier;
 use crate::abi::Errno;
 use crate::arena::Arena;
@@ -12,6 +10,7 @@ use crate::sys::path::PathBuffer;
 use crate::sys::process::{self, Vector};
 use crate::sys::{BorrowedFd, Result, identity, signal};
 use crate::text::{cut, fields};
+use crate::texts::CStr;
 
 /// Capabilities are numbered below 64: they are kept as bits of a 64-bit set in capget(2).
 const CAPABILITIES: u32 = 64;
@@ -20,7 +19,7 @@ const CAPABILITIES: u32 = 64;
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What executes a text that does not say by what.
-const SHELL: &CStr = c"/bin/sh";
+const SHELL: &CStr = s!("/bin/sh");
 
 impl Applier<'_, '_> {
     /// Becomes root of a user namespace. Who made that without privileges keeps the groups that he has.
@@ -28,7 +27,7 @@ impl Applier<'_, '_> {
         if let Err(errno) = identity::set_groups(&[]) {
             let mut buffer = [0; 8];
             self.keeps_groups =
-                file::read_file(c"/proc/self/setgroups", &mut buffer).is_ok_and(|text| text == b"deny\n");
+                file::read_file(s!("/proc/self/setgroups"), &mut buffer).is_ok_and(|text| text == b"deny\n");
             if !self.keeps_groups {
                 return Err(errno);
             }
@@ -181,8 +180,8 @@ mod tests {
     #[test]
     fn a_bare_name_is_tried_in_every_directory_of_path() {
         let mut tried = Vec::new();
-        let errno = search(c"sh", b"/bin::/usr/bin", &mut |candidate| {
-            tried.push(candidate.to_owned());
+        let errno = search(s!("sh"), b"/bin::/usr/bin", &mut |candidate| {
+            tried.push(candidate.core().to_owned());
             if tried.len() == 1 { Errno::ACCESS } else { Errno::NOENT }
         });
         assert_eq!(tried, [c"/bin/sh".to_owned(), c"./sh".to_owned(), c"/usr/bin/sh".to_owned()]);
@@ -191,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_containers_own_path_counts() {
-        assert_eq!(path_of(&[c"A=1", c"PATH=/x"]), b"/x");
-        assert_eq!(path_of(&[c"A=1"]), DEFAULT_PATH);
+        assert_eq!(path_of(&[s!("A=1"), s!("PATH=/x")]), b"/x");
+        assert_eq!(path_of(&[s!("A=1")]), DEFAULT_PATH);
     }
 }

@@ -15,10 +15,9 @@ mod paths;
 mod scheduling;
 pub mod scope;
 
-use core::ffi::CStr;
-
 use crate::sys::board::Board;
 use crate::sys::{BorrowedFd, OwnedFd, machine, namespace, process, seccomp};
+use crate::texts::CStr;
 
 use crate::abi::Errno;
 use crate::arena::{Arena, List};

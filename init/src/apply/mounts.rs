@@ -1,10 +1,9 @@
 //! Mounting. Targets are descriptors: a new file system is mounted on `.` after fchdir(2), a bind is attached to one.
 //! Nothing is ever mounted by a path that a hostile image could have changed since it was looked at.
 
-use core::ffi::CStr;
-
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::{file::FileType, process};
+use crate::texts::CStr;
 
 use super::{Applier, absence_is_fine, files, namespaces};
 use crate::abi::Errno;
@@ -26,10 +25,10 @@ impl Applier<'_, '_> {
             found => found?,
         };
         process::enter(target.as_fd())?;
-        calls::mount(mount.source, c".", mount.kind, mount.flags, mount.data)?;
+        calls::mount(mount.source, s!("."), mount.kind, mount.flags, mount.data)?;
         if mount.copy_up {
             // What was opened before still shows what is hidden now.
-            let hidden = file::open(target.as_fd(), c".", Open::Directory)?;
+            let hidden = file::open(target.as_fd(), s!("."), Open::Directory)?;
             let shown = self.open(&mount.target, Open::Directory)?;
             files::copy(hidden.as_fd(), shown.as_fd(), EMPTY_DEPTH_MAX)?;
         }
@@ -50,7 +49,7 @@ impl Applier<'_, '_> {
     }
 
     pub(super) fn set_attributes(&mut self, at: &Place, attributes: &Attributes) -> Result<()> {
-        if at.path == c"/" {
+        if at.path == s!("/") {
             self.isolated |= at.base == Base::Machine
                 && attributes.propagation_recursive
                 && matches!(attributes.propagation, MS_SLAVE | MS_PRIVATE);
@@ -65,7 +64,7 @@ impl Applier<'_, '_> {
 
     pub(super) fn make_readonly(&self, at: &Place) -> Result<()> {
         absence_is_fine(self.open(at, Open::Place).and_then(|place| {
-            let copy = calls::clone_tree_at(place.as_fd(), c"", true)?;
+            let copy = calls::clone_tree_at(place.as_fd(), s!(""), true)?;
             calls::set_attributes(copy.as_fd(), MOUNT_ATTR_RDONLY, 0, 0, true)?;
             calls::attach(copy.as_fd(), place.as_fd())
         }))
@@ -79,11 +78,13 @@ impl Applier<'_, '_> {
                     Some(null) => null,
                     None => machine_null()?,
                 };
-                let copy = calls::clone_tree_at(null.as_fd(), c"", false);
+                let copy = calls::clone_tree_at(null.as_fd(), s!(""), false);
                 self.null = Some(null);
                 calls::attach(copy?.as_fd(), place.as_fd())
             }
-            entered => entered.and_then(|()| calls::mount(c"tmpfs", c".", c"tmpfs", MS_RDONLY, c"nr_inodes=1")),
+            entered => {
+                entered.and_then(|()| calls::mount(s!("tmpfs"), s!("."), s!("tmpfs"), MS_RDONLY, s!("nr_inodes=1")))
+            }
         }))
     }
 
@@ -101,7 +102,7 @@ impl Applier<'_, '_> {
     }
 
     pub(super) fn pivot_root(&self) -> Result<()> {
-        let machine = if self.isolated { None } else { Some(file::open(CWD, c"/", Open::Place)?) };
+        let machine = if self.isolated { None } else { Some(file::open(CWD, s!("/"), Open::Place)?) };
         process::enter(self.root()?.as_fd())?;
         calls::pivot_here()?;
         // The machine's root is stacked on the new one now. It must not take the machine's own mounts along when it goes.
@@ -109,14 +110,14 @@ impl Applier<'_, '_> {
             calls::set_attributes(machine.as_fd(), 0, 0, MS_SLAVE, true)?;
         }
         // What is on top.
-        calls::unmount(c".", true)
+        calls::unmount(s!("."), true)
     }
 
     pub(super) fn move_root(&self) -> Result<()> {
         process::enter(self.root()?.as_fd())?;
-        calls::mount(c".", c"/", c"", MS_MOVE, c"")?;
+        calls::mount(s!("."), s!("/"), s!(""), MS_MOVE, s!(""))?;
         process::change_root()?;
-        process::change_directory(c"/")
+        process::change_directory(s!("/"))
     }
 
     pub(super) fn change_root(&self) -> Result<()> {
@@ -184,19 +185,19 @@ fn set_on(mount: BorrowedFd, wanted: &Attributes) -> Result<()> {
 
 /// The root of the mount that a place is in, found by walking up: at most as many steps as the path is deep.
 fn mount_of(place: &OwnedFd) -> Result<OwnedFd> {
-    let mut here = file::open(place.as_fd(), c".", Open::Place)?;
+    let mut here = file::open(place.as_fd(), s!("."), Open::Place)?;
     for _ in 0..crate::limits::PATH_BYTES_MAX {
         if file::is_mount_root(here.as_fd())? {
             return Ok(here);
         }
-        here = file::open(here.as_fd(), c"..", Open::Place)?;
+        here = file::open(here.as_fd(), s!(".."), Open::Place)?;
     }
     Err(Errno::LOOP)
 }
 
 /// The machine's /dev/null, which must be that very device: a masked file must not show anything else (CVE-2025-31133).
 fn machine_null() -> Result<OwnedFd> {
-    let null = file::open(CWD, c"/dev/null", Open::PlaceItself)?;
+    let null = file::open(CWD, s!("/dev/null"), Open::PlaceItself)?;
     let right = file::is_node(null.as_fd(), FileType::CHARACTER_DEVICE, rustix::fs::makedev(1, 3))?;
     if right { Ok(null) } else { Err(Errno::NODEV) }
 }

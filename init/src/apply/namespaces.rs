@@ -1,8 +1,7 @@
 //! Joining, making, binding and mapping namespaces.
 
-use core::ffi::CStr;
-
 use crate::sys::{AsFd, OwnedFd};
+use crate::texts::CStr;
 
 use super::{Applier, mounts, numbered};
 use crate::abi::namespace::Namespace;
@@ -28,14 +27,14 @@ impl Applier<'_, '_> {
     pub(super) fn map_container(&mut self, uids: &[IdMapping], gids: &[IdMapping]) -> Result<()> {
         let pid = self.process()?;
         if write_map(pid, b"/uid_map", uids) == Err(Errno::PERM) {
-            self.ask_for_map(c"/usr/bin/newuidmap", pid, uids)?;
+            self.ask_for_map(s!("/usr/bin/newuidmap"), pid, uids)?;
         }
         let mut written = write_map(pid, b"/gid_map", gids);
         if let (Err(Errno::PERM), [IdMapping { size: 1, .. }]) = (written, gids) {
             write_file(pid, b"/setgroups", b"deny")?;
             written = write_map(pid, b"/gid_map", gids);
         }
-        if written == Err(Errno::PERM) { self.ask_for_map(c"/usr/bin/newgidmap", pid, gids) } else { written }
+        if written == Err(Errno::PERM) { self.ask_for_map(s!("/usr/bin/newgidmap"), pid, gids) } else { written }
     }
 
     fn ask_for_map(&mut self, program: &'static CStr, pid: Pid, mappings: &[IdMapping]) -> Result<()> {
@@ -69,8 +68,8 @@ pub(super) fn new_cgroup_namespace() -> Result<()> {
 /// Makes a time namespace and enters it, which takes effect at once, unlike the joining of a pid namespace.
 pub(super) fn new_time_namespace(offsets: &CStr) -> Result<()> {
     namespace::unshare(Namespace::Time.flag())?;
-    file::write_file(c"/proc/self/timens_offsets", offsets.to_bytes())?;
-    join(Namespace::Time, c"/proc/self/ns/time_for_children")
+    file::write_file(s!("/proc/self/timens_offsets"), offsets.to_bytes())?;
+    join(Namespace::Time, s!("/proc/self/ns/time_for_children"))
 }
 
 /// A user namespace with these mappings, which has no other use: of a process that lives until it is open.

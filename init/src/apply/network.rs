@@ -1,8 +1,7 @@
 //! Interfaces of containers, through `mini-netlink`.
 
-use core::ffi::CStr;
-
 use crate::sys::AsFd;
+use crate::texts::CStr;
 pub use mini_netlink::Text as Words;
 use mini_netlink::address::{PERMANENT, SCOPE_UNIVERSE};
 use mini_netlink::wire::{CREATE, EXCLUSIVE, Request, Writer, number_at};
@@ -49,11 +48,11 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep, words: Option<&mut W
             let peer = Peer::named(link_name(peer)?).inside(Namespace::Descriptor(machine.as_fd().for_rustix()));
             socket.veth(&LinkSettings::named(name), &peer)
         }
-        Origin::MadeInside { kind } => socket.new_link(&kind, &LinkSettings::named(name)),
+        Origin::MadeInside { kind } => socket.new_link(&kind.core(), &LinkSettings::named(name)),
         // Made here and moved on purpose: some kinds (wireguard) keep their sockets where they were born.
         Origin::MadeOutside { kind } => {
             let passing = passing_name(process)?;
-            let made = socket.new_link(&kind, &LinkSettings::named(passing));
+            let made = socket.new_link(&kind.core(), &LinkSettings::named(passing));
             made.and_then(|()| socket.link_index(&passing)).and_then(|index| {
                 socket.move_link(index, inside, Some(&name)).inspect_err(|_| {
                     // What matters is why it could not be moved.
@@ -215,7 +214,7 @@ fn free_name(socket: &mut Socket, name: &CStr) -> Result<LinkName> {
 const NUMBERS_TRIED: u64 = 1024;
 
 /// This process's own network namespace.
-const OWN_NAMESPACE: &CStr = c"/proc/self/ns/net";
+const OWN_NAMESPACE: &CStr = s!("/proc/self/ns/net");
 
 /// A socket in the network namespace of a process: it stays where it was opened, and this process does not.
 fn socket_inside<'b>(process: Pid, buffer: &'b mut [u8]) -> Result<Socket<'b>> {

@@ -1,25 +1,24 @@
 //! Where a user is at home, by the container's own /etc/passwd: passwd(5). It may be anything that an image can hold.
 
-use core::ffi::CStr;
-
 use crate::arena::Arena;
 use crate::limits;
 use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::{AsFd, OwnedFd};
 use crate::text::{cut_last, fields, number};
+use crate::texts::CStr;
 
 /// `HOME=` and the directory of a user; `/` for one who is not listed.
 pub(super) fn home<'a>(user: u32, root: Option<&OwnedFd>, arena: &mut Arena<'a>) -> &'a CStr {
-    open(root).and_then(|passwd| listed(&passwd, user, arena)).unwrap_or(c"HOME=/")
+    open(root).and_then(|passwd| listed(&passwd, user, arena)).unwrap_or(s!("HOME=/"))
 }
 
-const PASSWD: &CStr = c"/etc/passwd";
+const PASSWD: &CStr = s!("/etc/passwd");
 
 fn open(root: Option<&OwnedFd>) -> Option<OwnedFd> {
     let passwd = match root {
         Some(root) => file::open_in_root(root.as_fd(), PASSWD, Open::Events),
         // This process is in the container by now: what leads out of its root leads nowhere.
-        None => file::open_in_root(file::open(CWD, c"/", Open::Place).ok()?.as_fd(), PASSWD, Open::Events),
+        None => file::open_in_root(file::open(CWD, s!("/"), Open::Place).ok()?.as_fd(), PASSWD, Open::Events),
     };
     passwd.ok().filter(|passwd| file::kind_of(passwd.as_fd()) == Ok(FileType::REGULAR_FILE))
 }

@@ -1,9 +1,8 @@
 //! From a place to a descriptor, at the moment of use. A container's place is resolved inside the container's root,
 //! whatever links the image holds; missing parts are made there one by one, each in a directory that is open.
 
-use core::ffi::CStr;
-
 use crate::sys::{AsFd, OwnedFd};
+use crate::texts::CStr;
 
 use super::Applier;
 use crate::abi::Errno;
@@ -161,9 +160,9 @@ mod tests {
 
     #[test]
     fn a_path_splits_into_parent_and_name() {
-        assert_eq!(split_last(c"/dev/null"), Ok((&b"/dev"[..], c"null")));
-        assert_eq!(split_last(c"/dev"), Ok((&b"/"[..], c"dev")));
-        assert_eq!(split_last(c"/"), Err(Errno::INVAL));
-        assert_eq!(split_last(c"/a/.."), Err(Errno::INVAL));
+        assert_eq!(split_last(s!("/dev/null")), Ok((&b"/dev"[..], s!("null"))));
+        assert_eq!(split_last(s!("/dev")), Ok((&b"/"[..], s!("dev"))));
+        assert_eq!(split_last(s!("/")), Err(Errno::INVAL));
+        assert_eq!(split_last(s!("/a/..")), Err(Errno::INVAL));
     }
 }

@@ -5,8 +5,6 @@
 //! group with its limits in force and is born there, as in every other group. The one that waits is killed then; it has a
 //! group of its own meanwhile, since in the container's it would count.
 
-use core::ffi::CStr;
-
 use super::{Words, cgroup};
 use crate::abi::{Errno, signal};
 use crate::limits;
@@ -16,9 +14,10 @@ use crate::sys::process::{self, Fork, Pid};
 use crate::sys::socket::{self, Kind};
 use crate::sys::{AsFd, BorrowedFd, Result, identity, map, time, wait};
 use crate::text::{Line, cut_last};
+use crate::texts::CStr;
 
 /// Where systemd's socket is: as old as its D-Bus interface, for root alone, and there without a bus.
-const DIRECTORY: &CStr = c"/run/systemd";
+const DIRECTORY: &CStr = s!("/run/systemd");
 
 /// Root says who it is; the kernel confirms it. `30` is `0` in hexadecimal digits.
 const HELLO: &[u8] = b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n";
@@ -44,12 +43,12 @@ pub(super) fn make(path: &CStr, words: Option<&mut Words>) -> Result<Pid> {
     let made = ask(name, slice, pid, words).and_then(|()| {
         let (mut path, mut digits) = (PathBuffer::empty(), [0; 11]);
         let parent = cgroup::open_cgroup(path.join(&[scope])?)?;
-        file::make_directory_in(parent.as_fd(), c"pidone", 0o755)?;
+        file::make_directory_in(parent.as_fd(), s!("pidone"), 0o755)?;
         let own = path.join(&[scope, b"/pidone"])?;
         // Only a scope without processes of its own can hand controllers down.
         let mut number = Line::new(&mut digits);
         let number = number.number(pid.unsigned_abs().into()).terminated().unwrap_or_default();
-        cgroup::write(own, c"cgroup.procs", number)
+        cgroup::write(own, s!("cgroup.procs"), number)
     });
     if made.is_err() {
         release(pid);
@@ -69,7 +68,7 @@ pub fn release(pid: Pid) {
 fn ask(name: &[u8], slice: &[u8], pid: Pid, words: Option<&mut Words>) -> Result<()> {
     let until = time::monotonic_us() + limits::SCOPE_US;
     let directory = file::open(CWD, DIRECTORY, Open::Directory)?;
-    let socket = socket::connect(Kind::Stream, directory.as_fd(), c"private")?;
+    let socket = socket::connect(Kind::Stream, directory.as_fd(), s!("private"))?;
     let socket = socket.as_fd();
     let buffer = map::zeroed(limits::MESSAGE_BYTES_MAX)?;
     file::write_all(socket, HELLO)?;

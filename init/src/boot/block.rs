@@ -3,8 +3,6 @@
 //! Nothing on a disk is trusted: every read is of a fixed size at a place that the kernel checks, and only processes of
 //! their own do this.
 
-use core::ffi::CStr;
-
 use super::lines::{lines, words};
 use crate::limits;
 use crate::log;
@@ -12,6 +10,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::join;
 use crate::sys::{AsFd, BorrowedFd};
 use crate::text::{Line, Value, cut, number, position};
+use crate::texts::CStr;
 use crate::texts::until_nul;
 
 /// File systems: name; where the magic number is and what it is; where the identifier, the label and how long that is.
@@ -26,7 +25,7 @@ f2fs 400 1020f5f2 46c 0 0
 iso9660 8001 4344303031 0 8028 20
 ";
 
-const BLOCKS: &CStr = c"/sys/class/block";
+const BLOCKS: &CStr = s!("/sys/class/block");
 
 /// The path of the device that an option names: `/dev/...`, `UUID=`, `LABEL=`, `PARTUUID=` or `PARTLABEL=`. A name of none
 /// of these kinds is what a monitor shares, and returned as it is.
@@ -213,7 +212,7 @@ mod tests {
         }
         (&file).flush().unwrap();
         let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-        let device = file::open(CWD, &name, Open::Read).unwrap();
+        let device = file::open(CWD, CStr::of(&name), Open::Read).unwrap();
         std::fs::remove_file(path).unwrap();
         device
     }

@@ -1,7 +1,5 @@
 //! A command of an annotation, executed in a container that runs, as `pidone exec` does: is it ready, is it well?
 
-use core::ffi::CStr;
-
 use super::{scripts, survey};
 use crate::abi::{Errno, signal};
 use crate::arena::Arena;
@@ -13,6 +11,7 @@ use crate::sys::process::{self, Ended, Fork, Handle, Pid};
 use crate::sys::region::Regions;
 use crate::sys::{self, AsFd, wait};
 use crate::text::Line;
+use crate::texts::CStr;
 
 /// Whether the command in an annotation of the container succeeds within a time. One that does not end is told to.
 pub fn run(container: &Slot, annotation: &CStr, timeout_us: u64, regions: &mut Regions) -> bool {
@@ -30,7 +29,7 @@ fn start<'a>(name: &CStr, command: &[u8], arena: &mut Arena<'a>) -> sys::Result<
     let mut rest = command.strip_prefix(b"command:").unwrap_or(command);
     let name = arena.string(&[name.to_bytes()]);
     let mut words = arena.list();
-    for word in [c"pidone", c"exec", name] {
+    for word in [s!("pidone"), s!("exec"), name] {
         arena.push(&mut words, word);
     }
     let mut buffer = [0; limits::WORD_BYTES_MAX];
@@ -45,12 +44,12 @@ fn start<'a>(name: &CStr, command: &[u8], arena: &mut Arena<'a>) -> sys::Result<
         Fork::Parent(pid) => Ok(pid),
         Fork::Child => {
             // What it says is nobody's business, and would be said again and again.
-            if let Ok(null) = file::open(CWD, c"/dev/null", Open::Console) {
+            if let Ok(null) = file::open(CWD, s!("/dev/null"), Open::Console) {
                 for number in 0..3 {
                     let _ = process::set_standard(null.as_fd(), number);
                 }
             }
-            scripts::execute(c"/proc/self/exe", words, arena);
+            scripts::execute(s!("/proc/self/exe"), words, arena);
             process::exit(127)
         }
     }

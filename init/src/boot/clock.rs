@@ -19,18 +19,18 @@ pub fn set_from_hardware() {
 fn set() -> Result<bool> {
     let mut buffer = [0; 24];
     // Linux's own RTC_HCTOSYS did it, from this clock.
-    if file::read_file(c"/sys/class/rtc/rtc0/hctosys", &mut buffer).is_ok_and(|answer| answer.starts_with(b"1")) {
+    if file::read_file(s!("/sys/class/rtc/rtc0/hctosys"), &mut buffer).is_ok_and(|answer| answer.starts_with(b"1")) {
         return Ok(false);
     }
     // In seconds since 1970; a clock that does not hold a date is an error.
-    let text = match file::read_file(c"/sys/class/rtc/rtc0/since_epoch", &mut buffer) {
+    let text = match file::read_file(s!("/sys/class/rtc/rtc0/since_epoch"), &mut buffer) {
         Err(Errno::NOENT) => return Ok(false),
         text => text.doing(c!("read the hardware's"))?,
     };
     let hardware = number(text.trim_ascii_end(), 10).unwrap_or_default() as i64;
-    let behind = machine::clock_seconds().doing(c"read")? < hardware;
+    let behind = machine::clock_seconds().doing(s!("read"))? < hardware;
     if behind {
-        machine::set_clock_seconds(hardware).doing(c"set")?;
+        machine::set_clock_seconds(hardware).doing(s!("set"))?;
     }
     Ok(behind)
 }

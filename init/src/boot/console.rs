@@ -12,8 +12,8 @@ const CONSOLES_MAX: usize = 8;
 
 /// Opens /dev/console as standard input, output and error; /dev/null where the machine has no console.
 pub fn open_standard_descriptors() -> Result<()> {
-    let console =
-        file::open(CWD, c"/dev/console", Open::Terminal).or_else(|_| file::open(CWD, c"/dev/null", Open::Terminal))?;
+    let console = file::open(CWD, s!("/dev/console"), Open::Terminal)
+        .or_else(|_| file::open(CWD, s!("/dev/null"), Open::Terminal))?;
     file::set_blocking(console.as_fd())?;
     process::set_standard(console.as_fd(), 0)?;
     process::set_standard(console.as_fd(), 1)?;
@@ -33,7 +33,7 @@ pub fn drain_all() {
 /// Calls `act` with every console of /sys/class/tty/console/active that can be opened.
 fn for_each(act: &mut dyn FnMut(BorrowedFd)) {
     let mut buffer = [0; 256];
-    let Ok(active) = file::read_file(c"/sys/class/tty/console/active", &mut buffer) else {
+    let Ok(active) = file::read_file(s!("/sys/class/tty/console/active"), &mut buffer) else {
         return act(file::standard_output());
     };
     for name in words(active).take(CONSOLES_MAX) {

@@ -4,14 +4,13 @@
 //! The list is LinuxKit's (`pkg/init`, `rc.init`), so that images find what they were written for. It is text because a
 //! table of [`Step`]s takes four times as much space.
 
-use core::ffi::CStr;
-
 use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_SHARED};
 use crate::abi::rlimit;
 use crate::config::spec::Rlimit;
 use crate::plan::mount_flags;
 use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::text::{fields, number, position};
+use crate::texts::CStr;
 use crate::texts::until_nul;
 
 /// What comes before the operator's options can be read.

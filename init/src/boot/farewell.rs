@@ -32,7 +32,7 @@ fn tell(exit: Exit, code: u8) -> Result<()> {
         let mut line = Line::new(&mut buffer);
         line.say(t!("exit ")).number(code.into()).byte(b'\n');
         // The port's closing, with this, waits until the monitor has read it.
-        file::write_all(channel.as_fd(), line.bytes()).doing(c"write")
+        file::write_all(channel.as_fd(), line.bytes()).doing(s!("write"))
     };
     match exit {
         Exit::Auto => match ports::open(EXIT_PORT) {

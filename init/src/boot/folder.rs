@@ -1,8 +1,7 @@
 //! The files of a folder in the order of their names: `/etc/init.d`, `/etc/sysctl.d` and their like.
 
-use core::ffi::CStr;
-
 use crate::abi::Errno;
+use crate::texts::CStr;
 
 use crate::log;
 use crate::sys::file::{self, CWD, FileType, Open};
@@ -109,11 +108,11 @@ mod tests {
         std::os::unix::fs::symlink("30-c", folder.join("40.conf")).unwrap();
         let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
         let mut found = Vec::new();
-        for_each_text(&path, b".conf", &mut |name, text| found.push((name.to_owned(), text.to_vec())));
+        for_each_text(CStr::of(&path), b".conf", &mut |name, text| found.push((name.core().to_owned(), text.to_vec())));
         std::fs::remove_dir_all(&folder).unwrap();
         let names: Vec<_> = found.iter().map(|(name, _)| name.to_str().unwrap()).collect();
         assert_eq!(names, ["10-a.conf", "20-b.conf", "40.conf", "9-z.conf"]);
         assert_eq!(found[2].1, b"30-c");
-        for_each_text(&path, b"", &mut |_, _| panic!("the folder is gone"));
+        for_each_text(CStr::of(&path), b"", &mut |_, _| panic!("the folder is gone"));
     }
 }

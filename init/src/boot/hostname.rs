@@ -17,7 +17,7 @@ const DEFAULT_BYTES: usize = PREFIX.len() + 12;
 /// first network interface's address. What is no name is reported, and the next one counts.
 pub fn set(option: Option<&[u8]>) {
     let mut buffer = [0; NAME_BYTES + 2];
-    let written = file::read_file(c"/etc/hostname", &mut buffer).unwrap_or_default();
+    let written = file::read_file(s!("/etc/hostname"), &mut buffer).unwrap_or_default();
     if let Some(name) = accepted(lines(written, b"#").next()).or_else(|| accepted(option)) {
         return report(name, machine::set_hostname(name));
     }
@@ -25,7 +25,7 @@ pub fn set(option: Option<&[u8]>) {
     let named = machine.nodename().to_bytes();
     let mut address = [0; 18];
     if (named.is_empty() || position(b"(none) localhost", named).is_some())
-        && let Ok(address) = file::read_file(c"/sys/class/net/eth0/address", &mut address)
+        && let Ok(address) = file::read_file(s!("/sys/class/net/eth0/address"), &mut address)
         && let Some(name) = of_address(address)
     {
         report(&name, machine::set_hostname(&name));

@@ -2,8 +2,6 @@
 //! `-d SHELL` before a program, or with nothing where there is that program and no image of ours. The machine is made
 //! ready, the program runs, and its end is the end of process 1: what the host waits for is the kernel's panic.
 
-use core::ffi::CStr;
-
 use super::lines::{lines, words};
 use super::{console, early, modules, oneshot};
 use crate::apply::Applier;
@@ -14,6 +12,7 @@ use crate::log;
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::{AsFd, Result, file, identity, random, region, socket};
 use crate::text::{Line, Value, cut, number};
+use crate::texts::CStr;
 use crate::texts::last;
 
 /// In this order; none may fail. A mount makes its mount point.
@@ -55,12 +54,12 @@ const LOOPBACK: &[u8] = b"loopback\n";
 /// Drivers that no device asks for in time.
 const MODULES: &[u8] = b"hv_netvsc hv_sock bridge veth nf_conntrack br_netfilter";
 
-const PROGRAM: &CStr = c"/bin/gcs";
-const SHELL: &CStr = c"/bin/sh";
-const ARGUMENTS: [&CStr; 4] = [PROGRAM, c"-loglevel", c"debug", c"-logfile=/run/gcs/gcs.log"];
+const PROGRAM: &CStr = s!("/bin/gcs");
+const SHELL: &CStr = s!("/bin/sh");
+const ARGUMENTS: [&CStr; 4] = [PROGRAM, s!("-loglevel"), s!("debug"), s!("-logfile=/run/gcs/gcs.log")];
 /// Started beside it where they are.
-const COMPANIONS: [&CStr; 2] = [c"/bin/nvidia-persistenced", c"/bin/nv-fabricmanager"];
-const ENVIRONMENT: [&CStr; 3] = [c"PATH=/sbin:/usr/sbin:/bin:/usr/bin", c"HOME=/", c"TERM=linux"];
+const COMPANIONS: [&CStr; 2] = [s!("/bin/nvidia-persistenced"), s!("/bin/nv-fabricmanager")];
+const ENVIRONMENT: [&CStr; 3] = [s!("PATH=/sbin:/usr/sbin:/bin:/usr/bin"), s!("HOME=/"), s!("TERM=linux")];
 
 /// What the arguments ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +79,7 @@ pub fn run_if_asked(arguments: impl Iterator<Item = &'static CStr> + Clone) {
     let asked = match first.map(CStr::to_bytes) {
         Some([b'-', b'd' | b'e' | b'w', ..]) => parse(arguments.clone()),
         Some(_) => return,
-        None if file::exists(PROGRAM) && !file::exists(c"/containers") => Some(Asked::default()),
+        None if file::exists(PROGRAM) && !file::exists(s!("/containers")) => Some(Asked::default()),
         None => return,
     };
     let (Some(asked), Some(regions)) = (asked, region::take()) else { die("its arguments") };
@@ -129,7 +128,7 @@ fn run<'a>(asked: Asked, program: &'a [&'a CStr], arena: &mut Arena<'a>) -> ! {
     set_up(STEPS);
     // Nobody's output is lost for want of a console.
     let _ = console::open_standard_descriptors();
-    if file::exists(c"/lib/modules") {
+    if file::exists(s!("/lib/modules")) {
         modules::answer_kernel();
     }
     if asked.overlays {
@@ -138,7 +137,7 @@ fn run<'a>(asked: Asked, program: &'a [&'a CStr], arena: &mut Arena<'a>) -> ! {
     mount_cgroups();
     set_up(LOOPBACK);
     in_child(&|| {
-        if file::exists(c"/lib/modules") {
+        if file::exists(s!("/lib/modules")) {
             modules::load(&mut words(MODULES));
         }
         // The socket's driver may be a module.
@@ -190,10 +189,10 @@ fn set_up(list: &[u8]) {
 /// Version 2, unless the host asks for version 1 or the kernel has nothing else.
 fn mount_cgroups() {
     let mut buffer = [0; limits::CMDLINE_BYTES_MAX];
-    let options = cmdline::parse(file::read_file(c"/proc/cmdline", &mut buffer).unwrap_or_default());
+    let options = cmdline::parse(file::read_file(s!("/proc/cmdline"), &mut buffer).unwrap_or_default());
     let (mut text, mut mounted) = ([0; 1024], false);
     let first = options.value(b"hcsshim.cgroup") == Some(b"v1")
-        || file::read_file(c"/proc/filesystems", &mut text).is_ok_and(|known| {
+        || file::read_file(s!("/proc/filesystems"), &mut text).is_ok_and(|known| {
             lines(known, b"").all(|line| cut(line, b'\t').is_none_or(|(_, name)| name != b"cgroup2"))
         });
     if !first {
@@ -201,7 +200,7 @@ fn mount_cgroups() {
     }
     set_up(CGROUP1);
     // Name, hierarchy, groups, whether it is enabled.
-    for line in lines(file::read_file(c"/proc/cgroups", &mut text).unwrap_or_default(), b"#") {
+    for line in lines(file::read_file(s!("/proc/cgroups"), &mut text).unwrap_or_default(), b"#") {
         if let (Some(name), true) = (words(line).next(), line.ends_with(b"1")) {
             let mut step = [0; 192];
             let mut step = Line::new(&mut step);
@@ -260,11 +259,21 @@ mod tests {
 
     #[test]
     fn options_are_taken_as_getopt_takes_them() {
-        check(&[c"-e", c"1", c"/bin/vsockexec", c"-e", c"109"], Some((1, false, None, 2)));
-        check(&[c"-e1", c"-w", c"-d", c"/bin/sh", c"prog", c"-w"], Some((1, true, Some(c"/bin/sh"), 4)));
-        check(&[c"-we", c"7", c"--", c"-e"], Some((7, true, None, 3)));
-        check(&[c"-w"], Some((0, true, None, 1)));
-        for wrong in [&[c"-e", c"0"][..], &[c"-e"], &[c"-e", c"x"], &[c"-x"], &[c"-e", c"4294967296"], &[c"-wx"]] {
+        check(&[s!("-e"), s!("1"), s!("/bin/vsockexec"), s!("-e"), s!("109")], Some((1, false, None, 2)));
+        check(
+            &[s!("-e1"), s!("-w"), s!("-d"), s!("/bin/sh"), s!("prog"), s!("-w")],
+            Some((1, true, Some(s!("/bin/sh")), 4)),
+        );
+        check(&[s!("-we"), s!("7"), s!("--"), s!("-e")], Some((7, true, None, 3)));
+        check(&[s!("-w")], Some((0, true, None, 1)));
+        for wrong in [
+            &[s!("-e"), s!("0")][..],
+            &[s!("-e")],
+            &[s!("-e"), s!("x")],
+            &[s!("-x")],
+            &[s!("-e"), s!("4294967296")],
+            &[s!("-wx")],
+        ] {
             check(wrong, None);
         }
     }

@@ -22,8 +22,6 @@ pub mod sysctl;
 pub mod volumes;
 pub mod work;
 
-use core::ffi::CStr;
-
 use crate::apply::Applier;
 use crate::arena::Arena;
 use crate::config::cmdline::{self, Exit, Failure, Idle, LogLevel, Options};
@@ -32,6 +30,7 @@ use crate::plan::step::Step;
 use crate::supervise::{self, Policy, Power};
 use crate::sys::{file, identity, process, signal, time};
 use crate::text::Value;
+use crate::texts::CStr;
 use crate::{limits, log};
 use work::Machine;
 
@@ -95,7 +94,7 @@ fn set_up(list: &[u8], writable: bool) {
 
 /// The operator's options, from the kernel command line. From here on the log obeys them.
 fn read_options(buffer: &mut [u8]) -> Options<'_> {
-    let options = cmdline::parse(file::read_file(c"/proc/cmdline", buffer).unwrap_or_default());
+    let options = cmdline::parse(file::read_file(s!("/proc/cmdline"), buffer).unwrap_or_default());
     log::set_threshold(match options.log {
         LogLevel::Error => log::Level::Error,
         LogLevel::Warning => log::Level::Warning,

@@ -1,8 +1,6 @@
 //! What the machine is there for when `pidone.run` says so: a bundle, or a command on the machine's own root. Its
 //! standard streams are the console, a device, or virtio-serial ports.
 
-use core::ffi::CStr;
-
 use super::{ports, scripts};
 use crate::abi::Errno;
 use crate::apply::Applier;
@@ -17,6 +15,7 @@ use crate::sys::path::PathBuffer;
 use crate::sys::process::{self, Fork};
 use crate::sys::{self, AsFd, OwnedFd, region, time, tty, wait};
 use crate::text::{Line, Value, fields};
+use crate::texts::CStr;
 
 /// The name of the option.
 pub const RUN: &[u8] = b"pidone.run";

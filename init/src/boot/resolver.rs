@@ -1,8 +1,7 @@
 //! `/etc/resolv.conf` of an image that has it as a link into a writable file system, for a container to fill.
 
-use core::ffi::CStr;
-
 use crate::abi::Errno;
+use crate::texts::CStr;
 
 use crate::error::{Context, Result};
 use crate::log;
@@ -19,7 +18,7 @@ pub fn prepare() {
 
 fn make() -> Result<()> {
     let mut buffer = [0; 256];
-    let target = match file::read_link(c"/etc/resolv.conf", &mut buffer) {
+    let target = match file::read_link(s!("/etc/resolv.conf"), &mut buffer) {
         // A file, or nothing: the image wants nothing from us.
         Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
         target => &*target.doing(c!("read the link"))?,

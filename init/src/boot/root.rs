@@ -1,7 +1,5 @@
 //! The root: the initramfs, made into one that containers can pivot away from; or what `root=` names, in its place.
 
-use core::ffi::CStr;
-
 use super::{block, modules};
 use crate::abi::Errno;
 use crate::abi::mount::{MS_MOVE, MS_RDONLY};
@@ -13,6 +11,7 @@ use crate::sys::path::copied;
 use crate::sys::process::{self, Ended, Fork};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result, mount, time, wait};
 use crate::text::{Value, fields, number};
+use crate::texts::CStr;
 
 /// statfs(2): the two file systems that an initramfs can be.
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
@@ -20,7 +19,7 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 
 /// Whether this is an initramfs.
 pub fn is_initramfs() -> bool {
-    matches!(file::file_system_of(c"/"), Ok(RAMFS_MAGIC | TMPFS_MAGIC))
+    matches!(file::file_system_of(s!("/")), Ok(RAMFS_MAGIC | TMPFS_MAGIC))
 }
 
 /// Binds the initramfs on itself and moves there.
@@ -29,19 +28,19 @@ pub fn is_initramfs() -> bool {
 /// it all into a tmpfs for that reason. Here it is bound on itself, in three calls and without a byte copied: the bind
 /// is an ordinary mount, the process's root from then on, and what every container starts from.
 pub fn make_pivotable() -> Result<()> {
-    let tree = mount::clone_tree(c"/", true)?;
-    mount::attach(tree.as_fd(), file::open(CWD, c"/", Open::Place)?.as_fd())?;
+    let tree = mount::clone_tree(s!("/"), true)?;
+    mount::attach(tree.as_fd(), file::open(CWD, s!("/"), Open::Place)?.as_fd())?;
     process::enter(tree.as_fd())?;
     process::change_root()?;
-    if file::is_mount_root(file::open(CWD, c"/", Open::Place)?.as_fd())? { Ok(()) } else { Err(Errno::INVAL) }
+    if file::is_mount_root(file::open(CWD, s!("/"), Open::Place)?.as_fd())? { Ok(()) } else { Err(Errno::INVAL) }
 }
 
 /// Where the new root is mounted in the old one, and what an overlay is made of.
-const ROOT: &CStr = c"/.root";
-const LOWER: &CStr = c"/.lower";
-const UPPER: &CStr = c"/.upper";
+const ROOT: &CStr = s!("/.root");
+const LOWER: &CStr = s!("/.lower");
+const UPPER: &CStr = s!("/.upper");
 /// This program, in the new root: the kernel runs it for modules, and so may people.
-pub const PROGRAM: &CStr = c"/run/pidone";
+pub const PROGRAM: &CStr = s!("/run/pidone");
 
 /// What is left of the old root: its files, and this program's among them.
 pub struct Old {
@@ -68,15 +67,15 @@ pub fn switch(options: &Options, name: &[u8]) -> Old {
 }
 
 fn move_to_root() -> Result<Old> {
-    let program = mount::clone_tree(c"/proc/self/exe", false)?;
-    let files = file::open(CWD, c"/", Open::Directory)?;
+    let program = mount::clone_tree(s!("/proc/self/exe"), false)?;
+    let files = file::open(CWD, s!("/"), Open::Directory)?;
     process::change_directory(ROOT)?;
-    for used in [c"/dev", c"/sys", c"/proc"] {
+    for used in [s!("/dev"), s!("/sys"), s!("/proc")] {
         let _ = mount::unmount(used, true);
     }
-    mount::mount(c".", c"/", c"", MS_MOVE, c"")?;
+    mount::mount(s!("."), s!("/"), s!(""), MS_MOVE, s!(""))?;
     process::change_root()?;
-    process::change_directory(c"/")?;
+    process::change_directory(s!("/"))?;
     Ok(Old { files, program })
 }
 
@@ -125,7 +124,7 @@ fn mount_root(options: &Options, name: &[u8]) -> bool {
         return false;
     }
     let upper = if overlay == b"tmpfs" {
-        said(overlay, mount::mount(c"tmpfs", UPPER, c"tmpfs", 0, c"mode=755"))
+        said(overlay, mount::mount(s!("tmpfs"), UPPER, s!("tmpfs"), 0, s!("mode=755")))
     } else {
         mount_device(options, overlay, UPPER, true)
     };
@@ -133,10 +132,10 @@ fn mount_root(options: &Options, name: &[u8]) -> bool {
 }
 
 fn lay_over() -> Result<()> {
-    file::make_directory(c"/.upper/upper", 0o755)?;
-    file::make_directory(c"/.upper/work", 0o755)?;
-    let layers = c"lowerdir=/.lower,upperdir=/.upper/upper,workdir=/.upper/work";
-    mount::mount(c"overlay", ROOT, c"overlay", 0, layers)?;
+    file::make_directory(s!("/.upper/upper"), 0o755)?;
+    file::make_directory(s!("/.upper/work"), 0o755)?;
+    let layers = s!("lowerdir=/.lower,upperdir=/.upper/upper,workdir=/.upper/work");
+    mount::mount(s!("overlay"), ROOT, s!("overlay"), 0, layers)?;
     // The overlay has its own hold on both.
     mount::unmount(LOWER, true)?;
     mount::unmount(UPPER, true)

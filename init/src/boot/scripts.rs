@@ -1,8 +1,7 @@
 //! The executables of `/etc/init.d` and `/etc/shutdown.d`: run one after the other, each to its end.
 
-use core::ffi::CStr;
-
 use crate::abi::Errno;
+use crate::texts::CStr;
 
 use super::folder;
 use crate::arena::Arena;
@@ -13,7 +12,7 @@ use crate::sys::{BorrowedFd, Result, file, signal};
 use crate::text::Value;
 
 /// What every program may expect; the terminal is what the kernel tells its init.
-pub(super) const ENVIRONMENT: [&CStr; 3] = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin", c"HOME=/", c"TERM=linux"];
+pub(super) const ENVIRONMENT: [&CStr; 3] = [s!("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), s!("HOME=/"), s!("TERM=linux")];
 /// Two vectors of pointers, each with its final NULL; twice, since lists in an arena move once.
 const VECTORS_BYTES: usize = 2 * 6 * size_of::<*const u8>() + 16;
 
@@ -82,7 +81,7 @@ mod tests {
         symlink("10-first", folder.join("30-again")).unwrap();
         symlink("nowhere", folder.join("40-dead")).unwrap();
         let path = std::ffi::CString::new(folder.to_str().unwrap()).unwrap();
-        run_all(&path);
+        run_all(CStr::of(&path));
         let text = std::fs::read_to_string(&log).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         std::fs::remove_file(&log).unwrap();

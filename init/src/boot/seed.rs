@@ -18,12 +18,12 @@ pub fn exchange(path: &[u8]) {
 
 fn try_exchange(path: &[u8]) -> Result<()> {
     let (mut buffer, mut old, mut new) = (PathBuffer::empty(), [0; limits::SEED_BYTES], [0; limits::SEED_BYTES]);
-    let path = buffer.join(&[path]).doing(c"read it")?;
-    let old = file::read_file(path, &mut old).doing(c"read it")?;
+    let path = buffer.join(&[path]).doing(s!("read it"))?;
+    let old = file::read_file(path, &mut old).doing(s!("read it"))?;
     // In any case they do no harm, and the new ones depend on them.
-    let _ = file::write_file(c"/dev/urandom", old);
+    let _ = file::write_file(s!("/dev/urandom"), old);
     let replace = |new: &mut [u8]| {
-        let new = file::read_file(c"/dev/urandom", new)?;
+        let new = file::read_file(s!("/dev/urandom"), new)?;
         file::write_all(file::open(CWD, path, Open::Write)?.as_fd(), new)
     };
     replace(&mut new).doing(c!("replace it"))?;

@@ -1,8 +1,6 @@
 //! What containers want of PID 1: the annotations of their bundles, read before anything is started, by a process of its
 //! own. PID 1 gets numbers. What makes no sense is refused here, in words.
 
-use core::ffi::CStr;
-
 use crate::arena::Arena;
 use crate::config::policy;
 use crate::config::spec::{Pair, Spec};
@@ -16,6 +14,7 @@ use crate::sys::path::PathBuffer;
 use crate::sys::region::{self, Regions};
 use crate::sys::{self, BorrowedFd};
 use crate::text::{Line, Print, Value, fields};
+use crate::texts::CStr;
 
 /// Reads what the containers want that are not begun, and sends PID 1 what it does not expect. The exit code.
 pub fn run(containers: &[Slot], announcements: BorrowedFd) -> u8 {
@@ -114,7 +113,7 @@ impl Survey<'_> {
             let mut line = Line::new(&mut buffer);
             cycle(edges, &mut settled, &mut |slot| {
                 line.text(if line.is_empty() { "" } else { " -> " });
-                line.quoted(self.containers.get(usize::from(slot)).map_or(c"", Slot::name).to_bytes());
+                line.quoted(self.containers.get(usize::from(slot)).map_or(s!(""), Slot::name).to_bytes());
                 self.sent = self.sent.and_then(|()| Message::Refused { slot }.send(self.announcements));
             });
             if line.is_empty() {

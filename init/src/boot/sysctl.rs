@@ -20,8 +20,8 @@ struct Setting<'a> {
 
 /// Writes all settings. One that fails is reported, and the others are written.
 pub fn write_all() {
-    folder::for_each_text(c"/etc/sysctl.d", b".conf", &mut |_, text| write_text(text));
-    if let Ok(text) = map::read(CWD, c"/etc/sysctl.conf") {
+    folder::for_each_text(s!("/etc/sysctl.d"), b".conf", &mut |_, text| write_text(text));
+    if let Ok(text) = map::read(CWD, s!("/etc/sysctl.conf")) {
         write_text(text);
     }
 }
@@ -53,14 +53,14 @@ fn parse(line: &[u8]) -> Option<Setting<'_>> {
 fn write(setting: Setting) -> Result<()> {
     let mut buffer = PathBuffer::empty();
     let mut key = [0; 256];
-    let path = buffer.join(&[b"/proc/sys/", path(setting.key, &mut key)?]).doing(c"write")?;
-    file::write_file(path, setting.value).doing(c"write")
+    let path = buffer.join(&[b"/proc/sys/", path(setting.key, &mut key)?]).doing(s!("write"))?;
+    file::write_file(path, setting.value).doing(s!("write"))
 }
 
 /// The file of a key, below /proc/sys. The first separator counts, a dot or a slash; the other of the two then stands
 /// for itself, or rather for its counterpart: `net.ipv4.conf.eth0/1.forwarding` is `net/ipv4/conf/eth0.1/forwarding`.
 fn path<'a>(key: &[u8], buffer: &'a mut [u8; 256]) -> Result<&'a [u8]> {
-    let refused = |problem| Error::wrong(c"write", problem);
+    let refused = |problem| Error::wrong(s!("write"), problem);
     let path = buffer.get_mut(..key.len()).ok_or(refused(c!("longer than 256 bytes")))?;
     let dotted = key.iter().find(|byte| matches!(byte, b'.' | b'/')) == Some(&b'.');
     for (to, from) in path.iter_mut().zip(key) {

@@ -1,7 +1,5 @@
 //! `/containers/volumes/NAME`: directories that containers share, an overlay in memory over what the image has.
 
-use core::ffi::CStr;
-
 use crate::abi::Errno;
 use crate::apply::Applier;
 use crate::arena::Arena;
@@ -11,8 +9,9 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, region};
 use crate::text::Value;
+use crate::texts::CStr;
 
-const DIRECTORY: &CStr = c"/containers/volumes";
+const DIRECTORY: &CStr = s!("/containers/volumes");
 
 /// Mounts every volume. One that cannot be mounted is reported, and the others are.
 pub fn mount_all() {

@@ -1,8 +1,5 @@
 //! What PID 1's children do when it is PID 1 of a machine: the bodies of [`Work`].
 
-use core::cell::RefCell;
-use core::ffi::CStr;
-
 use super::{
     check, clock, console, farewell, hostname, modules, oneshot, resolver, scripts, seed, survey, sysctl, volumes,
 };
@@ -24,10 +21,12 @@ use crate::sys::file::{self, CWD};
 use crate::sys::path::PathBuffer;
 use crate::sys::{BorrowedFd, region, time};
 use crate::text::{Print, Value, fields, number};
+use crate::texts::CStr;
+use core::cell::RefCell;
 
 /// The annotations that have commands.
-const READY: &CStr = c"pidone.ready";
-const HEALTH: &CStr = c"pidone.health";
+const READY: &CStr = s!("pidone.ready");
+const HEALTH: &CStr = s!("pidone.health");
 
 /// A machine with an image in LinuxKit's layout.
 pub struct Machine<'o> {
@@ -155,7 +154,7 @@ impl Work for Machine<'_> {
             }
         }
         logger::command::await_end(name);
-        let cleaned = self.with_bundle(container, c"", &mut |source, regions| {
+        let cleaned = self.with_bundle(container, s!(""), &mut |source, regions| {
             // Onboot and onshutdown containers have nobody who reads their files while they run.
             if matches!(section, Section::Onboot | Section::Onshutdown) && self.has_files() {
                 launch::dump_log(source.section, name, console::write_to_all);
@@ -244,7 +243,7 @@ impl Machine<'_> {
 /// How many processes of a control group the kernel has killed because memory was short.
 fn oom_kills(group: &CStr) -> Option<u32> {
     let mut buffer = [0; 512];
-    let text = if group.is_empty() { return None } else { apply::read_cgroup(group, c"memory.events", &mut buffer) };
+    let text = if group.is_empty() { return None } else { apply::read_cgroup(group, s!("memory.events"), &mut buffer) };
     let kills = fields(text.ok()?, b'\n').find_map(|line| number(line.strip_prefix(b"oom_kill ")?, 10));
     kills.map(|kills| kills.min(u32::MAX.into()) as u32)
 }

@@ -1,11 +1,10 @@
 //! `pidone help`, `pidone help COMMAND` and `pidone --version`.
 
-use core::ffi::CStr;
-
 use crate::runtime::options;
 use crate::runtime::packed::{Text, text};
 use crate::sys::file;
 use crate::text::{cut, fields, position};
+use crate::texts::CStr;
 
 /// Lines as runc has them, and the last as crun has it: callers look there for what a runtime can do.
 const VERSION: &str = concat!(

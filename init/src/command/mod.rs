@@ -3,8 +3,6 @@
 mod help;
 mod plan;
 
-use core::ffi::CStr;
-
 use crate::boot::{self, modules};
 use crate::control;
 use crate::limits;
@@ -13,6 +11,7 @@ use crate::runtime::{self, Outcome};
 use crate::supervise::{self, Power};
 use crate::sys::{file, process};
 use crate::text::{Line, Phrase, Value, cut_last, position};
+use crate::texts::CStr;
 
 /// Exit code of a command that was not understood.
 const USAGE: u8 = 2;
@@ -80,7 +79,7 @@ fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
     for word in arguments {
         match word.to_bytes() {
             b"-f" | b"--follow" => follow = true,
-            b"-h" | b"--help" => return help::print(Some(c"logs")),
+            b"-h" | b"--help" => return help::print(Some(s!("logs"))),
             bytes if bytes.starts_with(b"-") => {
                 return refuse(t!("logs: unknown option `{}`"), &[Value::Quoted(bytes)]);
             }

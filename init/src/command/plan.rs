@@ -1,7 +1,5 @@
 //! `pidone plan BUNDLE`: what a launch would do. Reads, decides and prints; changes nothing.
 
-use core::ffi::CStr;
-
 use super::refuse;
 use crate::launch::bundle::{self, Source, Texts, as_it_is};
 use crate::plan::facts::Section;
@@ -9,6 +7,7 @@ use crate::plan::print::each_line;
 use crate::sys::path::PathBuffer;
 use crate::sys::{file, region};
 use crate::text::{Line, Value, cut_last, position};
+use crate::texts::CStr;
 
 /// Exit code of a bundle that cannot be launched.
 const NO_PLAN: u8 = 1;

@@ -11,12 +11,11 @@ mod read;
 mod scan;
 mod schema;
 
-use core::ffi::CStr;
-
 use crate::arena::Arena;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::record::Record;
+use crate::texts::CStr;
 
 use spec::{Kept, Process, Resources, Runtime, Spec};
 
@@ -27,7 +26,7 @@ use spec::{Kept, Process, Resources, Runtime, Spec};
 pub fn read_config<'a>(text: &[u8], arena: &mut Arena<'a>, spec: &mut Spec<'a>) -> Result<Warnings> {
     const DOING: &CStr = c!("read config.json");
     if text.len() > limits::CONFIG_BYTES_MAX {
-        return Err(Error::limit(DOING, c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
+        return Err(Error::limit(DOING, s!("bytes"), text.len(), limits::CONFIG_BYTES_MAX));
     }
     read::read(text, arena, DOING, Record::new(spec))
 }
@@ -39,7 +38,7 @@ pub fn read_config<'a>(text: &[u8], arena: &mut Arena<'a>, spec: &mut Spec<'a>) 
 pub fn read_runtime<'a>(text: &[u8], arena: &mut Arena<'a>, runtime: &mut Runtime<'a>) -> Result<()> {
     const DOING: &CStr = c!("read runtime.json");
     if text.len() > limits::RUNTIME_BYTES_MAX {
-        return Err(Error::limit(DOING, c"bytes", text.len(), limits::RUNTIME_BYTES_MAX));
+        return Err(Error::limit(DOING, s!("bytes"), text.len(), limits::RUNTIME_BYTES_MAX));
     }
     read::read(text, arena, DOING, Record::new(runtime)).map(|_| ())
 }
@@ -157,15 +156,15 @@ mod tests {
     fn a_service_of_linuxkits_builder_is_read_completely() {
         config(SERVICE, |spec, warnings| {
             assert_eq!(warnings.iter().count(), 0);
-            assert_eq!(spec.oci_version, Some(c"1.2.0"));
-            assert_eq!(spec.hostname, Some(c"web"));
+            assert_eq!(spec.oci_version, Some(s!("1.2.0")));
+            assert_eq!(spec.hostname, Some(s!("web")));
             let root = spec.root;
-            assert_eq!((root.path, root.readonly), (Some(c"rootfs"), false));
+            assert_eq!((root.path, root.readonly), (Some(s!("rootfs")), false));
             let process = spec.process;
             assert_eq!(process.args.len(), 3);
-            assert_eq!(process.args[2], c"daemon off; error_log stderr <info> & more;");
-            assert_eq!(process.env[1..], [c"OPTIONS=a=1&b=<2>", c"GREETING=grüß \"dich\" \\ 😀"]);
-            assert_eq!(process.cwd, Some(c"/var/www"));
+            assert_eq!(process.args[2], s!("daemon off; error_log stderr <info> & more;"));
+            assert_eq!(process.env[1..], [s!("OPTIONS=a=1&b=<2>"), s!("GREETING=grüß \"dich\" \\ 😀")]);
+            assert_eq!(process.cwd, Some(s!("/var/www")));
             assert_eq!((process.user.uid, process.user.gid, process.user.umask), (101, 101, None));
             assert_eq!(process.user.additional_gids, [5, 1000]);
             let capabilities = process.capabilities;
@@ -180,28 +179,28 @@ mod tests {
             let mount = spec.mounts[2];
             assert_eq!(
                 (mount.destination, mount.kind, mount.source),
-                (Some(c"/etc/resolv.conf"), Some(c"bind"), Some(c"/etc/resolv.conf"))
+                (Some(s!("/etc/resolv.conf")), Some(s!("bind")), Some(s!("/etc/resolv.conf")))
             );
-            assert_eq!(mount.options, [c"rw", c"rbind", c"rshared"]);
+            assert_eq!(mount.options, [s!("rw"), s!("rbind"), s!("rshared")]);
             assert_eq!(spec.annotations.len(), 2);
-            assert_eq!((spec.annotations[1].name, spec.annotations[1].value), (c"org.example.note", c"a & b"));
+            assert_eq!((spec.annotations[1].name, spec.annotations[1].value), (s!("org.example.note"), s!("a & b")));
             let linux = spec.linux;
             let ids = linux.uid_mappings[0];
             assert_eq!((ids.container_id, ids.host_id, ids.size), (0, 100000, 65536));
             assert_eq!(linux.gid_mappings.len(), 1);
-            assert_eq!((linux.sysctl[0].name, linux.sysctl[0].value), (c"net.ipv4.ip_forward", c"1"));
+            assert_eq!((linux.sysctl[0].name, linux.sysctl[0].value), (s!("net.ipv4.ip_forward"), s!("1")));
             let namespaces: Vec<_> = linux.namespaces.iter().map(|n| (n.kind, n.path)).collect();
-            assert_eq!(namespaces[0], (Namespace::Network, Some(c"/run/netns/web")));
+            assert_eq!(namespaces[0], (Namespace::Network, Some(s!("/run/netns/web"))));
             assert_eq!(namespaces[4..], [(Namespace::User, None), (Namespace::Mount, None)]);
             let device = linux.devices[0];
-            assert_eq!((device.kind, device.path, device.major), (b'c', Some(c"/dev/fuse"), Some(10)));
+            assert_eq!((device.kind, device.path, device.major), (b'c', Some(s!("/dev/fuse")), Some(10)));
             assert_eq!((device.minor, device.file_mode, device.uid), (Some(229), Some(0o666), None));
             assert_eq!((linux.devices[1].kind, linux.devices[1].gid), (b'p', Some(0)));
-            assert_eq!(linux.rootfs_propagation, Some(c"shared"));
-            assert_eq!(linux.cgroups_path, Some(c"/services/web"));
+            assert_eq!(linux.rootfs_propagation, Some(s!("shared")));
+            assert_eq!(linux.cgroups_path, Some(s!("/services/web")));
             assert_eq!(
                 (linux.masked_paths, linux.readonly_paths),
-                (&[c"/proc/kcore", c"/sys/firmware"][..], &[c"/proc/sys"][..])
+                (&[s!("/proc/kcore"), s!("/sys/firmware")][..], &[s!("/proc/sys")][..])
             );
             let resources = linux.resources;
             let rules: Vec<_> =
@@ -216,40 +215,43 @@ mod tests {
             );
             let cpu = resources.cpu;
             assert_eq!((cpu.shares, cpu.quota, cpu.period), (Some(512), Some(50000), Some(100000)));
-            assert_eq!((cpu.cpus, cpu.mems, cpu.burst, cpu.idle), (Some(c"0-1"), Some(c"0"), None, None));
+            assert_eq!((cpu.cpus, cpu.mems, cpu.burst, cpu.idle), (Some(s!("0-1")), Some(s!("0")), None, None));
             assert_eq!((resources.pids.limit, resources.block_io.weight), (Some(64), Some(100)));
             assert_eq!(
                 (resources.hugepage_limits[0].page_size, resources.hugepage_limits[0].limit),
-                (c"2MB", 209715200)
+                (s!("2MB"), 209715200)
             );
-            assert_eq!((resources.unified[0].name, resources.unified[0].value), (c"memory.high", c"100000000"));
+            assert_eq!((resources.unified[0].name, resources.unified[0].value), (s!("memory.high"), s!("100000000")));
         })
         .unwrap();
         runtime(SERVICE_RUNTIME, |runtime| {
-            assert_eq!(runtime.cgroups, [c"podruntime", c"kubepods"]);
+            assert_eq!(runtime.cgroups, [s!("podruntime"), s!("kubepods")]);
             assert_eq!(runtime.mounts.len(), 4);
-            assert_eq!((runtime.mounts[1].kind, runtime.mounts[1].options), (None, &[c"remount", c"private"][..]));
-            assert_eq!(runtime.mkdir, [c"/var/lib/www", c"var/cache/nginx"]);
+            assert_eq!(
+                (runtime.mounts[1].kind, runtime.mounts[1].options),
+                (None, &[s!("remount"), s!("private")][..])
+            );
+            assert_eq!(runtime.mkdir, [s!("/var/lib/www"), s!("var/cache/nginx")]);
             let interfaces: Vec<_> =
                 runtime.interfaces.iter().map(|i| (i.name, i.add, i.peer, i.create_in_root)).collect();
             assert_eq!(
                 interfaces,
                 [
-                    (Some(c"eth1"), None, None, false),
-                    (Some(c"veth0"), Some(c"veth"), Some(c"veth1"), false),
-                    (Some(c"wg0"), Some(c"wireguard"), None, true)
+                    (Some(s!("eth1")), None, None, false),
+                    (Some(s!("veth0")), Some(s!("veth")), Some(s!("veth1")), false),
+                    (Some(s!("wg0")), Some(s!("wireguard")), None, true)
                 ]
             );
             for (kind, path) in Namespace::ALL.iter().zip(runtime.bind_namespaces.0) {
                 let expected = match kind {
-                    Namespace::Ipc => Some(c"/run/ns/ipc"),
-                    Namespace::Network => Some(c"/run/netns/web"),
-                    Namespace::Pid => Some(c"/run/ns/pid"),
+                    Namespace::Ipc => Some(s!("/run/ns/ipc")),
+                    Namespace::Network => Some(s!("/run/netns/web")),
+                    Namespace::Pid => Some(s!("/run/ns/pid")),
                     _ => None,
                 };
                 assert_eq!(path, expected);
             }
-            assert_eq!(runtime.namespace, Some(c"services.linuxkit"));
+            assert_eq!(runtime.namespace, Some(s!("services.linuxkit")));
         })
         .unwrap();
     }
@@ -484,13 +486,13 @@ mod tests {
         );
         config(text.as_bytes(), |spec, _| {
             let env = spec.process.env;
-            assert_eq!(env, [c"A=\"\\/\x08\x0c\n\r\t", c"ü€😀", c"&<>", c"\\u0026", c"plain"]);
+            assert_eq!(env, [s!("A=\"\\/\x08\x0c\n\r\t"), s!("ü€😀"), s!("&<>"), s!("\\u0026"), s!("plain")]);
         })
         .unwrap();
         let text = top(r#""\u0068ostname":"a","annotations":{"\u0061\/b":"c"}"#);
         config(text.as_bytes(), |spec, _| {
-            assert_eq!(spec.hostname, Some(c"a"));
-            assert_eq!(spec.annotations[0].name, c"a/b");
+            assert_eq!(spec.hostname, Some(s!("a")));
+            assert_eq!(spec.annotations[0].name, s!("a/b"));
         })
         .unwrap();
         // An escape does not hide a field that is refused, nor one given twice.
@@ -573,7 +575,7 @@ mod tests {
         const POLICY: &str = abi_text(crate::abi::scheduling::POLICIES);
         const MODE: &str = abi_text(crate::abi::scheduling::MEMORY_POLICIES);
         const fn abi_text(text: &'static CStr) -> &'static str {
-            match text.to_str() {
+            match text.core().to_str() {
                 Ok(text) => text,
                 Err(_) => panic!(),
             }
@@ -801,7 +803,7 @@ mod tests {
         config(text.as_bytes(), |spec, _| {
             assert_eq!((spec.oci_version, spec.hostname, spec.domainname), (None, None, None));
             let process = spec.process;
-            assert_eq!(process.args, [c"a", c""]);
+            assert_eq!(process.args, [s!("a"), s!("")]);
             assert!(
                 process.capabilities == Capabilities::default()
                     && process.oom_score_adj.is_none()
@@ -914,7 +916,7 @@ mod tests {
         runtime(
             br#"{"bindNS":{"ipc":"","net":"/n"},"interfaces":[{"name":"a","add":"","peer":""}],"mounts":null}"#,
             |runtime| {
-                assert_eq!(runtime.bind_namespaces.0, [None, None, None, Some(c"/n"), None, None, None]);
+                assert_eq!(runtime.bind_namespaces.0, [None, None, None, Some(s!("/n")), None, None, None]);
                 assert_eq!((runtime.interfaces[0].add, runtime.interfaces[0].peer), (None, None));
             },
         )
@@ -1005,7 +1007,7 @@ mod tests {
         text.push(b' ');
         assert_eq!(config(&text, |_, _| ()).unwrap_err(), "read config.json: too many bytes: 1048577, at most 1048576");
         // More records than the memory holds.
-        let text = process(&format!("\"env\":[{}\"\"]", "\"\",".repeat(340_000)));
+        let text = top(&format!("\"mounts\":[{}{{}}]", "{},".repeat(340_000)));
         let line = config(text.as_bytes(), |_, _| ()).unwrap_err();
         assert!(line.starts_with("keep the configuration in memory: too many bytes: "), "{line}");
         let mounts = vec![r#"{"destination":"/a","options":["ro","nosuid"]}"#; 5000].join(",");
@@ -1031,7 +1033,7 @@ mod tests {
             let seccomp = spec.linux.seccomp.unwrap();
             assert_eq!((seccomp.default_action, seccomp.default_errno), (4, Some(38)));
             assert_eq!((seccomp.architectures.0, seccomp.flags.0), (1 << 1 | 1 << 2 | 1 << 22, 2 | 1 << 3));
-            assert_eq!((seccomp.listener_path, seccomp.listener_metadata), (Some(c"/run/a"), Some(c"m")));
+            assert_eq!((seccomp.listener_path, seccomp.listener_metadata), (Some(s!("/run/a")), Some(s!("m"))));
             let [read, clone] = seccomp.syscalls else { panic!() };
             assert_eq!(read.names, [Name::named(b"read"), Name::UNKNOWN]);
             assert_eq!((read.action, read.errno, read.arguments), (5, None, &[][..]));
@@ -1054,10 +1056,10 @@ mod tests {
         };
         let args = |args: &str| rule(&format!(r#""names":["a"],"action":"SCMP_ACT_LOG","args":[{{{args}}}]"#));
         let named = |names: &str| rule(&format!(r#""names":{names},"action":"SCMP_ACT_LOG""#));
-        let action = seccomp::ACTIONS.to_str().unwrap();
-        let operator = seccomp::OPERATORS.to_str().unwrap();
-        let architecture = seccomp::ARCHITECTURES.to_str().unwrap();
-        let flag = seccomp::FLAGS.to_str().unwrap();
+        let action = seccomp::ACTIONS.core().to_str().unwrap();
+        let operator = seccomp::OPERATORS.core().to_str().unwrap();
+        let architecture = seccomp::ARCHITECTURES.core().to_str().unwrap();
+        let flag = seccomp::FLAGS.core().to_str().unwrap();
         let errno = r#""names":["a"],"action":"SCMP_ACT_ERRNO","errnoRet":65536"#;
         let value = |value: &str| args(&format!(r#""index":0,"value":{value},"op":"SCMP_CMP_EQ""#));
         for (text, place, expected) in [

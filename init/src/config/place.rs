@@ -1,11 +1,10 @@
 //! Where an offset of a text is, in the terms of whoever wrote the text.
 
-use core::ffi::CStr;
-
 use super::scan::{self, Frame, Path, decode};
 use crate::error::{Cause, Error};
 use crate::limits;
 use crate::text::{Line, Print, Value, cut_last};
+use crate::texts::CStr;
 
 /// Bytes of a key that are printed; no key of the specification is longer.
 const KEY_BYTES_MAX: usize = 64;

@@ -5,7 +5,7 @@
 //! truth values; what is around them the reader walks through itself, and so knows where each value is. Reading does not
 //! stop at what is wrong: the arena keeps the first failure.
 
-use core::ffi::CStr;
+use crate::texts::CStr;
 
 use serde::Deserialize;
 use serde_json_core::de::{Deserializer, from_slice};
@@ -285,7 +285,7 @@ impl<'c, 'a> Reading<'c, 'a> {
     fn map(&mut self, names: Option<&mut &'a [&'a CStr]>, values: List<'_, 'a>) -> bool {
         let at = self.at;
         let count = self.count_names();
-        let kept = self.arena.filled(count, c"");
+        let kept = self.arena.filled(count, s!(""));
         let mut values = values.begin(self.arena, count);
         let mut index = 0;
         let mut more = self.enter();
@@ -341,7 +341,7 @@ impl<'c, 'a> Reading<'c, 'a> {
         while more {
             let at = self.at;
             let is_text = scan::byte(self.text, at) == shape::TEXT;
-            let name = if is_text { self.string() } else { c"" };
+            let name = if is_text { self.string() } else { s!("") };
             if !is_text {
                 self.skip();
             }

@@ -3,10 +3,9 @@
 //! [`check`] comes before anything else reads a text. It does not recurse, and holds the text to a fixed depth, because
 //! the parser behind [`super::read`] recurses as deep as the text says and lets malformed values pass in fields it skips.
 
-use core::ffi::CStr;
-
 use crate::limits::JSON_DEPTH_MAX;
 use crate::text::number as parse;
+use crate::texts::CStr;
 
 /// What is wrong with a text, and where.
 #[derive(Clone, Copy)]
@@ -273,7 +272,7 @@ fn escape(rest: &[u8]) -> Result<(char, usize), &'static CStr> {
 
 fn unicode_escape(rest: &[u8]) -> Result<(char, usize), &'static CStr> {
     let unit = |from: usize| -> Option<u32> { parse(rest.get(from..from + 4)?, 16).map(|unit| unit as u32) };
-    match unit(1).ok_or(c"malformed \\u escape")? {
+    match unit(1).ok_or(s!("malformed \\u escape"))? {
         0 => Err(c!("NUL in a string")),
         high @ 0xd800..=0xdbff => {
             // Characters beyond 16 bits are two escapes, a surrogate pair.

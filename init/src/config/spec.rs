@@ -6,11 +6,10 @@
 //!
 //! Every string is a C string in the arena, since nearly all of them end in a system call.
 
-use core::ffi::CStr;
-
 use crate::abi::namespace::Namespace;
 use crate::abi::syscall::Name;
 pub use crate::record::{Named, Pair};
+use crate::texts::CStr;
 
 /// config.json: runtime-spec `config.md`.
 #[derive(Clone, Copy, Debug)]

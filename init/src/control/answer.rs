@@ -57,7 +57,7 @@ fn describe(picture: &Picture, wanted: u8, name: &[u8], connection: BorrowedFd) 
     for (to, from) in entered.iter_mut().zip(picture.table.entered_us()) {
         *to = *from;
     }
-    wait::send(connection, &wire::encode(&words, c""))?;
+    wait::send(connection, &wire::encode(&words, s!("")))?;
     let mut main = None;
     while let Some(index) = next
         && let Some(slot) = picture.table.slots().get(index)

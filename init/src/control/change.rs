@@ -1,7 +1,5 @@
 //! `pidone start`, `stop` and `restart` of a service of the machine.
 
-use core::ffi::CStr;
-
 use super::client::{ask, ask_about};
 use super::wire::{ENDED, PAUSING, RUNNING, STATES, Words, verb};
 use super::{Asked, say};
@@ -11,6 +9,7 @@ use crate::sys::file;
 use crate::sys::path::join;
 use crate::sys::wait;
 use crate::text::word;
+use crate::texts::CStr;
 
 /// Has it done, and comes back when it is: the exit code.
 pub(super) fn change(asked: &Asked, wanted: usize) -> Result<u8, End> {

@@ -1,7 +1,5 @@
 //! Asking PID 1.
 
-use core::ffi::CStr;
-
 use super::wire::{self, BYTES, CONTAINER, NAME_AT, WORDS, Words};
 use crate::abi::Errno;
 use crate::limits;
@@ -11,6 +9,7 @@ use crate::sys::path::join;
 use crate::sys::socket::{self, Kind};
 use crate::sys::texts::until_nul;
 use crate::sys::{AsFd, OwnedFd, wait};
+use crate::texts::CStr;
 
 /// What to do with each message of an answer, and the name in it. `false` breaks it off.
 pub(super) type Each<'e> = dyn FnMut(&Words, &CStr) -> bool + 'e;

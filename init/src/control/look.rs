@@ -1,13 +1,12 @@
 //! `pidone status` and `pidone timeline`: how the containers are, and when the machine did what.
 
-use core::ffi::CStr;
-
 use super::client::ask;
 use super::wire::{CONTAINER, FIELD_COUNT, FIELDS, NONE, STATES, Words, ZERO_IS_NONE, verb};
 use super::{Asked, show};
 use crate::plan::state::string;
 use crate::supervise::{End, MOMENTS, Ms, Section, Times};
 use crate::text::{Line, fields, word};
+use crate::texts::CStr;
 
 /// Bytes of the first column, and of each of the others.
 const WIDTHS: (usize, usize) = (26, 11);
@@ -133,7 +132,7 @@ mod tests {
     fn written(words: &Words, timeline: bool, json: bool) -> String {
         let mut buffer = [0; 2048];
         let mut line = Line::new(&mut buffer);
-        message(&mut line, words, c"we b", timeline, json);
+        message(&mut line, words, s!("we b"), timeline, json);
         String::from_utf8(line.bytes().to_vec()).unwrap()
     }
 

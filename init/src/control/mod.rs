@@ -10,11 +10,10 @@ pub mod look;
 mod wait;
 pub mod wire;
 
-use core::ffi::CStr;
-
 use crate::limits;
 use crate::sys::file;
 use crate::text::{Line, Value, fields, position};
+use crate::texts::CStr;
 
 pub use answer::answer;
 
@@ -36,7 +35,7 @@ struct Asked {
 pub fn main(words: &mut dyn Iterator<Item = &'static CStr>) -> Option<u8> {
     const START: usize = 3;
     let command = position(COMMANDS, words.next()?.to_bytes())?;
-    let mut asked = Asked { name: c"", json: false };
+    let mut asked = Asked { name: s!(""), json: false };
     // Of `start` an OCI runtime says what is wrong.
     let wrong = |word, problem| if command == START { None } else { Some(say(word, problem, USAGE)) };
     for word in words {
@@ -49,7 +48,7 @@ pub fn main(words: &mut dyn Iterator<Item = &'static CStr>) -> Option<u8> {
         }
     }
     if asked.name.is_empty() && command > 1 {
-        return wrong(c"", b"the name of a container is required");
+        return wrong(s!(""), b"the name of a container is required");
     }
     let result = match command {
         0 | 1 => look::look(&asked, command == 1),

@@ -4,10 +4,9 @@
 //! message of [`BYTES`] about the machine and one about each container, as far as they were asked for, and then one byte:
 //! an [`End`](crate::supervise::End).
 
-use core::ffi::CStr;
-
 use crate::limits;
 use crate::sys::path::copy;
+use crate::texts::CStr;
 
 /// What is wanted, each a byte.
 pub mod verb {
@@ -112,9 +111,9 @@ mod tests {
         words[0] = CONTAINER;
         let name = std::ffi::CString::new([b'n'; limits::NAME_BYTES_MAX]).unwrap();
         words[NAME_AT / 8..].fill(0);
-        let bytes = encode(&words, &name);
+        let bytes = encode(&words, CStr::of(&name));
         assert_eq!(decode(&bytes)[..NAME_AT / 8], words[..NAME_AT / 8]);
-        assert_eq!(CStr::from_bytes_until_nul(&bytes[NAME_AT..]), Ok(&*name));
+        assert_eq!(crate::texts::until_nul(&bytes[NAME_AT..]), Some(CStr::of(&name)));
     }
 
     #[test]

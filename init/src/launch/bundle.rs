@@ -1,8 +1,7 @@
 //! A bundle's two texts, read whole, parsed and planned.
 
-use core::ffi::CStr;
-
 use crate::sys::{AsFd, BorrowedFd};
+use crate::texts::CStr;
 
 use crate::abi::Errno;
 use crate::arena::Arena;
@@ -101,8 +100,8 @@ where
         Texts::Given(config, runtime) => (config, runtime),
         Texts::In(directory) => {
             let bundle = file::open(CWD, directory, Open::Directory).doing(c!("open the bundle"))?;
-            let config = read(bundle.as_fd(), c"config.json", config).doing(c!("read config.json"))?;
-            let runtime = match read(bundle.as_fd(), c"runtime.json", runtime) {
+            let config = read(bundle.as_fd(), s!("config.json"), config).doing(c!("read config.json"))?;
+            let runtime = match read(bundle.as_fd(), s!("runtime.json"), runtime) {
                 // Most containers need nothing outside.
                 Err(Errno::NOENT) => None,
                 runtime => Some(runtime.doing(c!("read runtime.json"))?),

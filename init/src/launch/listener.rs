@@ -4,8 +4,6 @@
 //! process the moment that one has it, and sends it. The process itself could not: its filter is in force by then, and
 //! nobody answers yet.
 
-use core::ffi::CStr;
-
 use crate::arena::Arena;
 use crate::launch::child::Channel;
 use crate::plan::state::{self, State};
@@ -15,6 +13,7 @@ use crate::sys::process::{Handle, Pid};
 use crate::sys::socket::{self, Kind};
 use crate::sys::{AsFd, OwnedFd, Result, map};
 use crate::text::{Line, cut_last};
+use crate::texts::CStr;
 
 /// A connection to the listener.
 pub(super) struct Connection<'p, 'a> {
@@ -74,15 +73,15 @@ mod tests {
         let mut buffer = [0; 512];
         let mut line = Line::new(&mut buffer);
         let state = State {
-            version: c"1.0.2",
-            id: c"oci-container1",
+            version: s!("1.0.2"),
+            id: s!("oci-container1"),
             status: "creating",
             pid: None,
-            bundle: c"/containers/redis",
-            annotations: &[Pair { name: c"myKey", value: c"myValue" }],
+            bundle: s!("/containers/redis"),
+            annotations: &[Pair { name: s!("myKey"), value: s!("myValue") }],
         };
-        let metadata = Some(c"MKNOD=/dev/null,/dev/net/tun;BPF_MAP_TYPES=hash,array");
-        print(&mut line, &Listener { path: c"/x", metadata, state: &state }, 4422);
+        let metadata = Some(s!("MKNOD=/dev/null,/dev/net/tun;BPF_MAP_TYPES=hash,array"));
+        print(&mut line, &Listener { path: s!("/x"), metadata, state: &state }, 4422);
         assert_eq!(
             core::str::from_utf8(line.bytes()).unwrap(),
             concat!(

@@ -14,8 +14,6 @@ mod output;
 pub mod ready;
 mod report;
 
-use core::ffi::CStr;
-
 use crate::abi::Errno;
 use crate::apply::{self, Applier, Mapped};
 use crate::arena::{Arena, List};
@@ -30,6 +28,7 @@ use crate::sys::process::{self, Fork, Pid};
 use crate::sys::region::Regions;
 use crate::sys::{self, AsFd, BorrowedFd, OwnedFd};
 use crate::text::{Print, Value};
+use crate::texts::CStr;
 
 pub use child::start;
 pub use output::{Streams, dump_log};
@@ -200,7 +199,7 @@ fn run<'a>(
     let mut mapped = Mapped::none();
     mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
     let listener = listener::connect(plan, arena).doing(c!("connect to linux.seccomp.listenerPath"))?;
-    let mut doing = c"";
+    let mut doing = s!("");
     let (pid, channel) = make_process(plan, request, done.group.take(), &mut mapped, arena, &mut doing)
         .map_err(|errno| Error::kernel(doing, errno))?;
     done.release();

@@ -1,7 +1,5 @@
 //! Where a container's output goes: to the logger, by pipes whose other ends are put into its store.
 
-use core::ffi::CStr;
-
 use crate::limits::LOG_SOURCE_BYTES;
 use crate::logger::file::{OLD, PATH_BYTES, Place, path};
 use crate::logger::store::Store;
@@ -10,6 +8,7 @@ use crate::sys::Result;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::join;
 use crate::sys::{AsFd, OwnedFd, pipe, process};
+use crate::texts::CStr;
 
 /// A container's standard descriptors, opened by the launcher while it still sees the machine. `None` keeps the
 /// launcher's.
@@ -28,7 +27,7 @@ impl Streams {
     /// Those of a container of PID 1. What cannot be given to the logger is a file if there are `files`, else the launcher's
     /// own.
     pub fn open(store: &Store, files: bool, section: Section, name: &CStr) -> Result<Streams> {
-        let mut streams = Streams { input: Some(file::open(CWD, c"/dev/null", Open::Read)?), ..Streams::default() };
+        let mut streams = Streams { input: Some(file::open(CWD, s!("/dev/null"), Open::Read)?), ..Streams::default() };
         make_directories(section)?;
         for (stream, suffix) in [(&mut streams.out, OUT), (&mut streams.err, ERR)] {
             let mut buffer = [0; LOG_SOURCE_BYTES];
@@ -80,11 +79,11 @@ fn source<'b>(buffer: &'b mut [u8], section: Section, name: &CStr, suffix: &[u8]
 /// /run/log/onboot, and the link to it in /var/log that images read.
 fn make_directories(section: Section) -> Result<()> {
     let (directory, link) = match section {
-        Section::Onboot => (c"/run/log/onboot", c"/var/log/onboot"),
-        Section::Onshutdown => (c"/run/log/shutdown", c"/var/log/shutdown"),
+        Section::Onboot => (s!("/run/log/onboot"), s!("/var/log/onboot")),
+        Section::Onshutdown => (s!("/run/log/shutdown"), s!("/var/log/shutdown")),
         Section::Services | Section::Other => return Ok(()),
     };
-    file::make_directory(c"/run/log", 0o755)?;
+    file::make_directory(s!("/run/log"), 0o755)?;
     file::make_directory(directory, 0o755)?;
     file::existing_is_fine(file::make_link(directory, CWD, link))
 }

@@ -1,7 +1,5 @@
 //! How a container of PID 1 tells that it does what it is there for, and its launcher waits for that.
 
-use core::ffi::CStr;
-
 use crate::arena::Arena;
 use crate::config::policy::{self, Key, Wishes};
 use crate::config::spec::{Mount, Spec};
@@ -11,6 +9,7 @@ use crate::sys::path::{PathBuffer, decimal};
 use crate::sys::process::Pid;
 use crate::sys::{AsFd, OwnedFd, Result, identity, pipe, socket, time, wait};
 use crate::text::{cut_last, fields, number};
+use crate::texts::CStr;
 
 /// What is prepared before the container is made.
 #[derive(Default)]
@@ -35,7 +34,7 @@ impl Readiness {
                 let _ = file::remove(CWD, path);
                 let mut name = PathBuffer::empty();
                 let name = name.join(&[cut_last(path.to_bytes(), b'/').1])?;
-                let directory = file::open(CWD, c"/run", Open::Directory)?;
+                let directory = file::open(CWD, s!("/run"), Open::Directory)?;
                 // Whoever the container runs as.
                 identity::set_umask(0);
                 let bound = socket::bind(socket::Kind::Datagrams, directory.as_fd(), name);
@@ -96,10 +95,10 @@ impl Readiness {
 /// Gives a container a socket of the machine's, and says so in its environment: sd_notify(3).
 pub fn give_socket<'x>(socket: &'x CStr, spec: &mut Spec<'x>, arena: &mut Arena<'x>) {
     let mount = Mount {
-        destination: Some(c"/run/notify/notify"),
-        kind: Some(c"bind"),
+        destination: Some(s!("/run/notify/notify")),
+        kind: Some(s!("bind")),
         source: Some(socket),
-        options: &[c"bind"],
+        options: &[s!("bind")],
         ..Mount::default()
     };
     let mut mounts = arena.list();
@@ -113,7 +112,7 @@ pub fn give_socket<'x>(socket: &'x CStr, spec: &mut Spec<'x>, arena: &mut Arena<
     for pair in process.env {
         arena.push(&mut environment, *pair);
     }
-    arena.push(&mut environment, c"NOTIFY_SOCKET=/run/notify/notify");
+    arena.push(&mut environment, s!("NOTIFY_SOCKET=/run/notify/notify"));
     process.env = arena.finish(environment);
 }
 

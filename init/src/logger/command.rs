@@ -1,23 +1,22 @@
 //! The other end of the socket: `pidone logs`, and waiting for the end of a container's streams.
 
-use core::ffi::CStr;
-
 use super::client::{BOTH, END, TEXT};
 use crate::abi::Errno;
 use crate::limits::{self, LOG_SOURCE_BYTES};
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::socket::{self, Kind};
 use crate::sys::{AsFd, OwnedFd, Result, path, time, wait};
+use crate::texts::CStr;
 
 /// Its name, in /run.
-pub(super) const SOCKET: &CStr = c"memlogdq.sock";
+pub(super) const SOCKET: &CStr = s!("memlogdq.sock");
 
 /// A connection on which a question was asked.
 fn ask(question: u8, name: &CStr) -> Result<OwnedFd> {
     let mut message = [question; 1 + LOG_SOURCE_BYTES];
     path::copy(message.get_mut(1..).unwrap_or_default(), name.to_bytes());
     let message = message.get(..1 + name.count_bytes()).ok_or(Errno::NAMETOOLONG)?;
-    let run = file::open(CWD, c"/run", Open::Place)?;
+    let run = file::open(CWD, s!("/run"), Open::Place)?;
     let connection = socket::connect(Kind::Stream, run.as_fd(), SOCKET)?;
     wait::send(connection.as_fd(), message)?;
     Ok(connection)

@@ -1,7 +1,7 @@
 //! Log files. Their names are LinuxKit's: of a service `/var/log/NAME.log` holds standard error and `/var/log/NAME.out.log`
 //! standard output; those of one-shot containers are under /run/log. Each file is named for its stream.
 
-use core::ffi::CStr;
+use crate::texts::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits;

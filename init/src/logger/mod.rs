@@ -129,7 +129,7 @@ fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
     logger.epoll.add(logs.store.receiver(), STORE, true)?;
     let signals = SignalFd::open()?;
     if !last {
-        identity::set_name(c"pidone-logger");
+        identity::set_name(s!("pidone-logger"));
         logger.epoll.add(signals.as_fd(), OTHER, false)?;
         // Without them containers are logged all the same.
         let served = logger.serve();
@@ -388,9 +388,9 @@ impl Logger<'_> {
 
     /// Opens the sockets for others, unless a logger before this one has.
     fn serve(&mut self) -> sys::Result<()> {
-        let run = sys::file::open(CWD, c"/run", Open::Place)?;
+        let run = sys::file::open(CWD, s!("/run"), Open::Place)?;
         for (socket, (kind, name, what)) in self.sockets.iter_mut().zip([
-            (Kind::Datagrams, c"linuxkit-external-logging.sock", REQUESTS),
+            (Kind::Datagrams, s!("linuxkit-external-logging.sock"), REQUESTS),
             (Kind::Stream, command::SOCKET, QUESTIONS),
         ]) {
             if socket.is_none() {

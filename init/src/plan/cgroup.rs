@@ -1,8 +1,6 @@
 //! Control groups: `cgroupsPath`, runtime.json's `cgroups`, and `linux.resources` as files of cgroup v2.
 //! Documentation/admin-guide/cgroup-v2.rst; the values of v1 are converted as runc and crun do it.
 
-use core::ffi::CStr;
-
 use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
 use crate::config::spec::{BlockIo, DeviceLimit, Mount, Resources, Spec};
@@ -11,6 +9,7 @@ use crate::plan::facts::{Controllers, Facts};
 use crate::plan::step::{Absent, Step};
 use crate::plan::{Request, Steps, path};
 use crate::text::{Value, fields, has};
+use crate::texts::CStr;
 
 /// The kernel's default `cpu.cfs_period_us`.
 const PERIOD_DEFAULT_US: u64 = 100_000;
@@ -19,14 +18,14 @@ const PERIOD_DEFAULT_US: u64 = 100_000;
 pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
     let field = c!("linux.cgroupsPath");
     if facts.manner.no_groups || facts.manner.joins.is_some() {
-        return c"";
+        return s!("");
     }
     if facts.manner.systemd {
         return scope(spec, facts, to);
     }
     let Some(given) = spec.linux.cgroups_path.filter(|path| !path.is_empty()) else {
         let path = to.arena.string(&[facts.section.group().as_bytes(), b"/", facts.name.to_bytes()]);
-        return path::join(to.arena, c"/", path);
+        return path::join(to.arena, s!("/"), path);
     };
     if names_scope(given) {
         to.refuse(field, c!("the form slice:prefix:name needs --systemd-cgroup"));
@@ -34,10 +33,10 @@ pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, '
     if path::goes_up(given) {
         to.refuse(field, c!("must not contain `..`"));
     }
-    if path::same(given, c"/") {
+    if path::same(given, s!("/")) {
         to.refuse(field, c!("must not be the root of all groups"));
     }
-    path::join(to.arena, c"/", given)
+    path::join(to.arena, s!("/"), given)
 }
 
 /// Whether a path has the form `slice:prefix:name`, which is systemd's.
@@ -69,7 +68,7 @@ fn scope<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a 
         name = facts.name.to_bytes();
     }
     let stem = slice.strip_suffix(b".slice").unwrap_or_default();
-    let mut path = c"";
+    let mut path = s!("");
     let mut end = 0;
     for part in fields(if slice == b"-.slice" { b"" } else { stem }, b'-') {
         end += part.len();
@@ -95,10 +94,10 @@ fn scope<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a 
 /// runtime.json's groups.
 pub(super) fn runtime_groups<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (number, group) in request.runtime.cgroups.iter().enumerate() {
-        if path::goes_up(group) || path::same(group, c"/") {
-            return to.refuse_entry(c"runtime.json: cgroups", number, c!("must be a path without `..`"));
+        if path::goes_up(group) || path::same(group, s!("/")) {
+            return to.refuse_entry(s!("runtime.json: cgroups"), number, c!("must be a path without `..`"));
         }
-        let path = path::join(to.arena, c"/", group);
+        let path = path::join(to.arena, s!("/"), group);
         to.push(Step::MakeCgroup { path });
     }
 }
@@ -120,9 +119,9 @@ pub(super) fn limits<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 /// `config-linux.md#cgroup-ownership`.
 pub(super) fn give<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let is_writable = |mount: &Mount| {
-        mount.source == Some(c"cgroup")
+        mount.source == Some(s!("cgroup"))
             && mount.destination.is_some_and(|target| path::same(target, ROOT))
-            && !mount.options.contains(&c"ro")
+            && !mount.options.contains(&s!("ro"))
     };
     let namespaces = &request.namespaces;
     let is_alone = namespaces.is_new(Namespace::User) && namespaces.is_new(Namespace::Cgroup);
@@ -138,7 +137,7 @@ pub(super) fn give<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     }
 }
 
-const ROOT: &CStr = c"/sys/fs/cgroup";
+const ROOT: &CStr = s!("/sys/fs/cgroup");
 
 /// The steps that bring a running container's group to other limits: those that `resources` has and no others.
 ///
@@ -207,21 +206,21 @@ impl<'a> Files<'_, '_, 'a> {
         if let (true, Some(most)) = (resources.memory.check_before_update, limit.filter(|limit| *limit != MAX)) {
             self.to.push(Step::CheckMemory { path: self.group, most });
         }
-        self.limit(swap_field, c"memory.swap.max", swap);
-        self.limit(limit_field, c"memory.max", limit);
-        self.limit(reservation_field, c"memory.low", reservation);
+        self.limit(swap_field, s!("memory.swap.max"), swap);
+        self.limit(limit_field, s!("memory.max"), limit);
+        self.limit(reservation_field, s!("memory.low"), reservation);
     }
 
     fn cpu(&mut self, resources: &Resources<'a>) {
         let cpu = &resources.cpu;
         let weight = cpu.shares.filter(|shares| *shares != 0).map(weight_of_shares);
-        self.limit(c!("linux.resources.cpu.shares"), c"cpu.weight", weight);
+        self.limit(c!("linux.resources.cpu.shares"), s!("cpu.weight"), weight);
         if let Some(idle) = cpu.idle {
             let field = c!("linux.resources.cpu.idle");
             // After the weight, which an idle group refuses.
             match idle {
-                0 => self.write(field, c"cpu.idle", c"0"),
-                1 => self.write(field, c"cpu.idle", c"1"),
+                0 => self.write(field, s!("cpu.idle"), s!("0")),
+                1 => self.write(field, s!("cpu.idle"), s!("1")),
                 _ => self.to.refuse(field, c!("must be 0 or 1")),
             }
         }
@@ -229,10 +228,10 @@ impl<'a> Files<'_, '_, 'a> {
         // After the quota, which it must not exceed.
         if let Some(burst) = cpu.burst {
             let text = self.to.number(burst);
-            self.write(c!("linux.resources.cpu.burst"), c"cpu.max.burst", text);
+            self.write(c!("linux.resources.cpu.burst"), s!("cpu.max.burst"), text);
         }
-        self.list(c!("linux.resources.cpu.cpus"), c"cpuset.cpus", cpu.cpus);
-        self.list(c!("linux.resources.cpu.mems"), c"cpuset.mems", cpu.mems);
+        self.list(c!("linux.resources.cpu.cpus"), s!("cpuset.cpus"), cpu.cpus);
+        self.list(c!("linux.resources.cpu.mems"), s!("cpuset.mems"), cpu.mems);
     }
 
     fn bandwidth(&mut self, resources: &Resources) {
@@ -246,7 +245,7 @@ impl<'a> Files<'_, '_, 'a> {
             1.. => self.to.text(t!("{} {}"), &[Value::Number(quota.unsigned_abs()), period]),
             _ => self.to.text(t!("max {}"), &[period]),
         };
-        self.write(c!("linux.resources.cpu.quota"), c"cpu.max", text);
+        self.write(c!("linux.resources.cpu.quota"), s!("cpu.max"), text);
     }
 
     fn list(&mut self, field: &'static CStr, file: &'static CStr, list: Option<&'a CStr>) {
@@ -262,12 +261,12 @@ impl<'a> Files<'_, '_, 'a> {
             1.. => limit.unsigned_abs(),
             _ => MAX,
         });
-        self.limit(c!("linux.resources.pids.limit"), c"pids.max", limit);
+        self.limit(c!("linux.resources.pids.limit"), s!("pids.max"), limit);
     }
 
     fn block_io(&mut self, block_io: &BlockIo, bfq: bool) {
         // BFQ has kept the range of v1; io.weight goes from 1 to 10000.
-        let file = if bfq { c"io.bfq.weight" } else { c"io.weight" };
+        let file = if bfq { s!("io.bfq.weight") } else { s!("io.weight") };
         let scaled = |weight: u16| {
             let weight = u64::from(weight);
             if bfq { weight } else { 1 + (weight - 10) * 9999 / 990 }
@@ -291,7 +290,7 @@ impl<'a> Files<'_, '_, 'a> {
             for (number, device) in throttle.iter().enumerate() {
                 match device.rate {
                     // As v1 has it, 0 is no limit.
-                    Some(rate) => self.of_device(field, c"io.max", device, name, if rate == 0 { MAX } else { rate }),
+                    Some(rate) => self.of_device(field, s!("io.max"), device, name, if rate == 0 { MAX } else { rate }),
                     None => self.to.refuse_entry(field, number, c!("rate: required")),
                 }
             }
@@ -331,7 +330,7 @@ impl<'a> Files<'_, '_, 'a> {
                 if let Some(count) = count {
                     let count = self.to.number(count.into());
                     let text = self.to.arena.string(&[device.to_bytes(), name.as_bytes(), count.to_bytes()]);
-                    self.write(field, c"rdma.max", text);
+                    self.write(field, s!("rdma.max"), text);
                 }
             }
         }
@@ -381,7 +380,7 @@ impl<'a> Files<'_, '_, 'a> {
             Some(MAX)
                 if self.group.is_empty()
                     || !Controllers::of_file(file.to_bytes()).is_some_and(|one| self.available.has(one)) => {}
-            Some(MAX) => self.write(field, file, c"max"),
+            Some(MAX) => self.write(field, file, s!("max")),
             Some(number) => {
                 let text = self.to.number(number);
                 self.write(field, file, text);
@@ -405,7 +404,7 @@ impl<'a> Files<'_, '_, 'a> {
 
     fn push(&mut self, file: &'a CStr, text: &'a CStr) {
         // A kernel without swap has no file for it, and limits it to nothing.
-        let is_nothing = file == c"memory.swap.max" && matches!(text.to_bytes(), b"0" | b"max");
+        let is_nothing = file == s!("memory.swap.max") && matches!(text.to_bytes(), b"0" | b"max");
         let absent = if is_nothing { Absent::Ok } else { Absent::Error };
         self.to.push(Step::WriteCgroup { path: self.group, file, text, absent });
     }
@@ -503,18 +502,18 @@ mod tests {
     #[test]
     fn a_scope_is_below_every_slice_that_its_name_names() {
         for (given, path) in [
-            (c"", Some(c"/system.slice/pidone-web.scope/container")),
-            (c":pidone:x", Some(c"/system.slice/pidone-x.scope/container")),
-            (c"machine.slice:libpod:x", Some(c"/machine.slice/libpod-x.scope/container")),
-            (c"a-b-c.slice::x", Some(c"/a.slice/a-b.slice/a-b-c.slice/x.scope/container")),
-            (c"-.slice:p:x", Some(c"/p-x.scope/container")),
-            (c"a:p:x", None),
-            (c".slice:p:x", None),
-            (c"a--b.slice:p:x", None),
-            (c"-a.slice:p:x", None),
-            (c"a.slice:p:../x", None),
-            (c"a.slice:p", None),
-            (c"/a/x", None),
+            (s!(""), Some(s!("/system.slice/pidone-web.scope/container"))),
+            (s!(":pidone:x"), Some(s!("/system.slice/pidone-x.scope/container"))),
+            (s!("machine.slice:libpod:x"), Some(s!("/machine.slice/libpod-x.scope/container"))),
+            (s!("a-b-c.slice::x"), Some(s!("/a.slice/a-b.slice/a-b-c.slice/x.scope/container"))),
+            (s!("-.slice:p:x"), Some(s!("/p-x.scope/container"))),
+            (s!("a:p:x"), None),
+            (s!(".slice:p:x"), None),
+            (s!("a--b.slice:p:x"), None),
+            (s!("-a.slice:p:x"), None),
+            (s!("a.slice:p:../x"), None),
+            (s!("a.slice:p"), None),
+            (s!("/a/x"), None),
         ] {
             let mut region = [0; 1024];
             let mut arena = Arena::new(&mut region);

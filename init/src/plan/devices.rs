@@ -1,7 +1,5 @@
 //! Device nodes and links in the container's /dev, and device rules as a program for its control group.
 
-use core::ffi::CStr;
-
 use crate::abi::bpf::Instruction;
 use crate::abi::mount::{MS_NOSUID, MS_STRICTATIME};
 use crate::arena::{Arena, List};
@@ -10,39 +8,41 @@ use crate::error::Error;
 use crate::plan::options::Options;
 use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, mounts, path};
+use crate::texts::CStr;
 
 const NODES: &CStr = c!("linux.devices");
 
 /// runtime-spec `config-linux.md#default-devices`: path, major, minor. All are character devices for everybody.
 static DEFAULT_NODES: &[(&CStr, u32, u32)] = &[
-    (c"/dev/null", 1, 3),
-    (c"/dev/zero", 1, 5),
-    (c"/dev/full", 1, 7),
-    (c"/dev/random", 1, 8),
-    (c"/dev/urandom", 1, 9),
-    (c"/dev/tty", 5, 0),
+    (s!("/dev/null"), 1, 3),
+    (s!("/dev/zero"), 1, 5),
+    (s!("/dev/full"), 1, 7),
+    (s!("/dev/random"), 1, 8),
+    (s!("/dev/urandom"), 1, 9),
+    (s!("/dev/tty"), 5, 0),
 ];
 
 /// runtime-spec `runtime-linux.md#dev-symbolic-links`, and the multiplexer of the container's own terminals.
 static LINKS: &[(&CStr, &CStr)] = &[
-    (c"/dev/fd", c"/proc/self/fd"),
-    (c"/dev/stdin", c"/proc/self/fd/0"),
-    (c"/dev/stdout", c"/proc/self/fd/1"),
-    (c"/dev/stderr", c"/proc/self/fd/2"),
-    (c"/dev/ptmx", c"pts/ptmx"),
+    (s!("/dev/fd"), s!("/proc/self/fd")),
+    (s!("/dev/stdin"), s!("/proc/self/fd/0")),
+    (s!("/dev/stdout"), s!("/proc/self/fd/1")),
+    (s!("/dev/stderr"), s!("/proc/self/fd/2")),
+    (s!("/dev/ptmx"), s!("pts/ptmx")),
 ];
 
 const EVERYBODY: u32 = 0o666;
 
 /// Whether the container's /dev is its own. A bind mount there is somebody else's, to be left alone.
 pub(super) fn are_made(request: &Request) -> bool {
-    let is_bind =
-        |mount: &Mount| is_dev(mount) && (mount.kind == Some(c"bind") || Options::read(mount.options).bind.is_some());
+    let is_bind = |mount: &Mount| {
+        is_dev(mount) && (mount.kind == Some(s!("bind")) || Options::read(mount.options).bind.is_some())
+    };
     !request.spec.mounts.iter().any(is_bind)
 }
 
 fn is_dev(mount: &Mount) -> bool {
-    mount.destination.is_some_and(|target| path::same(target, c"/dev"))
+    mount.destination.is_some_and(|target| path::same(target, s!("/dev")))
 }
 
 /// A /dev in memory where the configuration mounts none: every container has device nodes, and an image must neither be
@@ -50,9 +50,9 @@ fn is_dev(mount: &Mount) -> bool {
 pub(super) fn file_system<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if !request.spec.mounts.iter().any(is_dev) {
         let mount = Step::Mount(NewMount {
-            kind: c"tmpfs",
-            source: c"tmpfs",
-            target: Place::container(c"/dev"),
+            kind: s!("tmpfs"),
+            source: s!("tmpfs"),
+            target: Place::container(s!("/dev")),
             flags: MS_NOSUID | MS_STRICTATIME,
             data: mounts::labelled(request, to, b"mode=755,size=65536k"),
             existing: Existing::Cover,

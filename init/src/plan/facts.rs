@@ -2,7 +2,7 @@
 //! test can state a machine.
 
 use crate::text::fields;
-use core::ffi::CStr;
+use crate::texts::CStr;
 
 /// See the module's documentation.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +40,8 @@ pub struct Facts<'a> {
 impl Facts<'static> {
     /// A kernel with everything, and a service that was never launched: the machine of tests.
     pub const MACHINE: Facts<'static> = Facts {
-        bundle: c"/containers/services/web",
-        name: c"web",
+        bundle: s!("/containers/services/web"),
+        name: s!("web"),
         section: Section::Services,
         lower: false,
         again: false,
@@ -134,15 +134,15 @@ pub struct Controllers(u16);
 
 /// What is said of a controller that is missing.
 static MISSING: [&CStr; 9] = [
-    c"the kernel has no cpuset controller",
-    c"the kernel has no cpu controller",
-    c"the kernel has no io controller",
-    c"the kernel has no memory controller",
-    c"the kernel has no hugetlb controller",
-    c"the kernel has no pids controller",
-    c"the kernel has no rdma controller",
-    c"the kernel has no misc controller",
-    c"the kernel has no dmem controller",
+    s!("the kernel has no cpuset controller"),
+    s!("the kernel has no cpu controller"),
+    s!("the kernel has no io controller"),
+    s!("the kernel has no memory controller"),
+    s!("the kernel has no hugetlb controller"),
+    s!("the kernel has no pids controller"),
+    s!("the kernel has no rdma controller"),
+    s!("the kernel has no misc controller"),
+    s!("the kernel has no dmem controller"),
 ];
 
 /// The name of a controller in what is said of it.
@@ -194,7 +194,7 @@ impl Controllers {
 
     /// What to say when this one controller is missing.
     pub(super) fn missing(self) -> &'static CStr {
-        MISSING.get(self.0.trailing_zeros() as usize).copied().unwrap_or(c"the kernel has no such controller")
+        MISSING.get(self.0.trailing_zeros() as usize).copied().unwrap_or(s!("the kernel has no such controller"))
     }
 }
 
@@ -216,7 +216,7 @@ mod tests {
             assert!(all.has(one));
             assert!(!Controllers::listed(b"").has(one));
         }
-        assert_eq!(Controllers::MEMORY.missing(), c"the kernel has no memory controller");
+        assert_eq!(Controllers::MEMORY.missing(), s!("the kernel has no memory controller"));
         assert_eq!(Controllers::listed(b"memory"), Controllers::MEMORY);
         assert_eq!(Controllers::listed(b"cpuset pids"), Controllers::CPUSET.and(Controllers::PIDS));
     }

@@ -2,7 +2,7 @@
 //! difference. The configurations are those of `config/samples` and `golden/NAME.config.json`, each with a
 //! `NAME.runtime.json` if there is one, and `NAME.facts`: words that say how the machine differs from [`Facts::MACHINE`].
 
-use core::ffi::CStr;
+use crate::texts::CStr;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ fn facts(words: &str, name: &'static CStr, bundle: &'static CStr) -> Facts<'stat
 }
 
 fn leaked(text: &str) -> &'static CStr {
-    Box::leak(CString::new(text).unwrap().into_boxed_c_str())
+    CStr::of(Box::leak(CString::new(text).unwrap().into_boxed_c_str()))
 }
 
 /// Memory for one plan, lent by the test to one after the other.
@@ -125,7 +125,7 @@ pub(super) fn printed(value: &dyn Print) -> String {
 fn flags(plan: &Plan) -> String {
     let new = Namespace::ALL.into_iter().filter(|kind| plan.clone_flags & kind.flag() != 0);
     let names: Vec<_> = new.map(Namespace::oci_name).collect();
-    format!("new namespaces: {}\ngroup: {}\n", names.join(" "), plan.cgroup.to_str().unwrap())
+    format!("new namespaces: {}\ngroup: {}\n", names.join(" "), plan.cgroup.core().to_str().unwrap())
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn an_images_paths_are_never_used_as_the_machines() {
     each_plan(|name, plan| {
         for step in plan.before {
             let Some(Place { base: Base::Machine, path }) = place(step) else { continue };
-            assert!(!path.to_str().unwrap().contains("/rootfs/"), "{name}: {}", printed(step));
+            assert!(!path.core().to_str().unwrap().contains("/rootfs/"), "{name}: {}", printed(step));
         }
     });
 }
@@ -657,7 +657,7 @@ fn shares_and_weights_keep_their_ends() {
         let mut region = region();
         let plan = plan_of(&config, None, &MACHINE, &mut region).unwrap();
         plan.before.iter().find_map(|step| match step {
-            Step::WriteCgroup { text, .. } => Some(text.to_str().unwrap().to_owned()),
+            Step::WriteCgroup { text, .. } => Some(text.core().to_str().unwrap().to_owned()),
             _ => None,
         })
     };
@@ -672,14 +672,14 @@ fn shares_and_weights_keep_their_ends() {
     assert_eq!(written(r#""pids": {"limit": 0}"#).as_deref(), Some("max"));
     let wanted = Resources { pids: Pids { limit: Some(0) }, ..Resources::default() };
     let mut region = region();
-    let steps = crate::plan::update(&wanted, c"/a", &MACHINE, &mut Arena::new(&mut region)).unwrap();
-    assert!(matches!(steps, [Step::WriteCgroup { text, .. }] if *text == c"1"));
+    let steps = crate::plan::update(&wanted, s!("/a"), &MACHINE, &mut Arena::new(&mut region)).unwrap();
+    assert!(matches!(steps, [Step::WriteCgroup { text, .. }] if *text == s!("1")));
 }
 
 #[test]
 fn a_volume_is_an_overlay_in_memory() {
     let mut region = region();
-    let steps: Vec<_> = crate::plan::volume(c"/containers/volumes/data", &mut Arena::new(&mut region))
+    let steps: Vec<_> = crate::plan::volume(s!("/containers/volumes/data"), &mut Arena::new(&mut region))
         .unwrap()
         .iter()
         .map(|step| printed(step))
@@ -694,7 +694,7 @@ fn a_volume_is_an_overlay_in_memory() {
              upperdir=/containers/volumes/data/tmp/upper,workdir=/containers/volumes/data/tmp/work)",
         ]
     );
-    assert!(crate::plan::volume(c"/containers/volumes/a:b", &mut Arena::new(&mut region)).is_err());
+    assert!(crate::plan::volume(s!("/containers/volumes/a:b"), &mut Arena::new(&mut region)).is_err());
 }
 
 /// A megabyte of one kind of entry.
@@ -750,7 +750,7 @@ fn a_plan_that_does_not_fit_is_an_error() {
         let (spec, _) = parse_config(case.config.as_bytes(), &mut whole).unwrap();
         let runtime = case.runtime.as_ref().map(|text| parse_runtime(text.as_bytes(), &mut whole).unwrap());
         let runtime = runtime.unwrap_or_default();
-        let facts = facts(&case.facts, c"web", c"/containers/services/web");
+        let facts = facts(&case.facts, s!("web"), s!("/containers/services/web"));
         let fits = |size: &usize| plan(&spec, &runtime, &facts, &mut Arena::new(&mut vec![0; *size])).is_ok();
         let mut sizes = (0..64 << 10).step_by(97);
         let smallest = sizes.find(fits);
@@ -806,7 +806,7 @@ fn what_cannot_be_done_for_a_process_is_refused_by_name() {
             "linux.namespaces[0]: path: not a namespace of this type",
         ),
     ] {
-        let error = refusal(&config, None, &facts(words, c"web", c"/containers/services/web"));
+        let error = refusal(&config, None, &facts(words, s!("web"), s!("/containers/services/web")));
         assert!(error.contains(expected), "{config}\n{error}\nwanted: {expected}");
     }
 }

@@ -1,13 +1,12 @@
 //! Who the container's process becomes: limits, privileges, user, program.
 
-use core::ffi::CStr;
-
 use crate::arena::Arena;
 use crate::config::spec::{Capabilities, Process};
 use crate::error::Error;
 use crate::plan::step::{Console, Moment, Place, Program, Step};
 use crate::plan::{Request, Steps, hooks, path, scheduling, seccomp};
 use crate::text::Value;
+use crate::texts::CStr;
 
 /// umask(2) of a process that asks for none.
 const UMASK: u32 = 0o022;
@@ -20,7 +19,7 @@ pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
         return to.refuse(c!("process.oomScoreAdj"), c!("must be from -1000 to 1000"));
     }
     let text = to.text(if score < 0 { t!("-{}") } else { t!("{}") }, &[Value::Number(score.unsigned_abs())]);
-    to.write(c"/proc/self/oom_score_adj", text);
+    to.write(s!("/proc/self/oom_score_adj"), text);
 }
 
 /// What the kernel's security modules are to make of the program, while the machine's /proc is at hand: the container's
@@ -30,8 +29,8 @@ pub(super) fn labels<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     if let Some(profile) = process.apparmor_profile {
         let text = to.arena.string(&[b"exec ", profile.to_bytes()]);
         if request.facts.apparmor {
-            to.write(c"/proc/self/attr/apparmor/exec", text);
-        } else if profile != c"unconfined" {
+            to.write(s!("/proc/self/attr/apparmor/exec"), text);
+        } else if profile != s!("unconfined") {
             to.refuse(c!("process.apparmorProfile"), c!("the kernel does not use AppArmor"));
         }
     }
@@ -39,7 +38,7 @@ pub(super) fn labels<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
         if !request.facts.selinux {
             to.refuse(c!("process.selinuxLabel"), c!("the kernel does not use SELinux"));
         }
-        to.write(c"/proc/self/attr/exec", text);
+        to.write(s!("/proc/self/attr/exec"), text);
     }
 }
 
@@ -106,7 +105,7 @@ pub(super) fn console<'a>(
 pub(super) fn directory<'a>(process: &Process<'a>, to: &mut Steps) -> &'a CStr {
     let directory = process.cwd.unwrap_or_default();
     if process.cwd.is_none() {
-        to.refuse(c!("process.cwd"), c"required");
+        to.refuse(c!("process.cwd"), s!("required"));
     }
     if !path::is_absolute(directory) {
         to.refuse(c!("process.cwd"), c!("must be absolute"));
@@ -170,7 +169,7 @@ fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> &'a [&'a CStr] 
     }
     // At most half of the slots are ever taken.
     let table = arena.filled(pairs.len().saturating_mul(2).next_power_of_two(), EMPTY);
-    let kept = arena.filled(pairs.len(), c"");
+    let kept = arena.filled(pairs.len(), s!(""));
     let mut first = kept.len();
     for (position, pair) in pairs.iter().enumerate().rev() {
         if let Some(slot @ &mut EMPTY) = slot_of(table, name_of(pair), pairs) {
@@ -219,19 +218,22 @@ mod tests {
     fn the_last_of_a_name_wins() {
         let mut region = [0; 1024];
         let mut arena = Arena::new(&mut region);
-        let given = [c"A=1", c"PATH=/bin", c"AA=2", c"A=3=4", c"B=", c"PATH=/sbin", c"A=5"];
+        let given = [s!("A=1"), s!("PATH=/bin"), s!("AA=2"), s!("A=3=4"), s!("B="), s!("PATH=/sbin"), s!("A=5")];
         let kept = environment(&given, &mut arena);
-        assert_eq!(kept, [c"AA=2", c"B=", c"PATH=/sbin", c"A=5"]);
+        assert_eq!(kept, [s!("AA=2"), s!("B="), s!("PATH=/sbin"), s!("A=5")]);
         assert_eq!(environment(&[], &mut arena), [] as [&CStr; 0]);
     }
 
     #[test]
     fn an_environment_without_names_is_refused() {
         let mut region = [0; 1024];
-        for wrong in [c"PATH", c"", c"=x"] {
+        for wrong in [s!("PATH"), s!(""), s!("=x")] {
             let mut arena = Arena::new(&mut region);
-            environment(&[c"A=1", wrong], &mut arena);
-            assert_eq!(arena.check().unwrap_err(), Error::refused_entry(c"process.env", 1, c"must be NAME=value"));
+            environment(&[s!("A=1"), wrong], &mut arena);
+            assert_eq!(
+                arena.check().unwrap_err(),
+                Error::refused_entry(s!("process.env"), 1, s!("must be NAME=value"))
+            );
         }
     }
 
@@ -239,11 +241,11 @@ mod tests {
     fn a_megabyte_of_environment_is_quick() {
         let pairs: Vec<_> =
             (0..50_000).map(|n| std::ffi::CString::new(format!("VARIABLE{}={n}", n % 40_000)).unwrap()).collect();
-        let pairs: Vec<&CStr> = pairs.iter().map(|pair| pair.as_c_str()).collect();
+        let pairs: Vec<&CStr> = pairs.iter().map(|pair| CStr::of(pair)).collect();
         let mut region = vec![0; 4 << 20];
         let kept = environment(&pairs, &mut Arena::new(&mut region));
         assert_eq!(kept.len(), 40_000);
-        assert_eq!(kept.first(), Some(&c"VARIABLE10000=10000"));
-        assert_eq!(kept.last(), Some(&c"VARIABLE9999=49999"));
+        assert_eq!(kept.first(), Some(&s!("VARIABLE10000=10000")));
+        assert_eq!(kept.last(), Some(&s!("VARIABLE9999=49999")));
     }
 }

@@ -27,8 +27,6 @@ pub mod step;
 mod sysctl;
 mod undo;
 
-use core::ffi::CStr;
-
 use crate::abi::namespace::Namespace;
 use crate::arena::{Arena, List};
 use crate::config::spec::{Process, Runtime, Spec};
@@ -38,6 +36,7 @@ use crate::plan::facts::Facts;
 use crate::plan::namespaces::Namespaces;
 use crate::plan::step::{Absent, Attributes, Bind, Filter, Moment, Place, Plan, Step};
 use crate::text::{Line, Phrase, Value};
+use crate::texts::CStr;
 
 pub use cgroup::{names_scope, update};
 pub use options::{NAMES as MOUNT_OPTIONS, RECURSIVE as RECURSIVE_OPTIONS, mount_flags};
@@ -58,7 +57,7 @@ pub fn plan<'a>(spec: &Spec<'a>, runtime: &Runtime<'a>, facts: &Facts<'a>, arena
         facts,
         root: rootfs::root_path(spec, facts, to),
         namespaces: Namespaces::read(spec, facts, to),
-        bundle_root: path::join(to.arena, facts.bundle, c"rootfs"),
+        bundle_root: path::join(to.arena, facts.bundle, s!("rootfs")),
         cgroup: cgroup::group(spec, facts, to),
     };
     if request.facts.manner.joins.is_some() {
@@ -244,7 +243,7 @@ impl<'s, 'a> Steps<'s, 'a> {
         let most = limits::STEPS_MAX;
         match self.room.checked_sub(1) {
             Some(room) => self.room = room,
-            None => return self.arena.fail(Error::limit(c!("plan the container"), c"steps", most + 1, most)),
+            None => return self.arena.fail(Error::limit(c!("plan the container"), s!("steps"), most + 1, most)),
         }
         self.arena.push(&mut self.list, step);
     }
@@ -306,7 +305,7 @@ const TEXT_BYTES: usize = 48;
 
 /// semver.org: anything that begins with a version 1 is compatible.
 fn check_version(version: Option<&CStr>, to: &mut Steps) {
-    let Some(version) = version else { return to.refuse(c"ociVersion", c"required") };
+    let Some(version) = version else { return to.refuse(s!("ociVersion"), s!("required")) };
     // Numbers begun; what ends them; whether one has no digits.
     let (mut numbers, mut digits, mut wrong) = (1, 0, false);
     for &byte in version.to_bytes() {
@@ -321,10 +320,10 @@ fn check_version(version: Option<&CStr>, to: &mut Steps) {
         }
     }
     if wrong || digits == 0 || numbers != 3 {
-        return to.refuse(c"ociVersion", c!("not a version: MAJOR.MINOR.PATCH"));
+        return to.refuse(s!("ociVersion"), c!("not a version: MAJOR.MINOR.PATCH"));
     }
     if !version.to_bytes().starts_with(b"1.") {
-        to.refuse(c"ociVersion", c!("this version of the specification is not supported, but 1.x is"));
+        to.refuse(s!("ociVersion"), c!("this version of the specification is not supported, but 1.x is"));
     }
 }
 
@@ -340,12 +339,23 @@ mod tests {
 
     #[test]
     fn any_version_1_is_accepted() {
-        for version in [c"1.0.0", c"1.0.0-rc5", c"1.0.2-dev", c"1.3.0", c"1.2.3+build.7"] {
+        for version in [s!("1.0.0"), s!("1.0.0-rc5"), s!("1.0.2-dev"), s!("1.3.0"), s!("1.2.3+build.7")] {
             assert_eq!(check(Some(version)), Ok(()), "{version:?}");
         }
-        for version in [c"", c"1", c"1.0", c"1.0.0.0", c"0.6.0", c"2.0.0", c"11.0.0", c"1.x.0", c"v1.0.0", c"1..0"] {
+        for version in [
+            s!(""),
+            s!("1"),
+            s!("1.0"),
+            s!("1.0.0.0"),
+            s!("0.6.0"),
+            s!("2.0.0"),
+            s!("11.0.0"),
+            s!("1.x.0"),
+            s!("v1.0.0"),
+            s!("1..0"),
+        ] {
             assert!(check(Some(version)).is_err(), "{version:?}");
         }
-        assert_eq!(check(None), Err(Error::refused(c"ociVersion", c"required")));
+        assert_eq!(check(None), Err(Error::refused(s!("ociVersion"), s!("required"))));
     }
 }

@@ -1,7 +1,5 @@
 //! Mounts of config.json and runtime.json: what kind of step each becomes.
 
-use core::ffi::CStr;
-
 use crate::abi::mount::{MOUNT_ATTR_ATIME, MOUNT_ATTR_RDONLY, MS_RDONLY, MS_REMOUNT};
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Mount;
@@ -11,6 +9,7 @@ use crate::plan::options::{self, Options};
 use crate::plan::step::{Attributes, Base, Bind, Existing, IdMap, NewMount, Place, Step};
 use crate::plan::{Request, Steps, path};
 use crate::text::{has, position};
+use crate::texts::CStr;
 
 /// Where a list of mounts belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,8 +24,8 @@ impl Where {
     #[inline(never)]
     fn refuse(self, to: &mut Steps, number: usize, problem: &'static CStr) {
         let list = match self {
-            Where::Machine => c"runtime.json: mounts",
-            Where::Container => c"mounts",
+            Where::Machine => s!("runtime.json: mounts"),
+            Where::Container => s!("mounts"),
         };
         to.refuse_entry(list, number, problem);
     }
@@ -42,7 +41,7 @@ pub(super) fn all<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 
 /// A tmpfs that is to be read-only is mounted writable, since mount points and devices are still to be made in it.
 fn is_made_readonly_later(mount: &Mount, options: &Options) -> bool {
-    mount.kind == Some(c"tmpfs") && options.bind.is_none() && !options.remount && options.flags & MS_RDONLY != 0
+    mount.kind == Some(s!("tmpfs")) && options.bind.is_none() && !options.remount && options.flags & MS_RDONLY != 0
 }
 
 /// The read-only ones that had to wait, and the root.
@@ -56,7 +55,7 @@ pub(super) fn make_readonly<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
         }
     }
     if request.spec.root.readonly {
-        to.set_attributes(&Place::container(c"/"), &attributes);
+        to.set_attributes(&Place::container(s!("/")), &attributes);
     }
 }
 
@@ -65,10 +64,10 @@ fn container_place<'a>(to: &mut Steps<'_, 'a>, number: usize, mount: &Mount<'a>)
     if mount.destination.is_none() {
         Where::Container.refuse(to, number, c!("destination: required"));
     }
-    if path::same(target, c"/") {
+    if path::same(target, s!("/")) {
         Where::Container.refuse(to, number, c!("destination: must not be the root itself"));
     }
-    Place::container(if path::is_absolute(target) { target } else { path::join(to.arena, c"/", target) })
+    Place::container(if path::is_absolute(target) { target } else { path::join(to.arena, s!("/"), target) })
 }
 
 /// One mount, whatever kind it is of.
@@ -85,8 +84,8 @@ pub(super) fn one<'a>(
     if let Some(problem) = options.problem {
         place.refuse(to, number, problem);
     }
-    let kind = mount.kind.filter(|kind| *kind != c"none").unwrap_or_default();
-    let bind = options.bind.or((kind == c"bind").then_some(false));
+    let kind = mount.kind.filter(|kind| *kind != s!("none")).unwrap_or_default();
+    let bind = options.bind.or((kind == s!("bind")).then_some(false));
     let is_file_system_changed = options.has_data || options.file_system != 0;
     if options.remount && !is_file_system_changed {
         return change(to, target, options);
@@ -102,7 +101,7 @@ pub(super) fn one<'a>(
         if options.copy_up {
             place.refuse(to, number, COPY_UP);
         }
-        let base = if path::is_absolute(source) { c"/" } else { request.facts.bundle };
+        let base = if path::is_absolute(source) { s!("/") } else { request.facts.bundle };
         let source = path::join(to.arena, base, source);
         let ids = match ids(request, mount, options) {
             Ok(ids) => ids,
@@ -113,7 +112,7 @@ pub(super) fn one<'a>(
     if is_mapped(mount, options) {
         place.refuse(to, number, c!("options: idmap and mappings are for bind mounts"));
     }
-    if options.copy_up && kind != c"tmpfs" {
+    if options.copy_up && kind != s!("tmpfs") {
         place.refuse(to, number, COPY_UP);
     }
     if kind.is_empty() {
@@ -123,18 +122,18 @@ pub(super) fn one<'a>(
         place.refuse(to, number, c!("type: required unless it is a bind mount"));
     }
     if place == Where::Container && !options.remount {
-        let is_cgroup = kind == c"cgroup" || kind == c"cgroup2";
+        let is_cgroup = kind == s!("cgroup") || kind == s!("cgroup2");
         let namespaces = &request.namespaces;
         if is_cgroup && namespaces.is_new(Namespace::Cgroup) && !namespaces.is_governed(Namespace::Network) {
             // The machine's /sys is shown then, and in it this file system: the kernel mounts none on itself.
-            let own = path::join(to.arena, c"/sys/fs/cgroup", request.cgroup);
+            let own = path::join(to.arena, s!("/sys/fs/cgroup"), request.cgroup);
             return bind_machines(to, own, target, false, options);
         }
         if let Some(shown) = shown_by_machine(request, kind) {
             return bind_machines(to, shown, target, !is_cgroup, options);
         }
         if is_cgroup {
-            return file_system(request, to, c"cgroup2", c"cgroup", target, mount, options);
+            return file_system(request, to, s!("cgroup2"), s!("cgroup"), target, mount, options);
         }
     }
     file_system(request, to, kind, mount.source.unwrap_or_default(), target, mount, options);
@@ -170,11 +169,11 @@ fn ids<'a>(
 
 /// File systems that show a namespace, and where the machine has them.
 static SHOWING: &[(&CStr, Namespace, &CStr)] = &[
-    (c"proc", Namespace::Pid, c"/proc"),
-    (c"sysfs", Namespace::Network, c"/sys"),
-    (c"mqueue", Namespace::Ipc, c"/dev/mqueue"),
-    (c"cgroup", Namespace::Cgroup, c"/sys/fs/cgroup"),
-    (c"cgroup2", Namespace::Cgroup, c"/sys/fs/cgroup"),
+    (s!("proc"), Namespace::Pid, s!("/proc")),
+    (s!("sysfs"), Namespace::Network, s!("/sys")),
+    (s!("mqueue"), Namespace::Ipc, s!("/dev/mqueue")),
+    (s!("cgroup"), Namespace::Cgroup, s!("/sys/fs/cgroup")),
+    (s!("cgroup2"), Namespace::Cgroup, s!("/sys/fs/cgroup")),
 ];
 
 /// Where the machine has a file system of which the container cannot or must not have an instance of its own:
@@ -248,7 +247,7 @@ fn file_system<'a>(
     let source = if source.is_empty() { kind } else { source };
     let attributes = options.below_with_propagation();
     let (existing, copy_up) = (Existing::Cover, options.copy_up);
-    let no_link = target.base == Base::Container && (kind == c"proc" || kind == c"sysfs");
+    let no_link = target.base == Base::Container && (kind == s!("proc") || kind == s!("sysfs"));
     to.push(Step::Mount(NewMount { kind, source, target, flags, data, existing, attributes, copy_up, no_link }));
 }
 

@@ -1,13 +1,12 @@
 //! Which namespaces a container makes, joins and shares, and where each is entered.
 
-use core::ffi::CStr;
-
 use crate::abi::namespace::Namespace;
 use crate::config::spec::{IdMapping, Spec, TimeOffset, TimeOffsets};
 use crate::plan::facts::Facts;
 use crate::plan::step::Step;
 use crate::plan::{Request, Steps, path};
 use crate::text::Line;
+use crate::texts::CStr;
 
 const LIST: &CStr = c!("linux.namespaces");
 const OFFSETS: &CStr = c!("linux.timeOffsets");
@@ -84,7 +83,7 @@ impl<'a> Namespaces<'a> {
             to.refuse(OFFSETS, c!("the container has no new time namespace"));
         }
         if !self.is_own(Namespace::Uts) {
-            for (field, name) in [(c"hostname", spec.hostname), (c"domainname", spec.domainname)] {
+            for (field, name) in [(s!("hostname"), spec.hostname), (s!("domainname"), spec.domainname)] {
                 if name.is_some_and(|name| !name.is_empty()) {
                     to.refuse(field, c!("the container has no uts namespace of its own"));
                 }
@@ -201,9 +200,9 @@ pub(super) fn bind<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (kind, file) in Namespace::ALL.into_iter().zip(request.runtime.bind_namespaces.0) {
         let Some(file) = file.filter(|file| !file.is_empty()) else { continue };
         if path::goes_up(file) {
-            return to.refuse(c"runtime.json: bindNS", c!("a path must not contain `..`"));
+            return to.refuse(s!("runtime.json: bindNS"), c!("a path must not contain `..`"));
         }
-        let path = path::join(to.arena, c"/", file);
+        let path = path::join(to.arena, s!("/"), file);
         if request.facts.again {
             // The file still shows the namespace of the time before.
             to.push(Step::Unmount { path });

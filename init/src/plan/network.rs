@@ -1,13 +1,12 @@
 //! runtime.json's interfaces, with LinuxKit's meaning.
 
-use core::ffi::CStr;
-
 use crate::abi::namespace::Namespace;
 use crate::config::spec::Interface;
 use crate::plan::step::{InterfaceStep, Origin, Step};
 use crate::plan::{Request, Steps};
+use crate::texts::CStr;
 
-const LIST: &CStr = c"runtime.json: interfaces";
+const LIST: &CStr = s!("runtime.json: interfaces");
 
 /// netdevice(7): IFNAMSIZ, without the final NUL.
 const NAME_BYTES_MAX: usize = 15;
@@ -56,7 +55,7 @@ pub(super) fn interfaces<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) 
 fn origin<'a>(interface: &Interface<'a>) -> core::result::Result<Origin<'a>, &'static CStr> {
     let kind = interface.add.filter(|kind| !kind.is_empty());
     let peer = interface.peer.filter(|peer| !peer.is_empty());
-    let is_veth = kind.map_or(peer.is_some(), |kind| kind == c"veth");
+    let is_veth = kind.map_or(peer.is_some(), |kind| kind == s!("veth"));
     match (kind, peer) {
         (_, Some(peer)) if is_veth && is_name(peer.to_bytes()) => Ok(Origin::Veth { peer }),
         (_, Some(_)) if is_veth => Err(c!("peer: must be 1 to 15 bytes without slash, colon, percent sign and space")),
@@ -80,10 +79,21 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_kernel() {
-        for name in [c"eth0", c"a", c"123456789012345", c"br-x.7@y"] {
+        for name in [s!("eth0"), s!("a"), s!("123456789012345"), s!("br-x.7@y")] {
             assert!(is_name(name.to_bytes()), "{name:?}");
         }
-        for name in [c"", c".", c"..", c"1234567890123456", c"a/b", c"a b", c"a:b", c"eth%d", c"a\tb", c"a\x0bb"] {
+        for name in [
+            s!(""),
+            s!("."),
+            s!(".."),
+            s!("1234567890123456"),
+            s!("a/b"),
+            s!("a b"),
+            s!("a:b"),
+            s!("eth%d"),
+            s!("a\tb"),
+            s!("a\x0bb"),
+        ] {
             assert!(!is_name(name.to_bytes()), "{name:?}");
         }
     }
@@ -91,7 +101,7 @@ mod tests {
     #[test]
     fn interfaces_come_to_be_as_linuxkit_does_it() {
         let origin_of = |add, peer, create_in_root| {
-            let found = origin(&Interface { name: Some(c"eth0"), add, peer, create_in_root });
+            let found = origin(&Interface { name: Some(s!("eth0")), add, peer, create_in_root });
             match found {
                 Ok(Origin::Existing | Origin::Device { .. }) => "existing",
                 Ok(Origin::Veth { .. }) => "veth",
@@ -101,12 +111,12 @@ mod tests {
             }
         };
         assert_eq!(origin_of(None, None, false), "existing");
-        assert_eq!(origin_of(None, Some(c"veth0"), false), "veth");
-        assert_eq!(origin_of(Some(c"veth"), Some(c"veth0"), true), "veth");
-        assert_eq!(origin_of(Some(c"veth"), None, false), "refused");
-        assert_eq!(origin_of(Some(c"wireguard"), None, true), "outside");
-        assert_eq!(origin_of(Some(c"dummy"), None, false), "inside");
-        assert_eq!(origin_of(Some(c"dummy"), Some(c"veth0"), false), "refused");
-        assert_eq!(origin_of(None, Some(c"a/b"), false), "refused");
+        assert_eq!(origin_of(None, Some(s!("veth0")), false), "veth");
+        assert_eq!(origin_of(Some(s!("veth")), Some(s!("veth0")), true), "veth");
+        assert_eq!(origin_of(Some(s!("veth")), None, false), "refused");
+        assert_eq!(origin_of(Some(s!("wireguard")), None, true), "outside");
+        assert_eq!(origin_of(Some(s!("dummy")), None, false), "inside");
+        assert_eq!(origin_of(Some(s!("dummy")), Some(s!("veth0")), false), "refused");
+        assert_eq!(origin_of(None, Some(s!("a/b")), false), "refused");
     }
 }

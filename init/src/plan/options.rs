@@ -3,11 +3,10 @@
 //! One table serves new file systems (`MS_*` of mount(2)) and binds (`MOUNT_ATTR_*`), configuration and printing. What is
 //! not in the table belongs to the file system and goes into its data string.
 
-use core::ffi::CStr;
-
 use crate::abi::mount::*;
 use crate::plan::step::Attributes;
 use crate::text::{Line, fields, position};
+use crate::texts::CStr;
 
 /// What an option does.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -388,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_later_option_wins() {
-        let options = read(&[c"ro", c"nosuid", c"rw", c"suid", c"nodev"]);
+        let options = read(&[s!("ro"), s!("nosuid"), s!("rw"), s!("suid"), s!("nodev")]);
         assert_eq!(options.flags, MS_NODEV);
         assert_eq!(options.attributes.set, MOUNT_ATTR_NODEV);
         assert_eq!(options.attributes.clear, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);
@@ -396,20 +395,20 @@ mod tests {
 
     #[test]
     fn access_times_are_one_choice() {
-        let options = read(&[c"noatime", c"strictatime"]);
+        let options = read(&[s!("noatime"), s!("strictatime")]);
         assert_eq!(options.flags, MS_STRICTATIME);
         assert_eq!((options.attributes.set, options.attributes.clear), (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR_ATIME));
-        let options = read(&[c"noatime", c"nostrictatime"]);
+        let options = read(&[s!("noatime"), s!("nostrictatime")]);
         assert_eq!(options.flags, MS_NOATIME);
         assert_eq!(options.attributes.set, MOUNT_ATTR_NOATIME);
-        let options = read(&[c"noatime", c"atime"]);
+        let options = read(&[s!("noatime"), s!("atime")]);
         assert_eq!((options.flags, options.attributes.set), (0, 0));
         assert_eq!(options.attributes.clear, MOUNT_ATTR_ATIME);
     }
 
     #[test]
     fn recursive_options_are_kept_apart() {
-        let options = read(&[c"rbind", c"ro", c"rnosuid", c"rstrictatime", c"rshared"]);
+        let options = read(&[s!("rbind"), s!("ro"), s!("rnosuid"), s!("rstrictatime"), s!("rshared")]);
         assert_eq!(options.bind, Some(true));
         assert_eq!(options.attributes.set, MOUNT_ATTR_RDONLY);
         assert!(!options.attributes.recursive && options.attributes.propagation_recursive);
@@ -427,20 +426,29 @@ mod tests {
             rnosymfollow rnorelatime idmap ridmap tmpcopyup rrelatime rro rrw rstrictatime rsuid rsymfollow";
         for name in names.split_whitespace() {
             let name = std::ffi::CString::new(name).unwrap();
-            assert!(!is_data(&name), "{name:?}");
-            assert!(Options::read(&[&name]).problem.is_none(), "{name:?}");
+            assert!(!is_data(CStr::of(&name)), "{name:?}");
+            assert!(Options::read(&[CStr::of(&name)]).problem.is_none(), "{name:?}");
         }
-        for name in [c"mode=755", c"size=10%", c"lowerdir=/x", c"ROOT", c"rr", c"rsync", c"rbindx", c"rremount"] {
+        for name in [
+            s!("mode=755"),
+            s!("size=10%"),
+            s!("lowerdir=/x"),
+            s!("ROOT"),
+            s!("rr"),
+            s!("rsync"),
+            s!("rbindx"),
+            s!("rremount"),
+        ] {
             assert!(is_data(name), "{name:?}");
         }
     }
 
     #[test]
     fn unsupported_and_contradictory_options_are_refused() {
-        for option in [c"copy-symlink", c"src-nofollow", c"dest-nofollow"] {
+        for option in [s!("copy-symlink"), s!("src-nofollow"), s!("dest-nofollow")] {
             assert!(Options::read(&[option]).problem.is_some(), "{option:?}");
         }
-        assert!(Options::read(&[c"shared", c"rslave"]).problem.is_some());
-        assert!(Options::read(&[c"shared", c"rshared"]).problem.is_none());
+        assert!(Options::read(&[s!("shared"), s!("rslave")]).problem.is_some());
+        assert!(Options::read(&[s!("shared"), s!("rshared")]).problem.is_none());
     }
 }

@@ -1,9 +1,8 @@
 //! Paths as text: joined and compared by their components, never looked up. Links are the business of whoever opens.
 
-use core::ffi::CStr;
-
 use crate::arena::Arena;
 use crate::text::{Fields, fields};
+use crate::texts::CStr;
 use crate::texts::until_nul;
 
 /// The components of a path, without empty ones and `.`.
@@ -48,7 +47,7 @@ pub(super) fn join<'a>(arena: &mut Arena<'a>, base: &CStr, path: &CStr) -> &'a C
         put(b'/');
     }
     // The buffer has room for a slash too many on each side, and for the NUL that is in it already.
-    until_nul(buffer).unwrap_or(c"/")
+    until_nul(buffer).unwrap_or(s!("/"))
 }
 
 /// Whether a path starts at the root.
@@ -81,13 +80,13 @@ mod tests {
         let mut region = [0; 512];
         let mut arena = Arena::new(&mut region);
         for (base, path, joined) in [
-            (c"/a/b/", c"rootfs", c"/a/b/rootfs"),
-            (c"/a", c"./x//y/.", c"/a/x/y"),
-            (c"/", c"x", c"/x"),
-            (c"", c"x", c"/x"),
-            (c"", c"", c"/"),
-            (c"/", c"/", c"/"),
-            (c"a", c"b", c"/a/b"),
+            (s!("/a/b/"), s!("rootfs"), s!("/a/b/rootfs")),
+            (s!("/a"), s!("./x//y/."), s!("/a/x/y")),
+            (s!("/"), s!("x"), s!("/x")),
+            (s!(""), s!("x"), s!("/x")),
+            (s!(""), s!(""), s!("/")),
+            (s!("/"), s!("/"), s!("/")),
+            (s!("a"), s!("b"), s!("/a/b")),
         ] {
             assert_eq!(join(&mut arena, base, path), joined);
         }
@@ -95,11 +94,11 @@ mod tests {
 
     #[test]
     fn paths_compare_by_components() {
-        assert!(same(c"/dev/", c"//./dev"));
-        assert!(!same(c"/dev", c"/devices"));
-        assert!(is_below(c"/a/b/tmp", c"/a/b/"));
-        assert!(!is_below(c"/a/b", c"/a/b"));
-        assert!(!is_below(c"/a/bc", c"/a/b"));
-        assert!(goes_up(c"a/../b") && goes_up(c"..") && !goes_up(c"a..b/...") && !goes_up(c"/"));
+        assert!(same(s!("/dev/"), s!("//./dev")));
+        assert!(!same(s!("/dev"), s!("/devices")));
+        assert!(is_below(s!("/a/b/tmp"), s!("/a/b/")));
+        assert!(!is_below(s!("/a/b"), s!("/a/b")));
+        assert!(!is_below(s!("/a/bc"), s!("/a/b")));
+        assert!(goes_up(s!("a/../b")) && goes_up(s!("..")) && !goes_up(s!("a..b/...")) && !goes_up(s!("/")));
     }
 }

@@ -4,8 +4,6 @@
 //! look alike: what stands between `open root` and `pivot` is the container's, binds' sources are the machine's. Values
 //! of the environment are not printed: they hold secrets.
 
-use core::ffi::CStr;
-
 use crate::abi::namespace::Namespace;
 use crate::abi::{capability, rlimit, scheduling, seccomp};
 use crate::config::spec::{Capabilities, ConsoleSize, IdMapping, Scheduler};
@@ -15,6 +13,7 @@ use crate::plan::step::{
     Plan, Program, Step,
 };
 use crate::text::{Line, Print, Value, fields};
+use crate::texts::CStr;
 
 impl Print for Step<'_> {
     fn print(&self, line: &mut Line) {
@@ -34,15 +33,15 @@ impl Print for Step<'_> {
             Step::OpenRoot { path } => (t!("open root {}"), *path),
             Step::SetProcessors { list, .. } => (t!("run on processors {}"), *list),
             Step::ChangeDirectory { path } => (t!("enter directory {}"), *path),
-            Step::AwaitHooks => (t!("wait for the launcher and its hooks"), c""),
-            Step::LoopbackUp => (t!("set the loopback interface up"), c""),
-            Step::NewCgroupNamespace => (t!("enter a new cgroup namespace"), c""),
-            Step::BecomeRoot => (t!("become root of the user namespace"), c""),
-            Step::NewSession => (t!("start a session"), c""),
-            Step::PivotRoot => (t!("pivot to the root and drop the machine's"), c""),
-            Step::ChangeRoot => (t!("change root"), c""),
-            Step::SetNoNewPrivileges => (t!("forbid new privileges"), c""),
-            Step::MoveRoot => (t!("move the root over the machine's"), c""),
+            Step::AwaitHooks => (t!("wait for the launcher and its hooks"), s!("")),
+            Step::LoopbackUp => (t!("set the loopback interface up"), s!("")),
+            Step::NewCgroupNamespace => (t!("enter a new cgroup namespace"), s!("")),
+            Step::BecomeRoot => (t!("become root of the user namespace"), s!("")),
+            Step::NewSession => (t!("start a session"), s!("")),
+            Step::PivotRoot => (t!("pivot to the root and drop the machine's"), s!("")),
+            Step::ChangeRoot => (t!("change root"), s!("")),
+            Step::SetNoNewPrivileges => (t!("forbid new privileges"), s!("")),
+            Step::MoveRoot => (t!("move the root over the machine's"), s!("")),
             Step::NewKeyring { name } => (t!("get a session keyring {}"), *name),
             Step::OpenConsole(console) => {
                 let ConsoleSize { height, width } = console.size;
@@ -363,7 +362,7 @@ impl Print for Attributes {
 impl Print for InterfaceStep<'_> {
     fn print(&self, line: &mut Line) {
         let (template, value) = match self.origin {
-            Origin::Existing => (t!("give interface {}: moved from the machine"), c""),
+            Origin::Existing => (t!("give interface {}: moved from the machine"), s!("")),
             Origin::Device { from } => {
                 (t!("give interface {}: moved from the machine, where it is {}, with its addresses"), from)
             }

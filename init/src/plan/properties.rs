@@ -50,7 +50,7 @@ fn effect(config: &str) -> Result<[String; 3], String> {
         let mut buffer = vec![0; 4096];
         let mut line = Line::new(&mut buffer);
         let annotations = spec.annotations;
-        let (version, id, bundle) = (c"1.3.0", MACHINE.name, MACHINE.bundle);
+        let (version, id, bundle) = (s!("1.3.0"), MACHINE.name, MACHINE.bundle);
         state::print(&mut line, &State { version, id, status: "created", pid: None, bundle, annotations });
         Ok([format!("{plan:?}"), printed(&plan), String::from_utf8(line.bytes().to_vec()).unwrap()])
     });

@@ -1,26 +1,25 @@
 //! `linux.intelRdt`: a class of service (and a group to watch it) in the machine's resctrl file system:
 //! Documentation/filesystems/resctrl.rst.
 
-use core::ffi::CStr;
-
 use crate::plan::facts::Resctrl;
 use crate::plan::step::{Place, Step};
 use crate::plan::{Request, Steps, path};
 use crate::text::has;
+use crate::texts::CStr;
 
 /// Where it is mounted.
-pub(super) const ROOT: &CStr = c"/sys/fs/resctrl";
+pub(super) const ROOT: &CStr = s!("/sys/fs/resctrl");
 const FIELD: &CStr = c!("linux.intelRdt");
 const CLASS: &CStr = c!("linux.intelRdt.closID");
 
 /// The directories of the container's class and of the group that watches the container; empty where there is none.
 #[inline(never)]
 fn groups<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> [&'a CStr; 2] {
-    let Some(rdt) = &request.spec.linux.intel_rdt else { return [c""; 2] };
+    let Some(rdt) = &request.spec.linux.intel_rdt else { return [s!(""); 2] };
     let name = request.facts.name;
     let class = path::join(to.arena, ROOT, rdt.class.unwrap_or(name));
     let monitor =
-        if rdt.monitoring { to.arena.string(&[class.to_bytes(), b"/mon_groups/", name.to_bytes()]) } else { c"" };
+        if rdt.monitoring { to.arena.string(&[class.to_bytes(), b"/mon_groups/", name.to_bytes()]) } else { s!("") };
     [class, monitor]
 }
 
@@ -32,14 +31,14 @@ pub(super) fn outside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
         to.refuse(FIELD, c!("no resctrl file system is mounted on /sys/fs/resctrl"));
     }
     let name = rdt.class.unwrap_or_default();
-    if path::goes_up(name) || name == c"." || name != c"/" && has(name.to_bytes(), b'/') {
+    if path::goes_up(name) || name == s!(".") || name != s!("/") && has(name.to_bytes(), b'/') {
         to.refuse(CLASS, c!("must be a name, or / for the default class"));
     }
     let [class, monitor] = groups(request, to);
     if known == Resctrl::Mounted {
         to.make_directory(&Place::machine(class));
     }
-    let schemata = path::join(to.arena, class, c"schemata");
+    let schemata = path::join(to.arena, class, s!("schemata"));
     let is_others = known == Resctrl::Class && rdt.class.is_some();
     let mut is_set = false;
     let mut schema = |line: &'a CStr| {
@@ -72,9 +71,9 @@ pub(super) fn outside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 pub(super) fn inside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for group in groups(request, to) {
         if !group.is_empty() {
-            let tasks = path::join(to.arena, group, c"tasks");
+            let tasks = path::join(to.arena, group, s!("tasks"));
             // The process that writes it.
-            to.write(tasks, c"0");
+            to.write(tasks, s!("0"));
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The container's root: what the bundle needs mounted on the machine, and how the process makes it its own.
 
-use core::ffi::CStr;
-
 use crate::abi::mount::*;
 use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
@@ -11,23 +9,24 @@ use crate::plan::facts::Facts;
 use crate::plan::mounts::Where;
 use crate::plan::step::{Attributes, Base, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, devices, hooks, identity, mounts, options, path};
+use crate::texts::CStr;
 
-const RUNTIME_MOUNTS: &CStr = c"runtime.json: mounts";
-const RUNTIME_MKDIR: &CStr = c"runtime.json: mkdir";
+const RUNTIME_MOUNTS: &CStr = s!("runtime.json: mounts");
+const RUNTIME_MKDIR: &CStr = s!("runtime.json: mkdir");
 
 /// The multiplexer of the container's own terminals.
-pub(super) const MULTIPLEXER: &CStr = c"/dev/pts/ptmx";
+pub(super) const MULTIPLEXER: &CStr = s!("/dev/pts/ptmx");
 
 /// The root's directory on the machine.
 pub(super) fn root_path<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
     let given = spec.root.path.unwrap_or_default();
     if given.is_empty() {
-        to.refuse(c"root.path", c"required");
+        to.refuse(s!("root.path"), s!("required"));
     }
     if path::goes_up(given) {
-        to.refuse(c"root.path", c!("must not contain `..`"));
+        to.refuse(s!("root.path"), c!("must not contain `..`"));
     }
-    path::join(to.arena, if path::is_absolute(given) { c"/" } else { facts.bundle }, given)
+    path::join(to.arena, if path::is_absolute(given) { s!("/") } else { facts.bundle }, given)
 }
 
 /// Bundles of 2017 say nothing about their mounts. With a `lower` the root is an overlay in memory; without, it is used
@@ -37,7 +36,7 @@ pub(super) fn bundle_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
     if of_2017 && request.namespaces.joined(Namespace::Mount).is_none() {
         let bundle = request.facts.bundle;
         let memory = Attributes { propagation: MS_PRIVATE, ..Attributes::default() };
-        return overlay(to, bundle, request.bundle_root, 0, c"size=10%", memory);
+        return overlay(to, bundle, request.bundle_root, 0, s!("size=10%"), memory);
     }
     let is_relative = |mount: &Mount| mount.destination.is_some_and(|target| !path::is_absolute(target));
     if !is_mounted_by_runtime(request) && request.runtime.mounts.iter().any(is_relative) {
@@ -53,8 +52,8 @@ pub(super) fn bundle_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a
 /// A name that cannot be told to overlayfs; a bound that was passed.
 pub fn volume<'a>(directory: &'a CStr, arena: &mut Arena<'a>) -> Result<&'a [Step<'a>]> {
     let mut to = Steps::new(arena);
-    let merged = path::join(to.arena, directory, c"merged");
-    overlay(&mut to, directory, merged, MS_RELATIME, c"", Attributes::default());
+    let merged = path::join(to.arena, directory, s!("merged"));
+    overlay(&mut to, directory, merged, MS_RELATIME, s!(""), Attributes::default());
     let steps = to.finish();
     arena.check().map(|()| steps)
 }
@@ -70,17 +69,17 @@ fn overlay<'a>(
 ) {
     // overlayfs separates directories by colons and options by commas, and takes a backslash for an escape.
     if directory.to_bytes().iter().any(|byte| matches!(byte, b':' | b',' | b'\\')) {
-        to.arena.fail(Error::wrong(c"bundle", c!("its path must not contain a colon, comma or backslash")));
+        to.arena.fail(Error::wrong(s!("bundle"), c!("its path must not contain a colon, comma or backslash")));
     }
-    let memory = path::join(to.arena, directory, c"tmp");
-    let upper = path::join(to.arena, memory, c"upper");
-    let work = path::join(to.arena, memory, c"work");
+    let memory = path::join(to.arena, directory, s!("tmp"));
+    let upper = path::join(to.arena, memory, s!("upper"));
+    let work = path::join(to.arena, memory, s!("work"));
     let base = directory.to_bytes();
     let layers =
         to.arena.string(&[b"lowerdir=", base, b"/lower,upperdir=", upper.to_bytes(), b",workdir=", work.to_bytes()]);
     to.push(Step::Mount(NewMount {
-        kind: c"tmpfs",
-        source: c"tmpfs",
+        kind: s!("tmpfs"),
+        source: s!("tmpfs"),
         target: Place::machine(memory),
         flags,
         data,
@@ -92,8 +91,8 @@ fn overlay<'a>(
     to.make_directory(&Place::machine(upper));
     to.make_directory(&Place::machine(work));
     to.push(Step::Mount(NewMount {
-        kind: c"overlay",
-        source: c"overlay",
+        kind: s!("overlay"),
+        source: s!("overlay"),
         target: Place::machine(target),
         flags,
         data: layers,
@@ -118,7 +117,7 @@ pub(super) fn runtime_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
             for prefix in [&b"upperdir="[..], b"workdir="] {
                 if let Some(directory) = option.to_bytes().strip_prefix(prefix) {
                     let directory = to.arena.string(&[b"/", directory]);
-                    let directory = path::join(to.arena, c"/", directory);
+                    let directory = path::join(to.arena, s!("/"), directory);
                     to.make_directory(&Place::machine(directory));
                 }
             }
@@ -151,7 +150,7 @@ fn machine_place<'a>(
         to.refuse_entry(list, number, c!("a path must not contain `..`"));
     }
     let base = if path::is_absolute(given) { Base::Machine } else { Base::Below(request.bundle_root) };
-    Place { base, path: path::join(to.arena, c"/", given) }
+    Place { base, path: path::join(to.arena, s!("/"), given) }
 }
 
 /// Whether runtime.json mounts something on the bundle's own `rootfs`.
@@ -180,9 +179,9 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     devices::file_system(request, to);
     mounts::all(request, to);
     devices::nodes(request, to);
-    identity::console(request, to, Place::container(MULTIPLEXER), Some(Place::container(c"/dev/console")));
+    identity::console(request, to, Place::container(MULTIPLEXER), Some(Place::container(s!("/dev/console"))));
     let directory = identity::directory(request.process, to);
-    if !path::same(directory, c"/") {
+    if !path::same(directory, s!("/")) {
         // While the root can be written, and by root: the container's user might not be allowed to.
         to.make_directory(&Place::container(directory));
     }
@@ -215,7 +214,7 @@ fn isolate(propagation: Option<(u64, bool)>, to: &mut Steps) {
 /// On the root of the process that applies it.
 fn set_propagation(kind: u64, recursive: bool, to: &mut Steps) {
     let attributes = Attributes { propagation: kind, propagation_recursive: recursive, ..Attributes::default() };
-    to.set_attributes(&Place::machine(c"/"), &attributes);
+    to.set_attributes(&Place::machine(s!("/")), &attributes);
 }
 
 fn root_propagation(spec: &Spec, to: &mut Steps) -> Option<(u64, bool)> {

@@ -1,12 +1,11 @@
 //! How the kernel is to treat the container's process: processor time, input and output, memory nodes, personality.
 
-use core::ffi::CStr;
-
 use crate::config::spec::{Affinity, Process, Scheduler};
 use crate::limits;
 use crate::plan::step::Step;
 use crate::plan::{Request, Steps};
 use crate::text::{cut, fields, number};
+use crate::texts::CStr;
 
 /// SCHED_DEADLINE.
 const DEADLINE: u8 = 6;
@@ -102,17 +101,30 @@ mod tests {
     fn numbers(list: &CStr) -> Option<Vec<usize>> {
         let mut region = [0; 2048];
         let mut arena = Arena::new(&mut region);
-        let bits = set(c"list", Some(list), &mut Steps::new(&mut arena));
+        let bits = set(s!("list"), Some(list), &mut Steps::new(&mut arena));
         let numbers = (0..limits::LIST_NUMBERS_MAX).filter(|number| bits[number / 64] >> (number % 64) & 1 == 1);
         arena.check().ok().map(|()| numbers.collect())
     }
 
     #[test]
     fn lists_name_numbers_and_ranges() {
-        assert_eq!(numbers(c"0-3,7"), Some(vec![0, 1, 2, 3, 7]));
-        assert_eq!(numbers(c"63-65,8191"), Some(vec![63, 64, 65, 8191]));
-        assert_eq!(numbers(c"5-5,5"), Some(vec![5]));
-        for wrong in [c"", c",", c"1,", c"3-1", c"-1", c"1-", c"1-2-3", c"8192", c"0-8192", c"a", c" 1", c"0x1"] {
+        assert_eq!(numbers(s!("0-3,7")), Some(vec![0, 1, 2, 3, 7]));
+        assert_eq!(numbers(s!("63-65,8191")), Some(vec![63, 64, 65, 8191]));
+        assert_eq!(numbers(s!("5-5,5")), Some(vec![5]));
+        for wrong in [
+            s!(""),
+            s!(","),
+            s!("1,"),
+            s!("3-1"),
+            s!("-1"),
+            s!("1-"),
+            s!("1-2-3"),
+            s!("8192"),
+            s!("0-8192"),
+            s!("a"),
+            s!(" 1"),
+            s!("0x1"),
+        ] {
             assert_eq!(numbers(wrong), None, "{wrong:?}");
         }
     }

@@ -16,8 +16,6 @@
 //! For each architecture a tree of comparisons over ranges of numbers with the same answer, whose leaves are answers or
 //! chains of conditions. It is written from its end, since a jump leads only forward: where it leads is known then.
 
-use core::ffi::CStr;
-
 use crate::abi::bpf::{AND, Classic, EQUAL, GREATER, GREATER_EQUAL, JUMP, LOAD, RETURN};
 use crate::abi::seccomp::{self, ERRNO, KILL_PROCESS, LOG, NOTIFY, TRACE};
 use crate::abi::syscall::{Abi, Multiplexed, NUMBERS, Name, X32_BIT, is_multiplexer, x32_numbers};
@@ -26,6 +24,7 @@ use crate::error::Error;
 use crate::limits;
 use crate::plan::step::{Filter, Listener};
 use crate::plan::{Request, Steps, hooks, path};
+use crate::texts::CStr;
 
 const SYSCALLS: &CStr = c!("linux.seccomp.syscalls");
 const LISTENER_PATH: &CStr = c!("linux.seccomp.listenerPath");

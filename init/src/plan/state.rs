@@ -1,9 +1,8 @@
 //! A container's state as JSON: runtime-spec `runtime.md#state`. Hooks read it, and whoever asks for it.
 
-use core::ffi::CStr;
-
 use crate::config::spec::Pair;
 use crate::text::Line;
+use crate::texts::CStr;
 
 /// What is known of a container at a moment of its life.
 #[derive(Clone, Copy, Debug)]
@@ -86,12 +85,12 @@ mod tests {
     #[test]
     fn a_state_is_the_specifications_object() {
         let mut state = State {
-            version: c"1.2.0",
-            id: c"web",
+            version: s!("1.2.0"),
+            id: s!("web"),
             status: "running",
             pid: Some(4422),
-            bundle: c"/containers/redis",
-            annotations: &[Pair { name: c"myKey", value: c"myValue" }, Pair { name: c"b", value: c"" }],
+            bundle: s!("/containers/redis"),
+            annotations: &[Pair { name: s!("myKey"), value: s!("myValue") }, Pair { name: s!("b"), value: s!("") }],
         };
         assert_eq!(
             written(&state),

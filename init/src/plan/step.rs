@@ -4,14 +4,13 @@
 //! What keeps it honest: no step has a result that a later one needs; each says in its data which failures are fine;
 //! container paths stay unresolved until the moment of use; a step is `Copy` and prints as one line; a list has no `if`.
 
-use core::ffi::CStr;
-
 use crate::abi::bpf::{Classic, Instruction};
 use crate::abi::namespace::Namespace;
 use crate::config::spec::{
     Capabilities, ConsoleSize, Hook, IdMapping, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler,
 };
 use crate::plan::state::State;
+use crate::texts::CStr;
 
 /// Where a path starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,13 @@
 //! `linux.sysctl`: only what belongs to a namespace of the container, for anything else would change the machine.
 
-use core::ffi::CStr;
-
 use crate::abi::namespace::Namespace;
 use crate::plan::{Request, Steps, path};
 use crate::text::fields;
+use crate::texts::CStr;
 use crate::texts::until_nul;
 
 const MAP: &CStr = c!("linux.sysctl");
-const ROOT: &CStr = c"/proc/sys";
+const ROOT: &CStr = s!("/proc/sys");
 
 /// Names, as paths below /proc/sys, after the number of the namespace that they belong to. A final `*` stands for any rest.
 static NAMESPACED: &[u8] = b"3net/* 1kernel/shm* 1kernel/msg* 1kernel/sem 1kernel/auto_msgmni 1fs/mqueue/* \
@@ -22,7 +21,7 @@ pub(super) fn write<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     for (number, pair) in request.spec.linux.sysctl.iter().enumerate() {
         let place = to.arena.bytes(pair.name.count_bytes() + 1);
         place_of(pair.name.to_bytes(), place);
-        let place = until_nul(place).unwrap_or(c"");
+        let place = until_nul(place).unwrap_or(s!(""));
         if let Some(problem) = problem_of(request, place) {
             to.refuse_entry(MAP, number, problem);
         }
@@ -46,9 +45,9 @@ fn problem_of(request: &Request, place: &CStr) -> Option<&'static CStr> {
             _ => c!("the container has no uts namespace of its own"),
         });
     }
-    let name = if place == c"kernel/hostname" {
+    let name = if place == s!("kernel/hostname") {
         request.spec.hostname
-    } else if place == c"kernel/domainname" {
+    } else if place == s!("kernel/domainname") {
         request.spec.domainname
     } else {
         None

@@ -1,12 +1,11 @@
 //! How a launch is taken back, derived from what it does: nothing can be added to one and forgotten in the other.
 
-use core::ffi::CStr;
-
 use crate::abi::mount::MS_REMOUNT;
 use crate::abi::namespace::Namespace;
 use crate::arena::{Arena, List};
 use crate::plan::step::{Base, InterfaceStep, Origin, Place, Step, Undo};
 use crate::plan::{Request, Steps, path, rdt};
+use crate::texts::CStr;
 
 /// When the container has ended: its group, and in reverse the mounts in its bundle. What runtime.json mounted elsewhere
 /// is for others.
@@ -27,7 +26,7 @@ pub(super) fn clean<'a>(request: &Request<'_, 'a>, before: &[Step<'a>], to: &mut
         }
     }
     // An overlay whose upper directory is in no memory of its own: the next launch starts afresh all the same.
-    let memory = path::join(to.arena, request.facts.bundle, c"tmp");
+    let memory = path::join(to.arena, request.facts.bundle, s!("tmp"));
     let is_used = |step: &Step| matches!(step, Step::MakeDirectory { at, .. } if path::is_below(at.path, memory));
     if before.iter().any(is_used) && !before.iter().filter_map(mounted).any(|path| path == memory) {
         to.push(Step::Empty { path: memory });
@@ -54,7 +53,7 @@ pub(super) fn undo<'a>(
         }
         match *step {
             Step::MakeCgroup { path } if path != request.cgroup => {
-                let path = path::join(list.arena, c"/sys/fs/cgroup", path);
+                let path = path::join(list.arena, s!("/sys/fs/cgroup"), path);
                 list.push(Step::RemoveDirectory { path });
             }
             // A class of service, or in it a group that `clean` has removed.

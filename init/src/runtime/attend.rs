@@ -25,7 +25,7 @@ impl Attended {
         if !stays || caller.options.has(Name::Detach) {
             return Attended { socket, ours: None };
         }
-        const DOING: &core::ffi::CStr = c!("wait for the process");
+        const DOING: &crate::texts::CStr = c!("wait for the process");
         block_all();
         let signals = caller.must_do(DOING, SignalFd::open());
         let (ours, theirs) = caller.must_do(DOING, wait::sockets());

@@ -1,8 +1,5 @@
 //! `pidone create` and what `pidone run` has in common with it: from a bundle to a process that waits.
 
-use core::cell::RefCell;
-use core::ffi::CStr;
-
 use super::attend::Attended;
 use super::options::Name;
 use super::process::{self, Beginning};
@@ -18,7 +15,9 @@ use crate::sys::path::PathBuffer;
 use crate::sys::process::Pid;
 use crate::sys::{AsFd, identity, map};
 use crate::text::{Line, Value};
+use crate::texts::CStr;
 use crate::{limits, log};
+use core::cell::RefCell;
 
 /// `pidone create`.
 pub(super) fn create(caller: &Caller) -> u8 {
@@ -50,7 +49,7 @@ pub(super) fn source<'s>(place: &'s Place, bundle: &'s CStr) -> Source<'s> {
 /// reported and taken back.
 fn make(caller: &Caller, attended: &Attended, waits: bool) -> Option<Pid> {
     let (mut buffer, mut path) = (PathBuffer::empty(), PathBuffer::empty());
-    let bundle = file::absolute(&mut buffer, caller.options.get(Name::Bundle).unwrap_or(c"."));
+    let bundle = file::absolute(&mut buffer, caller.options.get(Name::Bundle).unwrap_or(s!(".")));
     let bundle = caller.must_do(c!("find the bundle"), bundle);
     let id = caller.id();
     if caller.options.has(Name::TmpfsRoot) {
@@ -69,17 +68,17 @@ fn copy(caller: &Caller, place: &Place, bundle: &CStr) -> Result<Texts<'static>>
     let mut buffer = PathBuffer::empty();
     let config = match caller.options.get(Name::Config) {
         Some(given) => given,
-        None => buffer.below(bundle, c"config.json").doing(c!("read config.json"))?,
+        None => buffer.below(bundle, s!("config.json")).doing(c!("read config.json"))?,
     };
     let text = map::read(CWD, config).doing(c!("read config.json"))?;
     if text.len() > limits::CONFIG_BYTES_MAX {
-        return Err(Error::limit(c!("read config.json"), c"bytes", text.len(), limits::CONFIG_BYTES_MAX));
+        return Err(Error::limit(c!("read config.json"), s!("bytes"), text.len(), limits::CONFIG_BYTES_MAX));
     }
-    let runtime = buffer.below(bundle, c"runtime.json").and_then(|runtime| map::read(CWD, runtime)).ok();
+    let runtime = buffer.below(bundle, s!("runtime.json")).and_then(|runtime| map::read(CWD, runtime)).ok();
     if let Some(text) = runtime {
-        place.write(c"runtime.json", text).doing(c!("copy runtime.json"))?;
+        place.write(s!("runtime.json"), text).doing(c!("copy runtime.json"))?;
     }
-    place.write(c"config.json", text).doing(c!("copy config.json"))?;
+    place.write(s!("config.json"), text).doing(c!("copy config.json"))?;
     Ok(Texts::Given(text, runtime))
 }
 
@@ -132,7 +131,7 @@ fn launch(
         let mut state = state.borrow_mut();
         state.clear();
         state.byte(b'{');
-        state::members(&mut state, c"", &kept, "created", None);
+        state::members(&mut state, s!(""), &kept, "created", None);
         // Before anything is done: whoever takes it back must know the bundle.
         place.save(&mut state)
     };

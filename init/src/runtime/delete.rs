@@ -1,7 +1,5 @@
 //! `pidone delete`: takes back what a container left, and gives its id free.
 
-use core::ffi::CStr;
-
 use super::Caller;
 use super::create::source;
 use super::options::Name;
@@ -13,9 +11,10 @@ use crate::config::spec::Kept;
 use crate::plan::step::Step;
 use crate::sys::{AsFd, wait};
 use crate::text::Value;
+use crate::texts::CStr;
 use crate::{launch, limits, log};
 
-const DOING: &CStr = c"delete";
+const DOING: &CStr = s!("delete");
 
 pub(super) fn delete(caller: &Caller) -> u8 {
     let force = caller.options.has(Name::Force);
@@ -42,7 +41,7 @@ fn end(caller: &Caller, kept: &Kept) {
     };
     match process.signal(signal::KILL) {
         Err(Errno::SRCH) => return,
-        result => caller.must_do(c"kill", result),
+        result => caller.must_do(s!("kill"), result),
     }
     let waited = wait::ready(&[Some(process.as_fd())], Some(limits::KILL_US)).map(drop);
     caller.must_do(c!("wait for its end"), waited);

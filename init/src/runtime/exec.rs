@@ -5,9 +5,6 @@
 //! rights: it can neither be traced nor looked into from before it joins (`launch::child`), all its descriptors are closed
 //! by the exec, and the file that it runs cannot be written to (`sys::image`).
 
-use core::cell::Cell;
-use core::ffi::CStr;
-
 use super::attend::Attended;
 use super::options::Name;
 use super::process::Beginning;
@@ -22,9 +19,11 @@ use crate::sys::file::CWD;
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, identity, map};
 use crate::text::{cut, fields, number};
+use crate::texts::CStr;
 use crate::{apply, config, limits, observe};
+use core::cell::Cell;
 
-const DOING: &CStr = c"exec";
+const DOING: &CStr = s!("exec");
 
 /// `pidone exec`.
 pub(super) fn exec(caller: &Caller) -> u8 {
@@ -42,7 +41,7 @@ pub(super) fn exec(caller: &Caller) -> u8 {
     let mut group = PathBuffer::empty();
     // Who could make none has put the container into no other than his own.
     let has_none = manner.no_groups || kept.cgroup.is_none() && !identity::is_root_of_machine();
-    let group = if has_none { c"" } else { group_of(caller, kept.pid(), &mut group) };
+    let group = if has_none { s!("") } else { group_of(caller, kept.pid(), &mut group) };
     let beginning = Beginning {
         place,
         bundle: kept.bundle.unwrap_or_default(),

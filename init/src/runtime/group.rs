@@ -1,7 +1,5 @@
 //! `pidone pause`, `resume`, `update` and `events`: a container by its control group.
 
-use core::ffi::CStr;
-
 use super::Caller;
 use super::options::Name;
 use super::packed::{Text, text};
@@ -15,6 +13,7 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, wait};
 use crate::text::{Line, fields, number};
+use crate::texts::CStr;
 use crate::{config, limits, observe, plan};
 
 /// The container, which must run, and its control group.
@@ -29,23 +28,23 @@ fn load(caller: &Caller, doing: &'static CStr) -> (&'static Container, &'static 
 
 /// `pidone pause`.
 pub(super) fn pause(caller: &Caller) -> u8 {
-    freeze(caller, c"pause", c"1")
+    freeze(caller, s!("pause"), s!("1"))
 }
 
 /// `pidone resume`.
 pub(super) fn resume(caller: &Caller) -> u8 {
-    freeze(caller, c"resume", c"0")
+    freeze(caller, s!("resume"), s!("0"))
 }
 
 fn freeze(caller: &Caller, doing: &'static CStr, how: &CStr) -> u8 {
     const DOING: &CStr = c!("freeze or thaw");
     let (container, group) = load(caller, doing);
-    if (container.status == Status::Paused) == (how == c"1") {
+    if (container.status == Status::Paused) == (how == s!("1")) {
         caller.refuse(doing, c!("container is in the wrong state"));
     }
-    caller.must_do(DOING, apply::write_cgroup(group, c"cgroup.freeze", how));
+    caller.must_do(DOING, apply::write_cgroup(group, s!("cgroup.freeze"), how));
     for _ in 0..limits::FREEZE_LOOKS {
-        if value(group, c"cgroup.events", b"frozen", &mut [0; 128]) == Some(how.to_bytes()) {
+        if value(group, s!("cgroup.events"), b"frozen", &mut [0; 128]) == Some(how.to_bytes()) {
             return 0;
         }
         wait::pause();
@@ -64,7 +63,7 @@ fn value<'b>(group: &CStr, file: &CStr, word: &[u8], buffer: &'b mut [u8]) -> Op
 
 /// `pidone update`.
 pub(super) fn update(caller: &Caller) -> u8 {
-    const DOING: &CStr = c"update";
+    const DOING: &CStr = s!("update");
     let (container, group) = load(caller, DOING);
     let regions = &mut *caller.regions.borrow_mut();
     let mut arena = Arena::new(&mut regions.arena);
@@ -72,7 +71,7 @@ pub(super) fn update(caller: &Caller) -> u8 {
     match caller.options.get(Name::Resources) {
         None => {}
         Some(file) => {
-            let text = if file == c"-" {
+            let text = if file == s!("-") {
                 file::read_all(file::standard_input(), &mut regions.config)
             } else {
                 file::open(CWD, file, Open::Read).and_then(|file| file::read_all(file.as_fd(), &mut regions.config))
@@ -84,7 +83,7 @@ pub(super) fn update(caller: &Caller) -> u8 {
     if flags(caller, &mut wanted).is_none() {
         caller.refuse(DOING, c!("not a number"));
     }
-    let facts = observe::facts(Section::Other, c"", container.kept.bundle.unwrap_or_default(), &Spec::default());
+    let facts = observe::facts(Section::Other, s!(""), container.kept.bundle.unwrap_or_default(), &Spec::default());
     for step in caller.must(plan::update(&wanted, group, &facts, &mut arena)) {
         if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(step) {
             let error = Error::kernel(DOING, errno);
@@ -130,7 +129,7 @@ fn flags<'a>(caller: &Caller, wanted: &mut Resources<'a>) -> Option<()> {
 
 /// `pidone events`.
 pub(super) fn events(caller: &Caller) -> u8 {
-    let Some(seconds) = interval(caller) else { caller.refuse(c"--interval", c!("must be like 5s or 500ms")) };
+    let Some(seconds) = interval(caller) else { caller.refuse(s!("--interval"), c!("must be like 5s or 500ms")) };
     let is_once = caller.options.has(Name::Stats);
     let template = text(Text::Stats);
     loop {
@@ -141,7 +140,7 @@ pub(super) fn events(caller: &Caller) -> u8 {
         let group = kept.cgroup.filter(|_| status.is_alive());
         let Some(group) = group else {
             if is_once {
-                caller.refuse(c"events", c!("container not running"));
+                caller.refuse(s!("events"), c!("container not running"));
             }
             return 0;
         };
@@ -180,7 +179,7 @@ fn stat(line: &mut Line, group: &CStr, piece: &[u8]) {
 
 /// `--interval` in microseconds.
 fn interval(caller: &Caller) -> Option<u64> {
-    let given = caller.options.get(Name::Interval).unwrap_or(c"5s").to_bytes();
+    let given = caller.options.get(Name::Interval).unwrap_or(s!("5s")).to_bytes();
     let (digits, factor) = match given {
         [digits @ .., b'm', b's'] => (digits, 1000),
         [digits @ .., b's'] => (digits, 1_000_000),

@@ -1,18 +1,17 @@
 //! `pidone kill`: signals to a container's first process, or to all of them.
 
-use core::ffi::CStr;
-
 use super::Caller;
 use super::options::Name;
 use super::state::{self, Container};
 use crate::abi::{Errno, signal};
 use crate::apply;
 use crate::sys::process;
+use crate::texts::CStr;
 
-const DOING: &CStr = c"kill";
+const DOING: &CStr = s!("kill");
 
 pub(super) fn kill(caller: &Caller) -> u8 {
-    let given = caller.options.extra.unwrap_or(c"TERM").to_bytes();
+    let given = caller.options.extra.unwrap_or(s!("TERM")).to_bytes();
     let Some(signal) = signal::number(given) else { caller.refuse(DOING, c!("unknown signal")) };
     let Container { kept, status, .. } = caller.container();
     if caller.options.has(Name::All) {

@@ -1,7 +1,5 @@
 //! `pidone list` and `pidone ps`: what there is.
 
-use core::ffi::CStr;
-
 use super::Caller;
 use super::options::Name;
 use super::state::{self, Container, Place};
@@ -13,6 +11,7 @@ use crate::sys::path::{PathBuffer, decimal, join};
 use crate::sys::process::Pid;
 use crate::sys::{self, AsFd};
 use crate::text::Line;
+use crate::texts::CStr;
 
 const WRITE: &CStr = c!("write the list");
 
@@ -25,7 +24,7 @@ fn is_json(caller: &Caller) -> bool {
     match caller.options.get(Name::Format).map(CStr::to_bytes) {
         None | Some(b"table") => false,
         Some(b"json") => true,
-        Some(_) => caller.refuse(c"--format", c!("must be table or json")),
+        Some(_) => caller.refuse(s!("--format"), c!("must be table or json")),
     }
 }
 
@@ -86,7 +85,7 @@ pub(super) fn ps(caller: &Caller) -> u8 {
     let json = is_json(caller);
     let Container { kept, status, .. } = caller.container();
     if !status.is_alive() {
-        caller.refuse(c"ps", c!("container not running"));
+        caller.refuse(s!("ps"), c!("container not running"));
     }
     let mut separator: &[u8] = b"[";
     let mut each = |pid: Pid| -> sys::Result<()> {

@@ -20,8 +20,8 @@ mod start;
 mod state;
 mod texts;
 
+use crate::texts::CStr;
 use core::cell::{Cell, RefCell};
-use core::ffi::CStr;
 use core::ops::Range;
 
 use crate::abi::Errno;
@@ -73,7 +73,7 @@ fn place_of(words: Words, before: usize) -> Range<usize> {
 /// The signals that whoever started this process had ignored; all where that cannot be found out.
 fn ignored_signals() -> u64 {
     let mut buffer = [0; 4096];
-    let status = file::read_start(c"/proc/self/status", &mut buffer).unwrap_or_default();
+    let status = file::read_start(s!("/proc/self/status"), &mut buffer).unwrap_or_default();
     let ignored = fields(status, b'\n').find_map(|line| line.strip_prefix(b"SigIgn:\t"));
     ignored.and_then(|ignored| number(ignored, 16)).unwrap_or(!0)
 }
@@ -111,7 +111,7 @@ pub fn main(program: &[u8], words: Words, environment: Words) -> Outcome {
         program: program.len(),
         options: Options::none(),
         environment,
-        root: c"",
+        root: s!(""),
         regions: RefCell::new(regions),
         code: Cell::new(FAILED),
     };
@@ -131,7 +131,7 @@ pub fn main(program: &[u8], words: Words, environment: Words) -> Outcome {
     }
     let Some(command) = place.and_then(|place| RUN.get(place)) else { return Outcome::Unknown(options.name) };
     if !matches!(options.get(Name::LogFormat).map(CStr::to_bytes), None | Some(b"text" | b"json")) {
-        caller.refuse(c"--log-format", c!("must be text or json"));
+        caller.refuse(s!("--log-format"), c!("must be text or json"));
     }
     caller.find_root();
     Outcome::Done(command(&caller))
@@ -165,7 +165,7 @@ impl Caller {
         {
             let mut arena = Arena::new(map::zeroed(room(words.len() + self.environment.len())).unwrap_or_default());
             let mut list = arena.list();
-            arena.push(&mut list, c"pidone");
+            arena.push(&mut list, s!("pidone"));
             for word in words {
                 arena.push(&mut list, *word);
             }
@@ -260,7 +260,7 @@ impl Caller {
 
     /// The container's id.
     fn id(&self) -> &'static CStr {
-        let Some(id) = self.options.id else { self.refuse(c!("container id"), c"required") };
+        let Some(id) = self.options.id else { self.refuse(c!("container id"), s!("required")) };
         self.must(state::check_id(id));
         id
     }

@@ -4,9 +4,8 @@
 //! `--name value`, `--name=value`, `-name value`, `-n value`, `-nvalue`, letters together as in `-td`, and anywhere before
 //! or behind the container's id; but what follows the id of `exec` is the program's.
 
-use core::ffi::CStr;
-
 use crate::text::{cut, fields, has, position};
+use crate::texts::CStr;
 use crate::texts::last;
 
 /// The commands that have options, by their place here.
@@ -252,11 +251,11 @@ struct Walk {
 
 impl Walk {
     fn new(words: Words) -> Walk {
-        Walk { words, word: c"", letters: b"", name: None, command: None, index: 0, value: None }
+        Walk { words, word: s!(""), letters: b"", name: None, command: None, index: 0, value: None }
     }
 
     fn is_exec(&self) -> bool {
-        self.name == Some(c"exec")
+        self.name == Some(s!("exec"))
     }
 
     fn take(&mut self) -> Option<&'static CStr> {
@@ -329,7 +328,7 @@ impl Walk {
             return Step::Wrong("not supported");
         }
         self.value = match given {
-            _ if is_switch => (!is_off).then_some(c""),
+            _ if is_switch => (!is_off).then_some(s!("")),
             // It is the end of the word.
             Some(given) => last(self.word, given.len()),
             None => self.take(),
@@ -356,7 +355,7 @@ mod tests {
 
     fn read(line: &'static str) -> (Options, Result<(), Problem>) {
         let word = |word: &str| &*Box::leak(std::ffi::CString::new(word).unwrap().into_boxed_c_str());
-        let words: Vec<&CStr> = line.split_whitespace().map(word).collect();
+        let words: Vec<&CStr> = line.split_whitespace().map(word).map(CStr::of).collect();
         let mut options = Options::none();
         let result = options.read(words.leak());
         (options, result)
@@ -377,22 +376,22 @@ mod tests {
             "create -bB ID --log F --log-format json --pid-file P -no-pivot --no-new-keyring --preserve-fds 2 --console-socket S",
         ] {
             let options = good(line);
-            assert_eq!((options.name, options.id), (Some(c"create"), Some(c"ID")), "{line}");
-            assert_eq!(options.get(Name::LogFormat), Some(c"json"));
-            assert_eq!(options.get(Name::Log), Some(c"F"));
-            assert_eq!(options.get(Name::Bundle), Some(c"B"));
-            assert_eq!(options.get(Name::PidFile), Some(c"P"));
-            assert_eq!(options.get(Name::PreserveFds), Some(c"2"));
-            assert_eq!(options.get(Name::ConsoleSocket), Some(c"S"));
+            assert_eq!((options.name, options.id), (Some(s!("create")), Some(s!("ID"))), "{line}");
+            assert_eq!(options.get(Name::LogFormat), Some(s!("json")));
+            assert_eq!(options.get(Name::Log), Some(s!("F")));
+            assert_eq!(options.get(Name::Bundle), Some(s!("B")));
+            assert_eq!(options.get(Name::PidFile), Some(s!("P")));
+            assert_eq!(options.get(Name::PreserveFds), Some(s!("2")));
+            assert_eq!(options.get(Name::ConsoleSocket), Some(s!("S")));
             assert!(options.has(Name::NoPivot) && options.has(Name::NoNewKeyring) && !options.has(Name::Keep));
         }
         let options = good("exec --pid-file P --process J --detach --tty ID");
         assert!(options.has(Name::Detach) && options.has(Name::Tty));
-        assert_eq!(options.get(Name::Process), Some(c"J"));
+        assert_eq!(options.get(Name::Process), Some(s!("J")));
         let options = good("kill --all ID 9");
-        assert_eq!((options.id, options.extra, options.has(Name::All)), (Some(c"ID"), Some(c"9"), true));
-        assert_eq!(good("update --resources=- ID").get(Name::Resources), Some(c"-"));
-        assert_eq!(good("ps --format json ID").get(Name::Format), Some(c"json"));
+        assert_eq!((options.id, options.extra, options.has(Name::All)), (Some(s!("ID")), Some(s!("9")), true));
+        assert_eq!(good("update --resources=- ID").get(Name::Resources), Some(s!("-")));
+        assert_eq!(good("ps --format json ID").get(Name::Format), Some(s!("json")));
         assert!(good("delete --force ID").has(Name::Force) && good("delete ID -f").has(Name::Force));
         assert!(good("--systemd-cgroup=false state ID").id.is_some());
         assert!(good("--rootless=true --version").name.is_none());
@@ -401,27 +400,27 @@ mod tests {
     #[test]
     fn what_follows_the_id_of_exec_is_the_programs() {
         let options = good("exec -td -e A=1 --env=B=2 -u 1:2 ID ls -l --all");
-        assert_eq!(options.rest, [c"ls", c"-l", c"--all"]);
+        assert_eq!(options.rest, [s!("ls"), s!("-l"), s!("--all")]);
         let mut values = Vec::new();
         options.each(Name::Environment, &mut |value| values.push(value));
-        assert_eq!(values, [c"A=1", c"B=2"]);
+        assert_eq!(values, [s!("A=1"), s!("B=2")]);
     }
 
     #[test]
     fn what_makes_no_sense_or_is_not_supported_is_refused_by_name() {
         for (line, word, why) in [
-            ("create --nothing ID", c"--nothing", "no such option"),
-            ("state --bundle B ID", c"--bundle", "no such option"),
-            ("create ID --bundle", c"--bundle", "needs a value"),
-            ("delete --regex ID", c"--regex", "not supported"),
-            ("kill -r ID", c"-r", "not supported"),
-            ("kill ID 9 again", c"again", "one word too many"),
-            ("exec -tx ID", c"-tx", "no such option"),
+            ("create --nothing ID", s!("--nothing"), "no such option"),
+            ("state --bundle B ID", s!("--bundle"), "no such option"),
+            ("create ID --bundle", s!("--bundle"), "needs a value"),
+            ("delete --regex ID", s!("--regex"), "not supported"),
+            ("kill -r ID", s!("-r"), "not supported"),
+            ("kill ID 9 again", s!("again"), "one word too many"),
+            ("exec -tx ID", s!("-tx"), "no such option"),
         ] {
             assert_eq!(read(line).1, Err(Problem(word, why)), "{line}");
         }
         // The command is known even so: the message is about the option.
-        assert_eq!(read("create --nothing ID").0.name, Some(c"create"));
+        assert_eq!(read("create --nothing ID").0.name, Some(s!("create")));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What `create`, `run` and `exec` have in common: what a process gets from the caller beside what its configuration says.
 
-use core::ffi::CStr;
-
 use super::Caller;
 use super::attend::Attended;
 use super::create::source;
@@ -21,6 +19,7 @@ use crate::sys::process::{self, Handle, Pid};
 use crate::sys::socket::{self, Kind};
 use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, identity, terminal};
 use crate::text::{cut_last, number};
+use crate::texts::CStr;
 use crate::{apply, limits};
 
 /// What a launch needs that `create`, `run` and `exec` have in common.
@@ -75,16 +74,16 @@ pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'sta
     let no_groups = match caller.options.get(Name::CgroupManager).map(CStr::to_bytes) {
         None | Some(b"cgroupfs" | b"systemd") => has_no_groups(),
         Some(b"disabled") => true,
-        Some(_) => return Err(Error::wrong(c"--cgroup-manager", c!("must be cgroupfs, systemd or disabled"))),
+        Some(_) => return Err(Error::wrong(s!("--cgroup-manager"), c!("must be cgroupfs, systemd or disabled"))),
     };
     let systemd = wants_systemd(caller) && !no_groups;
     if systemd && !identity::is_root_of_machine() {
-        return Err(Error::wrong(c"--systemd-cgroup", c!("not supported for an ordinary user")));
+        return Err(Error::wrong(s!("--systemd-cgroup"), c!("not supported for an ordinary user")));
     }
-    if systemd && !file::exists(c"/run/systemd/private") {
-        return Err(Error::wrong(c"--systemd-cgroup", c!("systemd does not run here")));
+    if systemd && !file::exists(s!("/run/systemd/private")) {
+        return Err(Error::wrong(s!("--systemd-cgroup"), c!("systemd does not run here")));
     }
-    let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(c"");
+    let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(s!(""));
     let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
     Ok(Manner {
         console: attended.console().is_some(),
@@ -111,14 +110,14 @@ pub(super) fn again<'x>(spec: &mut Spec<'x>, facts: &mut Facts<'x>, _: &mut Aren
 }
 
 fn wants_systemd(caller: &Caller) -> bool {
-    caller.options.has(Name::SystemdCgroup) || caller.options.get(Name::CgroupManager) == Some(c"systemd")
+    caller.options.has(Name::SystemdCgroup) || caller.options.get(Name::CgroupManager) == Some(s!("systemd"))
 }
 
 fn has_no_groups() -> bool {
     file::file_system_of(ROOT) != Ok(CGROUP2)
 }
 
-const ROOT: &CStr = c"/sys/fs/cgroup";
+const ROOT: &CStr = s!("/sys/fs/cgroup");
 
 /// Goes without a control group if the caller is not root of the machine, and could not make the container's.
 pub(super) fn check_group(spec: &Spec, facts: &mut Facts) -> bool {
@@ -161,7 +160,7 @@ fn may_make_group(group: &CStr) -> bool {
 /// How many descriptors are handed on: those of `--preserve-fds`, and those of systemd's socket activation. Each must be
 /// open, or one of our own would take its place.
 fn descriptors(caller: &Caller) -> Result<u32> {
-    let wrong = Error::wrong(c"--preserve-fds", c!("must be a number of open descriptors"));
+    let wrong = Error::wrong(s!("--preserve-fds"), c!("must be a number of open descriptors"));
     let mut count = 0;
     for given in [caller.options.get(Name::PreserveFds), caller.variable(b"LISTEN_FDS")].into_iter().flatten() {
         count += number(given.to_bytes(), 10).filter(|count| *count < 1024).ok_or(wrong)? as u32;
@@ -196,7 +195,7 @@ pub(super) fn adjust<'x>(
     if let Some(count) = caller.variable(b"LISTEN_FDS") {
         let count = arena.string(&[b"LISTEN_FDS=", count.to_bytes()]);
         arena.push(&mut environment, count);
-        arena.push(&mut environment, c"LISTEN_PID=1");
+        arena.push(&mut environment, s!("LISTEN_PID=1"));
     }
     process.env = arena.finish(environment);
     let notify = caller.variable(b"NOTIFY_SOCKET").filter(|path| path.to_bytes().starts_with(b"/"));

@@ -19,7 +19,7 @@ use crate::{limits, log};
 impl Caller {
     /// Says where records go, and which.
     pub(super) fn set_log(&self) {
-        let debug = self.options.has(Name::Debug) || self.options.get(Name::LogLevel) == Some(c"debug");
+        let debug = self.options.has(Name::Debug) || self.options.get(Name::LogLevel) == Some(s!("debug"));
         log::to_standard_error();
         log::set_threshold(match (self.wants_json(), debug) {
             (_, true) => log::Level::Debug,
@@ -29,7 +29,7 @@ impl Caller {
     }
 
     fn wants_json(&self) -> bool {
-        self.options.get(Name::LogFormat) == Some(c"json")
+        self.options.get(Name::LogFormat) == Some(s!("json"))
     }
 
     /// Reports a command line that makes no sense.

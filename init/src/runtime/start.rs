@@ -1,7 +1,5 @@
 //! `pidone start`: lets a created container execute its program.
 
-use core::ffi::CStr;
-
 use super::create::source;
 use super::state::{Container, Place, START, Status};
 use super::{Caller, FAILED};
@@ -10,8 +8,9 @@ use crate::error::Error;
 use crate::launch;
 use crate::sys::{AsFd, file};
 use crate::text::Print;
+use crate::texts::CStr;
 
-const DOING: &CStr = c"start";
+const DOING: &CStr = s!("start");
 
 pub(super) fn start(caller: &Caller) -> u8 {
     let Container { place, kept, status } = caller.must(caller.find(true));

@@ -9,9 +9,6 @@
 //! state, which always is (`rename`), and names the process before that is let go. A creator that dies leaves a process that
 //! soon ends by itself, and a directory from which `delete` cleans up. Commands that change something lock the directory.
 
-use core::cell::Cell;
-use core::ffi::CStr;
-
 use super::Caller;
 use crate::abi::Errno;
 use crate::abi::mount::{MS_NODEV, MS_NOEXEC, MS_NOSUID};
@@ -28,13 +25,15 @@ use crate::sys::socket::{self, Kind};
 use crate::sys::texts::until_nul;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, machine, map, mount};
 use crate::text::{Line, Value, fields, has, number};
+use crate::texts::CStr;
+use core::cell::Cell;
 
 /// The socket at which a created container waits.
-pub(super) const START: &CStr = c"start";
+pub(super) const START: &CStr = s!("start");
 /// The state.
-const STATE: &CStr = c"state.json";
+const STATE: &CStr = s!("state.json");
 /// The state that is to come.
-const NEW: &CStr = c"new";
+const NEW: &CStr = s!("new");
 
 /// Where a container is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +69,7 @@ impl Status {
 pub(super) fn check_id(id: &CStr) -> Result<()> {
     let id = id.to_bytes();
     if id.len() > limits::ID_BYTES_MAX {
-        return Err(Error::limit(c!("container id"), c"bytes", id.len(), limits::ID_BYTES_MAX));
+        return Err(Error::limit(c!("container id"), s!("bytes"), id.len(), limits::ID_BYTES_MAX));
     }
     let is_good = |byte: &u8| byte.is_ascii_alphanumeric() || has(b"_+-.", *byte);
     if id.is_empty() || id == b"." || id == b".." || !id.iter().all(is_good) {
@@ -109,7 +108,7 @@ impl<'i> Place<'i> {
             made = file::make_directories(root).and_then(|()| file::make_directory_in(CWD, path, 0o700));
         }
         match made {
-            Err(Errno::EXIST) => return Err(Error::wrong(c"create", c!("container with this id already exists"))),
+            Err(Errno::EXIST) => return Err(Error::wrong(s!("create"), c!("container with this id already exists"))),
             made => made.doing(DOING)?,
         }
         let place = Place::open(path, id).and_then(|place| place.lock().map(|()| place));
@@ -135,7 +134,7 @@ impl<'i> Place<'i> {
     /// Waits until nobody else changes the container.
     pub(super) fn lock(&self) -> Result<()> {
         const DOING: &CStr = c!("lock the container");
-        let lock = file::open_itself(self.directory.as_fd(), c".").doing(DOING)?;
+        let lock = file::open_itself(self.directory.as_fd(), s!(".")).doing(DOING)?;
         file::lock(lock.as_fd(), true).doing(DOING)?;
         self.lock.set(Some(lock));
         if file::is_removed(self.directory.as_fd()).doing(LOAD)? {
@@ -151,7 +150,7 @@ impl<'i> Place<'i> {
 
     /// Whether somebody else changes it.
     fn is_locked(&self) -> bool {
-        let looked = file::open_itself(self.directory.as_fd(), c".");
+        let looked = file::open_itself(self.directory.as_fd(), s!("."));
         looked.is_ok_and(|looked| file::lock(looked.as_fd(), false) == Err(Errno::AGAIN))
     }
 
@@ -258,11 +257,11 @@ fn state_and_start(text: &[u8]) -> Option<(u8, u64)> {
 /// Whether a control group is frozen, or about to be.
 fn is_frozen(group: &CStr) -> bool {
     let mut buffer = [0; 8];
-    !group.is_empty() && crate::apply::read_cgroup(group, c"cgroup.freeze", &mut buffer) == Ok(b"1\n")
+    !group.is_empty() && crate::apply::read_cgroup(group, s!("cgroup.freeze"), &mut buffer) == Ok(b"1\n")
 }
 
 /// Where states are unless somebody says otherwise.
-pub(super) const ROOT: &CStr = c"/run/pidone";
+pub(super) const ROOT: &CStr = s!("/run/pidone");
 
 /// Mounts a tmpfs where states are, unless something is mounted there.
 pub(super) fn mount_root(root: &CStr) -> crate::sys::Result<()> {
@@ -273,7 +272,7 @@ pub(super) fn mount_root(root: &CStr) -> crate::sys::Result<()> {
     if file::is_mount_point(root) {
         return Ok(());
     }
-    mount::mount(c"pidone", root, c"tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, c"mode=0700")
+    mount::mount(s!("pidone"), root, s!("tmpfs"), MS_NOSUID | MS_NODEV | MS_NOEXEC, s!("mode=0700"))
 }
 
 /// Keeps of a container of PID 1 what the commands need, so that they find it as one of their own. Its configuration is
@@ -285,13 +284,13 @@ pub fn record(name: &CStr, bundle: &CStr, group: &CStr, pid: Pid) -> Result<()> 
     forget(name);
     let (mut path, mut buffer) = (PathBuffer::empty(), PathBuffer::empty());
     let place = Place::reserve(&mut buffer, ROOT, name)?;
-    path.below(bundle, c"config.json")
-        .and_then(|config| file::make_link(config, place.directory.as_fd(), c"config.json"))
+    path.below(bundle, s!("config.json"))
+        .and_then(|config| file::make_link(config, place.directory.as_fd(), s!("config.json")))
         .doing(STATE)?;
     let mut buffer = [0; limits::PATH_BYTES_MAX];
     let mut line = Line::new(&mut buffer);
     let mut time = [0; 32];
-    let kept = Kept { bundle: Some(bundle), created: created(&mut time), owner: Some(c"root"), ..Kept::default() };
+    let kept = Kept { bundle: Some(bundle), created: created(&mut time), owner: Some(s!("root")), ..Kept::default() };
     line.byte(b'{');
     members(&mut line, name, &kept, "running", None);
     process_members(&mut line, pid, group)?;
@@ -315,7 +314,7 @@ pub(super) fn created(buffer: &mut [u8; 32]) -> Option<&CStr> {
 pub(super) fn process_members(line: &mut Line, pid: Pid, group: &CStr) -> Result<()> {
     // Without it nobody could tell later whether it still is the same.
     let Ok(Some((_, time))) = started(pid) else {
-        return Err(Error::wrong(c"create", c!("cannot tell when the process started")));
+        return Err(Error::wrong(s!("create"), c!("cannot tell when the process started")));
     };
     let values = [Value::Number(pid.unsigned_abs().into()), Value::Number(time)];
     line.format(t!(",\"pid\":{},\"startTime\":{},\"cgroup\":"), &values);
@@ -334,7 +333,7 @@ pub(super) fn write(line: &mut Line, id: &CStr, kept: &Kept, status: Status) {
 /// Writes the members of that object.
 pub(super) fn members(line: &mut Line, id: &CStr, kept: &Kept, status: &'static str, pid: Option<u32>) {
     let known = State {
-        version: kept.version.unwrap_or(c"1.0.0"),
+        version: kept.version.unwrap_or(s!("1.0.0")),
         id,
         status,
         pid,

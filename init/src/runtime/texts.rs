@@ -1,7 +1,5 @@
 //! `pidone spec` and `pidone features`: texts of our own.
 
-use core::ffi::CStr;
-
 use super::Caller;
 use super::options::Name;
 use super::packed::{Text, text};
@@ -10,15 +8,16 @@ use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, identity};
 use crate::text::Line;
+use crate::texts::CStr;
 
 const WRITE: &CStr = c!("write the text");
 
 /// `pidone spec`.
 pub(super) fn spec(caller: &Caller) -> u8 {
     let mut path = PathBuffer::empty();
-    let path = path.below(caller.options.get(Name::Bundle).unwrap_or(c"."), c"config.json");
+    let path = path.below(caller.options.get(Name::Bundle).unwrap_or(s!(".")), s!("config.json"));
     let file = match path.and_then(|path| file::open(CWD, path, Open::New)) {
-        Err(Errno::EXIST) => caller.refuse(c"spec", c!("config.json exists already")),
+        Err(Errno::EXIST) => caller.refuse(s!("spec"), c!("config.json exists already")),
         file => caller.must_do(WRITE, file),
     };
     let which = if caller.options.has(Name::Rootless) { Text::SpecRootless } else { Text::Spec };

@@ -15,7 +15,7 @@ use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result, identity, wait};
 use crate::text::Value;
 
 /// The directory of the socket, and its name. It is not in /run/pidone: there a container could have the same name.
-pub const PLACE: (&core::ffi::CStr, &core::ffi::CStr) = (c"/run", c"pidone.control");
+pub const PLACE: (&crate::texts::CStr, &crate::texts::CStr) = (s!("/run"), s!("pidone.control"));
 
 /// The last message of every answer, one byte: how it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,9 +12,8 @@ pub mod table;
 mod wait;
 mod watchdog;
 
-use core::ffi::CStr;
-
 use crate::sys::{AsFd, BorrowedFd};
+use crate::texts::CStr;
 
 use crate::abi::Errno;
 use crate::config::policy::Key;
@@ -103,7 +102,7 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
 }
 
 /// How gladly the kernel kills this process when memory is short.
-const OOM_SCORE: &CStr = c"/proc/self/oom_score_adj";
+const OOM_SCORE: &CStr = s!("/proc/self/oom_score_adj");
 
 /// A new process, which the kernel may kill like any other when memory is short.
 #[inline(never)]
@@ -273,10 +272,10 @@ impl<W: Work> Supervisor<'_, W> {
         let Some(announcements) = self.events.announcements() else { return 1 };
         match child {
             Child::Worker(Task::Setup) => self.work.set_up(),
-            Child::Worker(Task::Scripts) => self.work.run_scripts(c"/etc/init.d"),
+            Child::Worker(Task::Scripts) => self.work.run_scripts(s!("/etc/init.d")),
             Child::Worker(Task::Volumes) => self.work.mount_volumes(),
             Child::Worker(Task::Survey) => self.work.survey(self.table.slots(), announcements),
-            Child::Worker(Task::ShutdownScripts) => self.work.run_scripts(c"/etc/shutdown.d"),
+            Child::Worker(Task::ShutdownScripts) => self.work.run_scripts(s!("/etc/shutdown.d")),
             Child::Worker(Task::Unmount) => {
                 // There may be one that does not even go when it is killed.
                 if self.logger == 0 {
@@ -337,8 +336,8 @@ impl<W: Work> Supervisor<'_, W> {
     fn list(&mut self, section: Section) {
         let directory = section.directory();
         if section == Section::OneShot {
-            if !self.table.add(section, c"run") {
-                refuse(directory, c"run");
+            if !self.table.add(section, s!("run")) {
+                refuse(directory, s!("run"));
             }
             return;
         }

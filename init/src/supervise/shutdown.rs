@@ -1,8 +1,7 @@
 //! The way down: asking and killing containers, unmounting, the last system call.
 
-use core::ffi::CStr;
-
 use crate::sys::{AsFd, OwnedFd};
+use crate::texts::CStr;
 
 use super::table::Power;
 use crate::abi::{mount, signal};
@@ -176,7 +175,7 @@ fn unescape<'a>(text: &[u8], line: &'a mut Line) -> Option<&'a CStr> {
 
 /// Calls `each` with every mount and its path, the last one first.
 fn for_each_mount(buffer: &mut [u8], each: &mut dyn FnMut(&Mounted, &CStr)) {
-    let text = match file::read_file(c"/proc/self/mountinfo", buffer) {
+    let text = match file::read_file(s!("/proc/self/mountinfo"), buffer) {
         Ok(text) => &*text,
         Err(errno) => {
             log::error(t!("read /proc/self/mountinfo: {}"), &[Value::Kernel(errno)]);
@@ -212,12 +211,12 @@ fn unmount_once(buffer: &mut [u8]) -> usize {
 fn make_readonly(buffer: &mut [u8]) {
     let mut failed = false;
     for_each_mount(buffer, &mut |mounted, target| {
-        let root = target == c"/";
+        let root = target == s!("/");
         if !root && (mounted.stays() || !mounted.device) {
             return;
         }
         let flags = mount::MS_REMOUNT | mount::MS_RDONLY;
-        let result = crate::sys::mount::mount(c"none", target, c"", flags, c"");
+        let result = crate::sys::mount::mount(s!("none"), target, s!(""), flags, s!(""));
         failed |= result.is_err();
         if !root || (mounted.device && result.is_err()) {
             let target = Value::Name(target);
@@ -236,19 +235,19 @@ fn make_readonly(buffer: &mut [u8]) {
 
 /// Loop devices are detached from their files, mapped devices removed.
 fn release_devices() {
-    if let Ok(control) = file::open(CWD, c"/dev/mapper/control", Open::Write) {
+    if let Ok(control) = file::open(CWD, s!("/dev/mapper/control"), Open::Write) {
         // Those in use stay, which is no error here: what uses them is reported when it is made read-only.
         if let Err(errno) = block::remove_mapped(control.as_fd()) {
             log::debug(t!("remove mapped devices: {}"), &[Value::Kernel(errno)]);
         }
     }
-    let Ok(blocks) = file::open(CWD, c"/sys/block", Open::Directory) else { return };
+    let Ok(blocks) = file::open(CWD, s!("/sys/block"), Open::Directory) else { return };
     let _ = file::for_each_entry(blocks.as_fd(), &mut |name, _| {
         let (mut backing, mut device) = ([0; 64], [0; 64]);
         if name.to_bytes().starts_with(b"loop")
-            && let Ok(backing) = below(&mut backing, name, c"loop/backing_file")
+            && let Ok(backing) = below(&mut backing, name, s!("loop/backing_file"))
             && file::kind(blocks.as_fd(), backing).is_ok()
-            && let Ok(device) = below(&mut device, c"/dev", name)
+            && let Ok(device) = below(&mut device, s!("/dev"), name)
             && let Err(errno) =
                 file::open(CWD, device, Open::Read).and_then(|opened| block::release_loop(opened.as_fd()))
         {
@@ -328,7 +327,7 @@ mod tests {
         assert!(mounted.device && !mounted.stays() && !mounted.remote());
         assert_eq!(mounted.kind, b"ext3");
         let mut buffer = [0; 32];
-        assert_eq!(unescape(mounted.target, &mut Line::new(&mut buffer)), Some(c"/mnt 2\\x"));
+        assert_eq!(unescape(mounted.target, &mut Line::new(&mut buffer)), Some(s!("/mnt 2\\x")));
         assert_eq!(unescape(&[b'x'; 32], &mut Line::new(&mut [0; 32])), None);
         for end in 0..line.len() {
             if let Some(mounted) = Mounted::parse(&line[..end]) {

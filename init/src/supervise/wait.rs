@@ -16,10 +16,9 @@
 //! still have it, but what it says is heard by nobody. So all that will ever be known is known, and children are reaped as
 //! fast as they come: orphans by the thousand, at one system call each.
 
-use core::ffi::CStr;
-
 use crate::abi::Errno;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
+use crate::texts::CStr;
 
 use super::message::{self, Message};
 use super::table::{Event, Power};
@@ -237,7 +236,7 @@ impl Events {
 
     /// Opens the machine's power buttons.
     pub(super) fn open_buttons(&mut self) {
-        let Ok(inputs) = file::open(CWD, c"/sys/class/input", Open::Directory) else { return };
+        let Ok(inputs) = file::open(CWD, s!("/sys/class/input"), Open::Directory) else { return };
         let _ = file::for_each_entry(inputs.as_fd(), &mut |name, _| {
             if name.to_bytes().starts_with(b"event") && is_button(inputs.as_fd(), name) {
                 self.open_button(name);
@@ -248,7 +247,7 @@ impl Events {
 
     fn open_button(&mut self, name: &CStr) {
         let mut path = [0; 64];
-        let Ok(path) = below(&mut path, c"/dev/input", name) else { return };
+        let Ok(path) = below(&mut path, s!("/dev/input"), name) else { return };
         let opened = file::open(CWD, path, Open::Events);
         match &opened {
             Ok(_) => log::debug(t!("power button {}"), &[Value::Name(path)]),
@@ -263,7 +262,7 @@ impl Events {
 /// Whether an input device is a power button: ACPI's by their name, those of boards and arm64 machines by theirs.
 fn is_button(inputs: BorrowedFd, event: &CStr) -> bool {
     let mut path = [0; 64];
-    let Ok(path) = below(&mut path, event, c"device/name") else { return false };
+    let Ok(path) = below(&mut path, event, s!("device/name")) else { return false };
     let mut name = [0; 32];
     let name = file::open(inputs, path, Open::Read).and_then(|file| file::read_all(file.as_fd(), &mut name));
     name.is_ok_and(|name| [&b"Power Button\n"[..], b"gpio-keys\n"].contains(&&*name))

@@ -47,7 +47,7 @@ impl Watchdog {
 }
 
 fn open(seconds: u32) -> Result<OwnedFd> {
-    let device = file::open(CWD, c"/dev/watchdog", Open::Write).doing(c!("open /dev/watchdog"))?;
+    let device = file::open(CWD, s!("/dev/watchdog"), Open::Write).doing(c!("open /dev/watchdog"))?;
     let set = watchdog::set_timeout(device.as_fd(), seconds);
     if set.is_err() {
         // It runs since it was opened, with a time that nobody knows.

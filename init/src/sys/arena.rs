@@ -13,7 +13,7 @@
 //! Nothing here fails by itself: a full arena hands out what is empty, and [`Arena::check`] says so at the end. Whoever
 //! fills it may keep a failure of his own there: the first one counts.
 
-use core::ffi::CStr;
+use super::texts::CStr;
 use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 use core::ptr::null_mut;
@@ -85,7 +85,7 @@ impl<'a> Arena<'a> {
     /// Bytes that cannot be had.
     fn full(&mut self, bytes: usize) -> *mut u8 {
         let found = self.used().saturating_add(bytes);
-        self.fail(Error::limit(c"keep the configuration in memory", c"bytes", found, self.size));
+        self.fail(Error::limit(s!("keep the configuration in memory"), s!("bytes"), found, self.size));
         null_mut()
     }
 
@@ -109,7 +109,7 @@ impl<'a> Arena<'a> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let to = self.take(length + 1, 1);
         if to.is_null() {
-            return c"";
+            return s!("");
         }
         let mut end = to;
         for piece in pieces {
@@ -258,7 +258,7 @@ mod tests {
             arena.push(&mut outer, (name, values));
         }
         let outer = arena.finish(outer);
-        assert_eq!(outer, [(c"first-first", &[1, 2, 3][..]), (c"other-other", &[1, 2, 3][..])]);
+        assert_eq!(outer, [(s!("first-first"), &[1, 2, 3][..]), (s!("other-other"), &[1, 2, 3][..])]);
         assert_eq!(arena.check(), Ok(()));
     }
 
@@ -268,7 +268,7 @@ mod tests {
         let mut arena = Arena::new(&mut region);
         let kept = arena.string(&[b"0123456"]);
         assert_eq!(arena.check(), Ok(()));
-        assert_eq!(arena.string(&[b"01234567"]), c"");
+        assert_eq!(arena.string(&[b"01234567"]), s!(""));
         let full = arena.check().unwrap_err();
         let mut list = arena.list::<u64>();
         for _ in 0..3 {
@@ -276,9 +276,9 @@ mod tests {
         }
         arena.finish(list);
         assert!(arena.used() <= 16);
-        arena.fail(Error::wrong(c"fail", c"later"));
+        arena.fail(Error::wrong(s!("fail"), s!("later")));
         assert_eq!(arena.check(), Err(full));
-        assert_eq!(kept, c"0123456");
+        assert_eq!(kept, s!("0123456"));
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
                 arena.push(&mut list, 7);
             }
             assert!(arena.finish(list).iter().all(|item| *item == 7));
-            while arena.string(&[b"x"]) == c"x" {}
+            while arena.string(&[b"x"]) == s!("x") {}
             while let [first, second] = arena.filled(2, 5_u16) {
                 assert_eq!((*first, *second), (5, 5));
             }

@@ -41,7 +41,7 @@ pub fn load_device_program(program: &[Instruction]) -> Result<OwnedFd> {
         kind: BPF_PROG_TYPE_CGROUP_DEVICE,
         count: program.len() as u32,
         instructions: program.as_ptr() as u64,
-        license: c"MIT".as_ptr() as u64,
+        license: s!("MIT").as_ptr() as u64,
         log_level: 0,
         log_size: 0,
         log: 0,

@@ -1,7 +1,6 @@
 //! Files and directories, always by descriptors that are close-on-exec from birth.
 
-use core::ffi::CStr;
-
+use super::texts::CStr;
 use crate::abi::Errno;
 use linux_raw_sys::general::{
     __NR_faccessat, __NR_fchmodat, __NR_fchownat, __NR_fcntl, __NR_flock, __NR_getcwd, __NR_getdents64, __NR_lseek,
@@ -245,7 +244,7 @@ pub fn kind(directory: BorrowedFd, path: &CStr) -> Result<FileType> {
 /// The type of what a descriptor is open on.
 pub fn kind_of(file: BorrowedFd) -> Result<FileType> {
     let mut found = no_status();
-    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
     Ok(FileType::of(found.st_mode))
 }
 
@@ -266,7 +265,7 @@ pub struct Status {
 
 /// What is known of what a descriptor is open on.
 pub fn status_of(file: BorrowedFd) -> Result<Status> {
-    status_in(file, c"")
+    status_in(file, s!(""))
 }
 
 /// What is known of what a directory has under a name, or with an empty one of what the descriptor is open on.
@@ -280,15 +279,15 @@ pub fn status_in(directory: BorrowedFd, name: &CStr) -> Result<Status> {
 /// Whether a descriptor is open on a node of this kind with this device number; a pipe has none.
 pub fn is_node(file: BorrowedFd, kind: FileType, device: u64) -> Result<bool> {
     let mut found = no_status();
-    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
     Ok(FileType::of(found.st_mode) == kind && (kind == FileType::FIFO || found.st_rdev == device))
 }
 
 /// Whether two descriptors are open on files of the same file system.
 pub fn are_on_same_device(one: BorrowedFd, other: BorrowedFd) -> Result<bool> {
     let (mut first, mut second) = (no_status(), no_status());
-    status(one, c"", AT_EMPTY_PATH, &mut first)?;
-    status(other, c"", AT_EMPTY_PATH, &mut second)?;
+    status(one, s!(""), AT_EMPTY_PATH, &mut first)?;
+    status(other, s!(""), AT_EMPTY_PATH, &mut second)?;
     Ok(first.st_dev == second.st_dev)
 }
 
@@ -302,14 +301,14 @@ pub fn are_same(one: &CStr, other: &CStr) -> bool {
 /// A number that no other file has, nor pipe nor socket, as long as this one is there.
 pub fn identity(file: BorrowedFd) -> Result<u64> {
     let mut found = no_status();
-    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
     Ok(found.st_ino ^ found.st_dev.rotate_right(16))
 }
 
 /// How long a file is.
 pub fn size_of_file(file: BorrowedFd) -> Result<usize> {
     let mut found = no_status();
-    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
     usize::try_from(found.st_size).map_err(|_| Errno::FBIG)
 }
 
@@ -418,7 +417,7 @@ pub fn is_open(number: u32) -> bool {
 /// Whether what a descriptor is open on has no name any more.
 pub fn is_removed(file: BorrowedFd) -> Result<bool> {
     let mut found = no_status();
-    status(file, c"", AT_EMPTY_PATH, &mut found)?;
+    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
     Ok(found.st_nlink == 0)
 }
 
@@ -439,7 +438,7 @@ pub fn absolute<'b>(buffer: &'b mut PathBuffer, path: &CStr) -> Result<&'b CStr>
 
 /// Gives what a descriptor is open on to a user and a group: fchownat(2).
 pub fn set_owner(file: BorrowedFd, user: u32, group: u32) -> Result<()> {
-    let call = [file.argument(), c"".as_ptr() as usize, user as usize, group as usize, AT_EMPTY_PATH as usize];
+    let call = [file.argument(), s!("").as_ptr() as usize, user as usize, group as usize, AT_EMPTY_PATH as usize];
     // SAFETY: a borrowed descriptor, a C string and numbers.
     unsafe { raw::value(__NR_fchownat, call) }.map(drop)
 }
@@ -479,7 +478,7 @@ pub fn is_mount_point(path: &CStr) -> bool {
 
 /// Whether a descriptor is open on the root of a mount.
 pub fn is_mount_root(file: BorrowedFd) -> Result<bool> {
-    mount_root(file, c"")
+    mount_root(file, s!(""))
 }
 
 /// statx(2), Linux 5.8.
@@ -527,7 +526,7 @@ pub fn for_each_entry(directory: BorrowedFd, each: &mut dyn FnMut(&CStr, FileTyp
         }
         while let Some([low, high, kind, ..]) = entries.get(ENTRY_LENGTH..) {
             let name = until_nul(entries.get(ENTRY_NAME..).unwrap_or(&[])).unwrap_or_default();
-            if name != c"." && name != c".." {
+            if name != s!(".") && name != s!("..") {
                 each(name, FileType(*kind))?;
             }
             entries = entries.get(usize::from(u16::from_ne_bytes([*low, *high]))..).unwrap_or(&[]);

@@ -112,7 +112,7 @@ pub fn set_rlimit(resource: u8, soft: u64, hard: u64) -> Result<()> {
 }
 
 /// The name of this process as others see it: up to 15 bytes.
-pub fn set_name(name: &core::ffi::CStr) {
+pub fn set_name(name: &super::texts::CStr) {
     const SET_NAME: usize = 15;
     // SAFETY: a C string, of which the kernel reads 16 bytes at most. It cannot fail.
     let _ = unsafe { raw::value(__NR_prctl, [SET_NAME, name.as_ptr() as usize, 0, 0, 0]) };
@@ -127,6 +127,6 @@ pub fn user() -> u32 {
 /// Whether this process's user is root of the machine, and not of a user namespace: the machine's maps every id.
 pub fn is_root_of_machine() -> bool {
     let mut buffer = [0; 64];
-    let map = super::file::read_start(c"/proc/self/uid_map", &mut buffer).unwrap_or_default();
+    let map = super::file::read_start(s!("/proc/self/uid_map"), &mut buffer).unwrap_or_default();
     user() == 0 && map.trim_ascii_end().ends_with(b" 4294967295")
 }

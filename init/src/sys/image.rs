@@ -11,7 +11,7 @@
 //!
 //! PID 1 needs none of this: its own file runs as long as there are containers.
 
-use core::ffi::CStr;
+use super::texts::CStr;
 use core::ops::Range;
 
 use linux_raw_sys::general::{
@@ -28,7 +28,7 @@ use super::{AsFd, OwnedFd, Result, mount, raw};
 use crate::abi::Errno;
 use crate::abi::mount::MOUNT_ATTR_RDONLY;
 
-const FILE: &CStr = c"/proc/self/exe";
+const FILE: &CStr = s!("/proc/self/exe");
 
 /// Whether this process's user may write to the file that it runs.
 pub fn is_writable() -> bool {
@@ -49,7 +49,7 @@ pub fn execute_copy(arguments: &Vector, environment: &Vector) -> Result<()> {
         copy => copy?,
     };
     let (arguments, environment) = (arguments.pointer(), environment.pointer());
-    let call = [copy.as_fd().argument(), c"".as_ptr() as usize, arguments, environment, AT_EMPTY_PATH as usize];
+    let call = [copy.as_fd().argument(), s!("").as_ptr() as usize, arguments, environment, AT_EMPTY_PATH as usize];
     // SAFETY: a borrowed descriptor, a C string, and two vectors that end in NULL, all alive during the call.
     unsafe { raw::value(__NR_execveat, call) }.map(drop)
 }
@@ -149,8 +149,9 @@ fn replace(segment: &Segment) -> Result<()> {
 fn sealed(image: Option<&OwnedFd>) -> Result<OwnedFd> {
     let flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
     // SAFETY: a C string and a number.
-    let make =
-        |flags: u32| unsafe { raw::value(__NR_memfd_create, [c"pidone".as_ptr() as usize, flags as usize, 0, 0, 0]) };
+    let make = |flags: u32| unsafe {
+        raw::value(__NR_memfd_create, [s!("pidone").as_ptr() as usize, flags as usize, 0, 0, 0])
+    };
     // Kernels before 6.3 do not know MFD_EXEC, and do not need it.
     let made = make(flags | MFD_EXEC).or_else(|errno| if errno == Errno::INVAL { make(flags) } else { Err(errno) })?;
     // SAFETY: the kernel just made it and nobody else knows it.

@@ -1,6 +1,6 @@
 //! What is the machine's own: its name, its kernel's release, its clock. uname(2), sethostname(2), clock_settime(2).
 
-use core::ffi::CStr;
+use super::texts::CStr;
 
 use linux_raw_sys::general::{
     __NR_clock_gettime, __NR_clock_settime, __NR_keyctl, __NR_setdomainname, __NR_sethostname, CLOCK_REALTIME,

@@ -1,7 +1,7 @@
 //! Memory whose size is known only when the machine runs: mmap(2). For processes of their own that read whole files and
 //! soon end: it is never given back. Everybody else is lent a fixed region.
 
-use core::ffi::CStr;
+use super::texts::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::abi::Errno;
@@ -79,9 +79,9 @@ mod tests {
         let path = std::ffi::CString::new(directory.to_str().unwrap()).unwrap();
         for content in [vec![], vec![7; 100_000]] {
             std::fs::write(&directory, &content).unwrap();
-            assert!(read(CWD, &path).unwrap()[..] == content);
+            assert!(read(CWD, CStr::of(&path)).unwrap()[..] == content);
         }
         std::fs::remove_file(&directory).unwrap();
-        assert_eq!(read(CWD, &path).err(), Some(Errno::NOENT));
+        assert_eq!(read(CWD, CStr::of(&path)).err(), Some(Errno::NOENT));
     }
 }

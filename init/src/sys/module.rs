@@ -1,7 +1,6 @@
 //! Kernel modules: finit_module(2).
 
-use core::ffi::CStr;
-
+use super::texts::CStr;
 use crate::abi::Errno;
 use linux_raw_sys::general::__NR_finit_module;
 

@@ -1,6 +1,6 @@
 //! Mounts: mount(2), open_tree(2), mount_setattr(2), move_mount(2), umount2(2), pivot_root(2).
 
-use core::ffi::CStr;
+use super::texts::CStr;
 
 use linux_raw_sys::general::{
     __NR_mount, __NR_mount_setattr, __NR_move_mount, __NR_open_tree, __NR_pivot_root, __NR_umount2, AT_EMPTY_PATH,
@@ -12,7 +12,7 @@ use super::file::CWD;
 use super::{BorrowedFd, OwnedFd, Result, raw};
 use crate::abi::mount::MOUNT_ATTR_IDMAP;
 
-const NOTHING: &CStr = c"";
+const NOTHING: &CStr = s!("");
 
 /// Mounts a new instance of a file system, or with `MS_REMOUNT` changes one: mount(2).
 pub fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: u64, data: &CStr) -> Result<()> {
@@ -53,7 +53,7 @@ pub fn set_attributes(mount: BorrowedFd, set: u64, clear: u64, propagation: u64,
 fn change(mount: BorrowedFd, attributes: &mount_attr, recursive: bool) -> Result<()> {
     let flags = (AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 }) as usize;
     let pointer = &raw const *attributes as usize;
-    let path = if mount.number() == CWD.number() { c"/" } else { NOTHING };
+    let path = if mount.number() == CWD.number() { s!("/") } else { NOTHING };
     let call = [mount.argument(), path.as_ptr() as usize, flags, pointer, size_of::<mount_attr>()];
     // SAFETY: a borrowed descriptor, a C string, and a whole `mount_attr` of the size given.
     unsafe { raw::value(__NR_mount_setattr, call) }.map(drop)
@@ -79,7 +79,7 @@ pub fn unmount(target: &CStr, lazily: bool) -> Result<()> {
 
 /// Makes the current directory the root mount and stacks the old root on top of it: pivot_root(2) with both `.`.
 pub fn pivot_here() -> Result<()> {
-    let here = c".".as_ptr() as usize;
+    let here = s!(".").as_ptr() as usize;
     // SAFETY: two C strings.
     unsafe { raw::call(__NR_pivot_root, here, here, 0) }
 }

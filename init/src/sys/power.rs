@@ -1,7 +1,6 @@
 //! The machine's power: reboot(2). It does not write anything back: sync first.
 
-use core::ffi::CStr;
-
+use super::texts::CStr;
 use crate::abi::Errno;
 use linux_raw_sys::general::{
     __NR_reboot, __NR_sync, LINUX_REBOOT_CMD_CAD_OFF, LINUX_REBOOT_CMD_HALT, LINUX_REBOOT_CMD_KEXEC,
@@ -51,10 +50,10 @@ pub fn sync() {
 }
 
 /// Where the kernel shows ACPI's tables.
-const ACPI: &CStr = c"/sys/firmware/acpi";
+const ACPI: &CStr = s!("/sys/firmware/acpi");
 
 /// Whether a reset is how this machine's monitor is told to let go of it: an x86 machine without ACPI has no other way
 /// (Firecracker, QEMU's microvm without ACPI). Other architectures have PSCI.
 pub fn restart_is_power_off() -> bool {
-    cfg!(target_arch = "x86_64") && file::exists(c"/sys/kernel") && !file::exists(ACPI)
+    cfg!(target_arch = "x86_64") && file::exists(s!("/sys/kernel")) && !file::exists(ACPI)
 }

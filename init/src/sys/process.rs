@@ -1,6 +1,6 @@
 //! Processes: fork, clone into namespaces, exec, wait, signal, exit.
 
-use core::ffi::{CStr, c_char};
+use super::texts::CStr;
 
 use crate::abi::Errno;
 use linux_raw_sys::general::{
@@ -86,7 +86,7 @@ pub fn clone_container(namespaces: u64, cgroup: Option<BorrowedFd>, sibling: boo
 }
 
 /// A NULL-terminated vector of C strings, as execve(2) wants it.
-pub struct Vector<'a>(&'a [*const c_char]);
+pub struct Vector<'a>(&'a [*const u8]);
 
 impl<'a> Vector<'a> {
     /// A vector of these strings, kept in the arena.
@@ -249,7 +249,7 @@ pub fn enter(directory: BorrowedFd) -> Result<()> {
 /// Makes the working directory the root: chroot(2).
 pub fn change_root() -> Result<()> {
     // SAFETY: a C string.
-    unsafe { raw::call(__NR_chroot, c".".as_ptr() as usize, 0, 0) }
+    unsafe { raw::call(__NR_chroot, s!(".").as_ptr() as usize, 0, 0) }
 }
 
 /// Makes `file` one of this process's standard descriptors, 0 to 2: dup3(2).

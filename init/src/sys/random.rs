@@ -20,7 +20,7 @@ struct Pool {
 
 /// Adds bytes to the kernel's pool and says that every bit of them is random.
 pub fn credit(bytes: &[u8]) -> Result<()> {
-    let device = file::open(CWD, c"/dev/random", Open::Write)?;
+    let device = file::open(CWD, s!("/dev/random"), Open::Write)?;
     for piece in bytes.chunks(PIECE_BYTES) {
         let mut pool = Pool { bits: 8 * piece.len() as i32, bytes: piece.len() as i32, buffer: [0; PIECE_BYTES] };
         copy(&mut pool.buffer, piece);

@@ -4,7 +4,7 @@
 //! It is here, among the system calls, because a place found in a table needs `unsafe`. The tables themselves are written
 //! by [`object!`], which has the compiler prove that each field is where the table says, and of the type that it says.
 
-use core::ffi::CStr;
+use super::texts::CStr;
 use core::marker::PhantomData;
 use core::mem::{MaybeUninit, align_of, offset_of, size_of, zeroed};
 use core::ptr::slice_from_raw_parts;
@@ -136,7 +136,7 @@ impl Description {
             let place = unsafe { start.add(field.offset.into()) };
             match field.holds {
                 // SAFETY: a string belongs there.
-                Holds::Word => unsafe { place.cast::<&CStr>().write(c"") },
+                Holds::Word => unsafe { place.cast::<&CStr>().write(s!("")) },
                 Holds::List | Holds::Pairs => write(place),
                 Holds::Named => {
                     write(place);
@@ -703,20 +703,29 @@ mod tests {
         let mut arena = Arena::new(&mut region);
         let mut outer = Outer::default();
         let mut record = Record::new(&mut outer);
-        assert!(record.names().eq([c"flag", c"inner", c"list", c"numbers", c"one", c"map", c"!never", c"*"]));
+        assert!(record.names().eq([
+            s!("flag"),
+            s!("inner"),
+            s!("list"),
+            s!("numbers"),
+            s!("one"),
+            s!("map"),
+            s!("!never"),
+            s!("*")
+        ]));
         let Slot::Flag(flag) = record.slot(0) else { panic!() };
         *flag = true;
         let Slot::Object(mut inner) = record.slot(1) else { panic!() };
-        assert!(inner.names().eq([c"missing name", c"small", c"large"]));
+        assert!(inner.names().eq([s!("missing name"), s!("small"), s!("large")]));
         let Slot::Text(name) = inner.slot(0) else { panic!() };
-        *name = Some(c"x");
+        *name = Some(s!("x"));
         let Slot::U32(large) = inner.slot(2) else { panic!() };
         *large = 5;
         for (index, count) in [(2, 3), (3, 2), (4, 1), (5, 1)] {
             make(record.slot(index), &mut arena, count);
         }
         assert!(matches!(record.slot(6), Slot::Nothing));
-        assert_eq!((outer.flag, outer.inner.name, outer.inner.sizes), (true, Some(c"x"), [0, 5]));
+        assert_eq!((outer.flag, outer.inner.name, outer.inner.sizes), (true, Some(s!("x")), [0, 5]));
         let sizes = |list: &[Inner]| list.iter().map(|inner| inner.sizes).collect::<Vec<_>>();
         assert_eq!(sizes(outer.list), [[0, 0], [1, 0], [2, 0]]);
         assert_eq!(outer.numbers, [0, 1]);

@@ -1,7 +1,7 @@
 //! Sockets with names in the file system: unix(7). Their addresses have room for 107 bytes; a longer path is reached
 //! through /proc/self/fd.
 
-use core::ffi::CStr;
+use super::texts::CStr;
 
 use linux_raw_sys::general::{
     __NR_accept4, __NR_bind, __NR_connect, __NR_getsockopt, __NR_listen, __NR_recvmsg, __NR_sendmsg, __NR_sendto,

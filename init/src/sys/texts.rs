@@ -1,10 +1,92 @@
-//! C strings in bytes; and two static ones in the space of one pointer, for errors that fit into two registers.
+//! C strings, by their address; in bytes; and two static ones in the space of one pointer, for errors that fit into two registers.
 //!
 //! All statics of a program lie within 2 GiB of each other: the code model that programs are compiled for says so. So the
 //! low half of an address tells which one is meant, and any other static tells the high half.
 
-use core::ffi::{CStr, c_char};
+use core::ffi;
+use core::fmt;
 use core::num::NonZero;
+
+/// A C string known by its address alone: a reference to one is a single word, where core's is two. What needs its
+/// length, which little does, counts.
+#[repr(transparent)]
+pub struct CStr([u8; 0]);
+
+impl CStr {
+    /// What core calls a C string, known by its address alone.
+    pub const fn of(string: &ffi::CStr) -> &CStr {
+        // SAFETY: it ends in a NUL, for as long as it is borrowed.
+        unsafe { CStr::from_ptr(string.as_ptr().cast()) }
+    }
+
+    /// A text that ends in its only NUL. For `s!`, by the compiler.
+    pub const fn new(text: &'static [u8]) -> &'static CStr {
+        match ffi::CStr::from_bytes_with_nul(text) {
+            Ok(string) => CStr::of(string),
+            Err(_) => panic!("a NUL in a string"),
+        }
+    }
+
+    /// # Safety
+    /// There is a C string, which nobody changes for as long as it is borrowed.
+    pub const unsafe fn from_ptr<'a>(string: *const u8) -> &'a CStr {
+        // SAFETY: a type without bytes may be anywhere, and nothing is read through the reference: only its address counts.
+        unsafe { &*string.cast() }
+    }
+
+    /// Where it begins.
+    pub const fn as_ptr(&self) -> *const u8 {
+        (&raw const *self).cast()
+    }
+
+    /// Whether it has no bytes.
+    pub const fn is_empty(&self) -> bool {
+        // SAFETY: there is at least a NUL.
+        unsafe { *self.as_ptr() == 0 }
+    }
+
+    /// As core has it.
+    pub const fn core(&self) -> &ffi::CStr {
+        // SAFETY: so it was made.
+        unsafe { ffi::CStr::from_ptr(self.as_ptr().cast()) }
+    }
+
+    /// Its bytes, without the NUL.
+    pub fn to_bytes(&self) -> &[u8] {
+        self.core().to_bytes()
+    }
+
+    /// Its bytes, with the NUL.
+    pub fn to_bytes_with_nul(&self) -> &[u8] {
+        self.core().to_bytes_with_nul()
+    }
+
+    /// How many bytes it has, without the NUL.
+    pub fn count_bytes(&self) -> usize {
+        self.core().count_bytes()
+    }
+}
+
+impl PartialEq for CStr {
+    #[inline(never)]
+    fn eq(&self, other: &CStr) -> bool {
+        self.to_bytes() == other.to_bytes()
+    }
+}
+
+impl Eq for CStr {}
+
+impl Default for &CStr {
+    fn default() -> Self {
+        s!("")
+    }
+}
+
+impl fmt::Debug for CStr {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Debug::fmt(self.core(), formatter)
+    }
+}
 
 /// See the module's documentation. Never all zeroes, so that a `Result` of it needs no further word.
 #[derive(Clone, Copy)]
@@ -43,7 +125,7 @@ unsafe fn text(low: u32) -> &'static CStr {
     let distance = low.wrapping_sub(any as u32) as i32;
     let address = any.wrapping_add_signed(distance as isize);
     // SAFETY: within 2 GiB of any static there is one address with this low half, that of the C string.
-    unsafe { CStr::from_ptr(core::ptr::with_exposed_provenance::<c_char>(address)) }
+    unsafe { CStr::from_ptr(core::ptr::with_exposed_provenance(address)) }
 }
 
 /// The C string that ends at the first NUL, if there is one.
@@ -52,7 +134,7 @@ pub fn until_nul(bytes: &[u8]) -> Option<&CStr> {
     let length = bytes.iter().position(|byte| *byte == 0)?;
     let string = bytes.get(..length + 1)?;
     // SAFETY: its last byte is the first NUL.
-    Some(unsafe { CStr::from_bytes_with_nul_unchecked(string) })
+    Some(unsafe { CStr::from_ptr(string.as_ptr()) })
 }
 
 /// The end of a C string, so many bytes of it: its NUL serves the end as well. None if it is not that long.
@@ -66,15 +148,15 @@ mod tests {
 
     #[test]
     fn the_end_of_a_string_is_one() {
-        assert_eq!(last(c"--root=R", 1), Some(c"R"));
-        assert_eq!(last(c"--root=", 0), Some(c""));
-        assert_eq!(last(c"all", 3), Some(c"all"));
-        assert_eq!(last(c"all", 4), None);
+        assert_eq!(last(s!("--root=R"), 1), Some(s!("R")));
+        assert_eq!(last(s!("--root="), 0), Some(s!("")));
+        assert_eq!(last(s!("all"), 3), Some(s!("all")));
+        assert_eq!(last(s!("all"), 4), None);
     }
 
     #[test]
     fn texts_come_back_as_they_were() {
-        let texts = Texts::new(c"first", c"");
-        assert_eq!((texts.first(), texts.second()), (c"first", c""));
+        let texts = Texts::new(s!("first"), s!(""));
+        assert_eq!((texts.first(), texts.second()), (s!("first"), s!("")));
     }
 }

@@ -41,21 +41,21 @@ impl Aliases {
     /// Adds what every device says now. A device that goes away meanwhile says nothing.
     pub(super) fn collect(&mut self) -> Result<()> {
         self.collect_all().map_err(|errno| match errno {
-            FULL => Error::limit(c!("list the devices"), c"bytes", MODALIAS_BYTES_MAX + 1, MODALIAS_BYTES_MAX),
+            FULL => Error::limit(c!("list the devices"), s!("bytes"), MODALIAS_BYTES_MAX + 1, MODALIAS_BYTES_MAX),
             errno => Error::kernel(c!("list the devices"), errno),
         })
     }
 
     fn collect_all(&mut self) -> sys::Result<()> {
-        let Ok(buses) = file::open(CWD, c"/sys/bus", Open::Directory) else { return Ok(()) };
+        let Ok(buses) = file::open(CWD, s!("/sys/bus"), Open::Directory) else { return Ok(()) };
         let mut path = PathBuffer::empty();
         file::for_each_entry(buses.as_fd(), &mut |bus, _| {
-            let path = path.below(bus, c"devices")?;
+            let path = path.below(bus, s!("devices"))?;
             let Ok(devices) = file::open(buses.as_fd(), path, Open::Directory) else { return Ok(()) };
             self.collect_bus(devices.as_fd())
         })?;
         // Input devices are on no bus, and only they ask for evdev, without which a power button is not heard.
-        let Ok(inputs) = file::open(CWD, c"/sys/class/input", Open::Directory) else { return Ok(()) };
+        let Ok(inputs) = file::open(CWD, s!("/sys/class/input"), Open::Directory) else { return Ok(()) };
         self.collect_bus(inputs.as_fd())
     }
 
@@ -63,7 +63,7 @@ impl Aliases {
         let mut path = PathBuffer::empty();
         let mut buffer = [0; MODALIAS_BYTES];
         file::for_each_entry(devices, &mut |device, _| {
-            let path = path.below(device, c"modalias")?;
+            let path = path.below(device, s!("modalias"))?;
             match file::open(devices, path, Open::Read) {
                 Ok(file) => self.add(file::read_all(file.as_fd(), &mut buffer).unwrap_or_default()),
                 Err(_) => Ok(()),

@@ -12,9 +12,8 @@ mod devices;
 mod loader;
 mod tree;
 
-use core::ffi::CStr;
-
 use crate::abi::Errno;
+use crate::texts::CStr;
 
 use self::loader::Loader;
 use self::tree::Tree;
@@ -42,10 +41,10 @@ pub fn load(names: &mut dyn Iterator<Item = &[u8]>) {
     };
     let mut loader = Loader::new(&tree);
     // Debian's old file; words behind the first were parameters once.
-    if let Ok(text) = map::read(CWD, c"/etc/modules") {
+    if let Ok(text) = map::read(CWD, s!("/etc/modules")) {
         load_lines(&mut loader, text);
     }
-    folder::for_each_text(c"/etc/modules-load.d", b".conf", &mut |_, text| load_lines(&mut loader, text));
+    folder::for_each_text(s!("/etc/modules-load.d"), b".conf", &mut |_, text| load_lines(&mut loader, text));
     for name in names {
         loader.request(name);
     }
@@ -94,12 +93,12 @@ fn name_program() -> Result<()> {
     let program = if file::exists(PROGRAM) {
         PROGRAM.to_bytes()
     } else {
-        file::read_link(c"/proc/self/exe", &mut buffer).doing(c!("find this program"))?
+        file::read_link(s!("/proc/self/exe"), &mut buffer).doing(c!("find this program"))?
     };
     if program.len() == PROGRAM_BYTES {
         return Err(Error::limit(c!("find this program"), c!("bytes in its path"), PROGRAM_BYTES, PROGRAM_BYTES - 1));
     }
-    match file::write_file(c"/proc/sys/kernel/modprobe", program) {
+    match file::write_file(s!("/proc/sys/kernel/modprobe"), program) {
         // A kernel without modules, or with CONFIG_STATIC_USERMODEHELPER, which always runs a program of its own choice.
         Err(Errno::NOENT) => Ok(()),
         result => result.doing(c!("write /proc/sys/kernel/modprobe")),

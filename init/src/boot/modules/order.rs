@@ -96,7 +96,7 @@ impl<'a> Order<'a> {
         }
         self.seen
             .push(name)
-            .map_err(|_| Error::limit(c!("order modules"), c"modules", MODULES_MAX + 1, MODULES_MAX))?;
+            .map_err(|_| Error::limit(c!("order modules"), s!("modules"), MODULES_MAX + 1, MODULES_MAX))?;
         index.for_each_soft(name, When::After, &mut |wish| self.ask(wish).map(drop))?;
         self.push(Pending::File(entry.path))?;
         index.for_each_soft(name, When::Before, &mut |wish| self.ask(wish).map(drop))?;
@@ -200,8 +200,8 @@ mod tests {
     fn a_module_that_depends_on_itself_is_an_error_and_the_next_request_is_served() {
         let mut order = Order::new(INDEX);
         order.ask(b"loop1").unwrap();
-        let problem = c"modules.dep: the module depends on itself";
-        assert_eq!(order.next_file(), Err(Error::wrong(c"order modules", problem)));
+        let problem = s!("modules.dep: the module depends on itself");
+        assert_eq!(order.next_file(), Err(Error::wrong(s!("order modules"), problem)));
         assert_eq!(load(&mut order, "llc"), "Queued: llc");
     }
 
@@ -214,7 +214,7 @@ mod tests {
         order.ask(b"top").unwrap();
         let cause = order.next_file().unwrap_err().cause();
         assert!(
-            matches!(cause, crate::error::Cause::Limit { what, .. } if what == c"modules that wait for each other"),
+            matches!(cause, crate::error::Cause::Limit { what, .. } if what == s!("modules that wait for each other")),
             "{cause:?}"
         );
     }

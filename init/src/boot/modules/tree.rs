@@ -1,7 +1,5 @@
 //! The modules folder of the running kernel: its index files in memory, and its modules on their way into the kernel.
 
-use core::ffi::CStr;
-
 use super::index::{Index, name_of};
 use crate::boot::folder;
 use crate::error::{Context, Error, Result};
@@ -10,14 +8,15 @@ use crate::sys::map;
 use crate::sys::path::PathBuffer;
 use crate::sys::{AsFd, OwnedFd, machine, module};
 use crate::text::{Line, Value};
+use crate::texts::CStr;
 use crate::{limits, log};
 
 /// Where distributions keep the modules of their kernels.
-static PLACES: [&CStr; 2] = [c"/lib/modules", c"/usr/lib/modules"];
+static PLACES: [&CStr; 2] = [s!("/lib/modules"), s!("/usr/lib/modules")];
 /// modprobe.d(5), the least important first.
-static SETTINGS: [&CStr; 2] = [c"/lib/modprobe.d", OPERATOR];
-const OPERATOR: &CStr = c"/etc/modprobe.d";
-const COMMAND_LINE: &CStr = c"/proc/cmdline";
+static SETTINGS: [&CStr; 2] = [s!("/lib/modprobe.d"), OPERATOR];
+const OPERATOR: &CStr = s!("/etc/modprobe.d");
+const COMMAND_LINE: &CStr = s!("/proc/cmdline");
 
 /// See the module's documentation.
 pub(super) struct Tree {
@@ -31,13 +30,13 @@ impl Tree {
     pub(super) fn open() -> Option<Tree> {
         let folder = open_folder()?;
         // Without one of them less is found, which whoever asks for more will hear.
-        let read = |name| reported(name, map::read(folder.as_fd(), name).doing(c"read"));
+        let read = |name| reported(name, map::read(folder.as_fd(), name).doing(s!("read")));
         let index = Index {
-            dependencies: read(c"modules.dep"),
-            aliases: read(c"modules.alias"),
-            soft: read(c"modules.softdep"),
-            builtin: read(c"modules.builtin"),
-            settings: reported(c"modprobe.d", settings()),
+            dependencies: read(s!("modules.dep")),
+            aliases: read(s!("modules.alias")),
+            soft: read(s!("modules.softdep")),
+            builtin: read(s!("modules.builtin")),
+            settings: reported(s!("modprobe.d"), settings()),
             command_line: reported(COMMAND_LINE, command_line()),
         };
         Some(Tree { folder, index })
@@ -62,8 +61,9 @@ impl Tree {
         let mut line = Line::new(&mut buffer);
         self.index.parameters(name, &mut line);
         let most = limits::MODULE_PARAMETERS_BYTES_MAX;
-        let parameters = line.terminated().ok_or(Error::limit(c"load", c!("bytes of parameters"), most + 1, most))?;
-        module::load(file.as_fd(), parameters, !path.ends_with(b".ko")).doing(c"load")?;
+        let parameters =
+            line.terminated().ok_or(Error::limit(s!("load"), c!("bytes of parameters"), most + 1, most))?;
+        module::load(file.as_fd(), parameters, !path.ends_with(b".ko")).doing(s!("load"))?;
         Ok(true)
     }
 }
@@ -85,7 +85,7 @@ fn open_folder() -> Option<OwnedFd> {
     let machine = machine::uname();
     let mut buffer = PathBuffer::empty();
     PLACES.iter().find_map(|place| {
-        let path = buffer.below(place, machine.release()).ok()?;
+        let path = buffer.below(place, CStr::of(machine.release())).ok()?;
         file::open(CWD, path, Open::Directory).ok()
     })
 }
@@ -100,7 +100,7 @@ fn reported(name: &'static CStr, text: Result<&'static [u8]>) -> &'static [u8] {
 
 /// All files of modprobe.d, in the order of their names. One in /etc replaces that of its name in /lib.
 fn settings() -> Result<&'static [u8]> {
-    let mut line = Line::new(map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing(c"read")?);
+    let mut line = Line::new(map::zeroed(limits::MODULE_SETTINGS_BYTES_MAX + 1).doing(s!("read"))?);
     for path in &SETTINGS {
         folder::for_each_text(path, b".conf", &mut |name, text| {
             let mut buffer = PathBuffer::empty();
@@ -112,7 +112,7 @@ fn settings() -> Result<&'static [u8]> {
     }
     if line.overflowed() {
         let most = limits::MODULE_SETTINGS_BYTES_MAX;
-        return Err(Error::limit(c"read", c"bytes", most + 1, most));
+        return Err(Error::limit(s!("read"), s!("bytes"), most + 1, most));
     }
     Ok(line.written())
 }
@@ -132,9 +132,9 @@ fn append(line: &mut Line, text: &[u8]) {
 
 fn command_line() -> Result<&'static [u8]> {
     let most = limits::CMDLINE_BYTES_MAX;
-    let text = file::read_file(COMMAND_LINE, map::zeroed(most + 1).doing(c"read")?).doing(c"read")?;
+    let text = file::read_file(COMMAND_LINE, map::zeroed(most + 1).doing(s!("read"))?).doing(s!("read"))?;
     if text.len() > most {
-        return Err(Error::limit(c"read", c"bytes", text.len(), most));
+        return Err(Error::limit(s!("read"), s!("bytes"), text.len(), most));
     }
     Ok(text)
 }

@@ -22,13 +22,12 @@ mod restart;
 pub mod slot;
 pub mod terms;
 
-use core::ffi::CStr;
-
 use super::message::Message;
 use crate::abi::{Errno, signal};
 use crate::config::policy::Key;
 use crate::limits;
 use crate::sys::process::Pid;
+use crate::texts::CStr;
 pub use change::Change;
 pub use order::{Edge, cycle};
 use slot::Launch;

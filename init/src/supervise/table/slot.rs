@@ -1,11 +1,10 @@
 //! One container, as PID 1 knows it.
 
-use core::ffi::CStr;
-
 use super::terms::Section;
 use crate::config::policy::Wishes;
 use crate::limits;
 use crate::sys::process::{Ended, Pid};
+use crate::texts::CStr;
 use crate::texts::until_nul;
 
 /// How far a container is.
@@ -120,7 +119,7 @@ impl Slot {
 
     /// The container's name.
     pub fn name(&self) -> &CStr {
-        until_nul(&self.name).unwrap_or(c"")
+        until_nul(&self.name).unwrap_or(s!(""))
     }
 
     /// The container's section.

@@ -1,11 +1,10 @@
 //! The words in which the machine is told what happened, and tells what is to be done.
 
-use core::ffi::CStr;
-
 use super::super::message::Message;
 use crate::abi::Errno;
 use crate::config::policy::Wishes;
 use crate::sys::process::{Ended, Pid};
+use crate::texts::CStr;
 
 /// The kinds of containers, by the directory under /containers that they are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +23,10 @@ impl Section {
     /// Where its bundles are; of a one-shot, nowhere.
     pub fn directory(self) -> &'static CStr {
         match self {
-            Section::Onboot => c"/containers/onboot",
-            Section::Services => c"/containers/services",
-            Section::Onshutdown => c"/containers/onshutdown",
-            Section::OneShot => c"",
+            Section::Onboot => s!("/containers/onboot"),
+            Section::Services => s!("/containers/services"),
+            Section::Onshutdown => s!("/containers/onshutdown"),
+            Section::OneShot => s!(""),
         }
     }
 }

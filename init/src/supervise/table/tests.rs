@@ -163,7 +163,7 @@ use Section::{Onboot, Onshutdown, Services};
 #[test]
 fn a_whole_life_has_every_phase_in_order() {
     let mut slots = [Slot::EMPTY; 8];
-    let containers = [(Onboot, c"000-a"), (Services, c"web"), (Onshutdown, c"000-z")];
+    let containers = [(Onboot, s!("000-a")), (Services, s!("web")), (Onshutdown, s!("000-z"))];
     let mut machine = Machine::new(&mut slots, POLICY, &containers);
     assert_eq!(machine.act(), [Start(Task::Setup)]);
     assert_eq!(machine.end(Child::Worker(Task::Setup), GOOD), [OpenButtons, Start(Task::Scripts)]);
@@ -193,10 +193,11 @@ fn a_whole_life_has_every_phase_in_order() {
 #[test]
 fn containers_of_a_section_are_in_name_order_whatever_the_directory_says() {
     let mut slots = [Slot::EMPTY; 8];
-    let containers = [(Onboot, c"010-b"), (Onboot, c"000-a"), (Onboot, c"010-a"), (Services, c"b"), (Services, c"a")];
+    let containers =
+        [(Onboot, s!("010-b")), (Onboot, s!("000-a")), (Onboot, s!("010-a")), (Services, s!("b")), (Services, s!("a"))];
     let mut machine = Machine::new(&mut slots, POLICY, &containers);
     machine.set_up();
-    let names: Vec<_> = machine.table.slots().iter().map(|slot| slot.name().to_str().unwrap()).collect();
+    let names: Vec<_> = machine.table.slots().iter().map(|slot| slot.name().core().to_str().unwrap()).collect();
     assert_eq!(names, ["000-a", "010-a", "010-b", "a", "b"]);
 }
 
@@ -206,17 +207,17 @@ fn one_container_too_many_and_a_name_too_long_are_refused() {
     let mut table = Table::new(&mut slots, &mut [], POLICY, 1);
     let long = std::ffi::CString::new([b'x'; limits::NAME_BYTES_MAX + 1]).unwrap();
     let longest = std::ffi::CString::new([b'x'; limits::NAME_BYTES_MAX]).unwrap();
-    assert!(!table.add(Onboot, &long));
-    assert!(table.add(Onboot, &longest));
-    assert!(table.add(Onboot, c"a"));
-    assert!(!table.add(Onboot, c"b"));
+    assert!(!table.add(Onboot, CStr::of(&long)));
+    assert!(table.add(Onboot, CStr::of(&longest)));
+    assert!(table.add(Onboot, s!("a")));
+    assert!(!table.add(Onboot, s!("b")));
     assert_eq!(table.slot(1).unwrap().name().to_bytes(), longest.to_bytes());
 }
 
 #[test]
 fn onboot_containers_run_strictly_one_after_the_other() {
     let mut slots = [Slot::EMPTY; 8];
-    let containers = [(Onboot, c"a"), (Onboot, c"b")];
+    let containers = [(Onboot, s!("a")), (Onboot, s!("b"))];
     let mut machine = Machine::new(&mut slots, POLICY, &containers);
     assert_eq!(machine.set_up().last(), Some(&Launch(0)));
     assert_eq!(machine.launch(0), []);
@@ -229,7 +230,7 @@ fn onboot_containers_run_strictly_one_after_the_other() {
 #[test]
 fn a_container_that_ends_before_its_launcher_keeps_its_own_status() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, s!("a"))]);
     machine.set_up();
     assert_eq!(machine.announce(0), []);
     assert_eq!(machine.main_ends(0, Ended::Exited(42)), []);
@@ -240,7 +241,7 @@ fn a_container_that_ends_before_its_launcher_keeps_its_own_status() {
 #[test]
 fn a_failed_launch_is_reported_once_and_the_boot_goes_on() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, c"a"), (Services, c"b"), (Services, c"c")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, s!("a")), (Services, s!("b")), (Services, s!("c"))]);
     machine.set_up();
     assert_eq!(machine.announce(0), []);
     // Its first process is still there: it is killed, and its status is not the container's.
@@ -253,7 +254,7 @@ fn a_failed_launch_is_reported_once_and_the_boot_goes_on() {
 #[test]
 fn a_launcher_that_was_killed_leaves_nothing_behind() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
     machine.set_up();
     machine.announce(0);
     let lost = Ended::Killed(9);
@@ -266,7 +267,7 @@ fn a_launcher_that_was_killed_leaves_nothing_behind() {
 #[test]
 fn a_launcher_cannot_claim_a_container_that_never_was() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, s!("a"))]);
     machine.set_up();
     assert_eq!(machine.end(Child::Launcher(0), GOOD), [Report(Note::NeverAnnounced(0)), Clean(0)]);
 }
@@ -274,7 +275,7 @@ fn a_launcher_cannot_claim_a_container_that_never_was() {
 #[test]
 fn announcements_for_nobody_are_strays() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, s!("a"))]);
     machine.set_up();
     for slot in [1, 7, 8, u16::MAX] {
         assert_eq!(machine.happen(Event::Told { pid: 7, message: Message::Announced { slot } }), [KillStray(7)]);
@@ -287,7 +288,7 @@ fn announcements_for_nobody_are_strays() {
 #[test]
 fn orphans_change_nothing() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
     machine.set_up();
     machine.launch(0);
     for pid in 2000..12_000 {
@@ -301,7 +302,7 @@ fn orphans_change_nothing() {
 fn services_are_launched_side_by_side_up_to_a_bound() {
     let mut slots = vec![Slot::EMPTY; limits::CONTAINERS_MAX];
     let names: Vec<_> = (0..40).map(|number| std::ffi::CString::new(format!("{number:02}")).unwrap()).collect();
-    let containers: Vec<_> = names.iter().map(|name| (Services, name.as_c_str())).collect();
+    let containers: Vec<_> = names.iter().map(|name| (Services, CStr::of(name))).collect();
     let mut machine = Machine::new(&mut slots, POLICY, &containers);
     let launched = machine.set_up();
     assert_eq!(launched.iter().filter(|action| matches!(action, Launch(_))).count(), limits::HELPERS_MAX);
@@ -328,7 +329,7 @@ fn the_failure_policy_is_obeyed_for_every_way_an_onboot_container_fails() {
     for power in [Power::Halt, Power::PowerOff, Power::Reboot] {
         let policy = Policy { fail: Some(power), ..POLICY };
         let down = Report(Note::Stopping(power, Why::Failed(0)));
-        let containers = [(Onboot, c"a"), (Onboot, c"b"), (Services, c"c")];
+        let containers = [(Onboot, s!("a")), (Onboot, s!("b")), (Services, s!("c"))];
 
         let mut slots = [Slot::EMPTY; 8];
         let mut machine = Machine::new(&mut slots, policy, &containers);
@@ -359,7 +360,7 @@ fn the_failure_policy_is_obeyed_for_every_way_an_onboot_container_fails() {
 fn panic_is_at_once() {
     let mut slots = [Slot::EMPTY; 8];
     let policy = Policy { fail: Some(Power::Panic), ..POLICY };
-    let mut machine = Machine::new(&mut slots, policy, &[(Onboot, c"a")]);
+    let mut machine = Machine::new(&mut slots, policy, &[(Onboot, s!("a"))]);
     machine.set_up();
     machine.launch(0);
     let panic = Power::Panic;
@@ -373,7 +374,7 @@ fn panic_is_at_once() {
 fn a_service_that_fails_does_not_count_as_an_onboot_failure() {
     let mut slots = [Slot::EMPTY; 8];
     let policy = Policy { fail: Some(Power::Halt), ..POLICY };
-    let mut machine = Machine::new(&mut slots, policy, &[(Services, c"a")]);
+    let mut machine = Machine::new(&mut slots, policy, &[(Services, s!("a"))]);
     machine.set_up();
     machine.launch(0);
     assert_eq!(machine.main_ends(0, Ended::Exited(1)), [Report(Note::Ended(0)), Clean(0)]);
@@ -385,7 +386,7 @@ fn an_idle_machine_does_what_the_policy_says_when_all_is_cleaned() {
     let off = Power::PowerOff;
     let policy = Policy { idle: Some(off), ..POLICY };
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, policy, &[(Services, c"a")]);
+    let mut machine = Machine::new(&mut slots, policy, &[(Services, s!("a"))]);
     machine.set_up();
     assert_eq!(machine.launch(0), [Report(Note::Ready)]);
     assert_eq!(machine.main_ends(0, GOOD), [Report(Note::Ended(0)), Clean(0)]);
@@ -405,7 +406,7 @@ fn an_idle_machine_does_what_the_policy_says_when_all_is_cleaned() {
 fn a_power_request_is_obeyed_in_every_phase_of_the_boot() {
     for at in 0..6 {
         let mut slots = [Slot::EMPTY; 8];
-        let containers = [(Onboot, c"a"), (Services, c"b"), (Onshutdown, c"c")];
+        let containers = [(Onboot, s!("a")), (Services, s!("b")), (Onshutdown, s!("c"))];
         let mut machine = Machine::new(&mut slots, POLICY, &containers);
         machine.act();
         let steps: [fn(&mut Machine); 5] = [
@@ -446,7 +447,8 @@ fn a_power_request_is_obeyed_in_every_phase_of_the_boot() {
 #[test]
 fn services_are_asked_together_and_only_the_late_ones_killed() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a"), (Services, c"b"), (Services, c"c")]);
+    let mut machine =
+        Machine::new(&mut slots, POLICY, &[(Services, s!("a")), (Services, s!("b")), (Services, s!("c"))]);
     machine.set_up();
     machine.launch(0);
     machine.launch(1);
@@ -483,7 +485,7 @@ fn the_last_wish_for_the_end_counts() {
 #[test]
 fn onshutdown_containers_and_workers_that_hang_are_killed_in_the_end() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Onshutdown, c"a"), (Onshutdown, c"b")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Onshutdown, s!("a")), (Onshutdown, s!("b"))]);
     machine.set_up();
     machine.happen(Event::Power(Power::PowerOff));
     machine.launch(0);
@@ -514,7 +516,7 @@ const ONE_SHOT: Policy = Policy { one_shot: true, ..POLICY };
 #[test]
 fn a_one_shot_ends_the_machine_with_its_code_when_its_output_is_out() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, ONE_SHOT, &[(Services, c"web"), (Section::OneShot, c"run")]);
+    let mut machine = Machine::new(&mut slots, ONE_SHOT, &[(Services, s!("web")), (Section::OneShot, s!("run"))]);
     machine.set_up();
     assert_eq!(machine.table.code(), None);
     assert_eq!(machine.launch(0), [Report(Note::Ready), List(Section::OneShot), Launch(1)]);
@@ -538,7 +540,7 @@ fn a_one_shot_that_cannot_be_started_ends_the_machine_too() {
     for fork_fails in [false, true] {
         let mut slots = [Slot::EMPTY; 8];
         let policy = Policy { idle: Some(Power::Reboot), ..ONE_SHOT };
-        let mut machine = Machine::new(&mut slots, policy, &[(Section::OneShot, c"run")]);
+        let mut machine = Machine::new(&mut slots, policy, &[(Section::OneShot, s!("run"))]);
         let mut actions;
         if fork_fails {
             machine.fork_fails = true;
@@ -558,7 +560,7 @@ fn a_one_shot_that_fails_ends_in_a_panic_if_that_is_how_the_host_is_told() {
     for (status, power) in [(GOOD, Power::PowerOff), (Ended::Killed(9), Power::Panic)] {
         let mut slots = [Slot::EMPTY; 8];
         let policy = Policy { one_shot_panics: true, ..ONE_SHOT };
-        let mut machine = Machine::new(&mut slots, policy, &[(Section::OneShot, c"run")]);
+        let mut machine = Machine::new(&mut slots, policy, &[(Section::OneShot, s!("run"))]);
         machine.set_up();
         machine.launch(0);
         machine.main_ends(0, status);
@@ -573,7 +575,7 @@ fn a_one_shot_that_fails_ends_in_a_panic_if_that_is_how_the_host_is_told() {
 #[test]
 fn a_machine_that_cannot_fork_still_boots_and_goes_down() {
     let mut slots = [Slot::EMPTY; 8];
-    let containers = [(Onboot, c"a"), (Services, c"b"), (Onshutdown, c"c")];
+    let containers = [(Onboot, s!("a")), (Services, s!("b")), (Onshutdown, s!("c"))];
     let mut machine = Machine::new(&mut slots, POLICY, &containers);
     machine.fork_fails = true;
     let actions = machine.act();
@@ -682,8 +684,14 @@ fn any_wishes(numbers: &mut Numbers) -> Vec<Message> {
 /// What holds at each launch is in [`Machine::check_launch`].
 #[test]
 fn whatever_happens_the_machine_goes_down_when_it_is_asked_to_and_each_phase_begins_once() {
-    let containers =
-        [(Onboot, c"a"), (Onboot, c"b"), (Services, c"c"), (Services, c"d"), (Services, c"e"), (Onshutdown, c"f")];
+    let containers = [
+        (Onboot, s!("a")),
+        (Onboot, s!("b")),
+        (Services, s!("c")),
+        (Services, s!("d")),
+        (Services, s!("e")),
+        (Onshutdown, s!("f")),
+    ];
     let (mut restarts, mut checks) = (0, 0);
     for seed in 1..4000 {
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
@@ -734,7 +742,7 @@ const BAD: Ended = Ended::Exited(3);
 #[test]
 fn a_service_is_started_again_when_it_is_cleaned_up_and_its_delay_is_over_and_then_no_more() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
     let launched = machine.survey(&[wish(0, Key::Restart, 1), wish(0, Key::RestartCount, 2)]);
     assert_eq!(launched, [Launch(0)]);
     machine.execute(0);
@@ -761,7 +769,7 @@ fn a_service_is_started_again_when_it_is_cleaned_up_and_its_delay_is_over_and_th
 #[test]
 fn nothing_is_started_again_on_the_way_down() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a"), (Services, c"b")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a")), (Services, s!("b"))]);
     machine.survey(&[wish(0, Key::Restart, 2), wish(1, Key::Restart, 2)]);
     machine.launch(0);
     machine.launch(1);
@@ -775,7 +783,7 @@ fn nothing_is_started_again_on_the_way_down() {
 #[test]
 fn a_service_waits_until_those_before_it_are_ready_or_over() {
     let mut slots = [Slot::EMPTY; 8];
-    let containers = [(Services, c"a"), (Services, c"b"), (Services, c"c"), (Services, c"d")];
+    let containers = [(Services, s!("a")), (Services, s!("b")), (Services, s!("c")), (Services, s!("d"))];
     let mut machine = Machine::new(&mut slots, POLICY, &containers);
     let order = |slot, on, requires| Message::Order { slot, on, requires };
     let launched = machine.survey(&[order(0, 1, true), order(0, 2, false), order(3, 0, true)]);
@@ -798,7 +806,7 @@ fn a_service_waits_until_those_before_it_are_ready_or_over() {
 #[test]
 fn what_requires_a_failed_service_is_never_started_and_neither_is_what_requires_that() {
     let mut slots = [Slot::EMPTY; 8];
-    let containers = [(Services, c"a"), (Services, c"b"), (Services, c"c"), (Services, c"d")];
+    let containers = [(Services, s!("a")), (Services, s!("b")), (Services, s!("c")), (Services, s!("d"))];
     let mut machine = Machine::new(&mut slots, POLICY, &containers);
     let order = |slot, on, requires| Message::Order { slot, on, requires };
     machine.survey(&[order(1, 0, true), order(2, 1, true), order(3, 2, false)]);
@@ -810,7 +818,7 @@ fn what_requires_a_failed_service_is_never_started_and_neither_is_what_requires_
 #[test]
 fn only_the_surveyor_says_what_containers_want_and_only_while_it_works() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
     machine.survey(&[]);
     let surveyor = machine.pid(Child::Worker(Task::Survey));
     for pid in [surveyor, machine.pid(Child::Launcher(0)), 7] {
@@ -825,7 +833,7 @@ fn only_the_surveyor_says_what_containers_want_and_only_while_it_works() {
 #[test]
 fn a_container_that_does_not_get_ready_is_killed_and_started_again_by_its_policy() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
     machine.survey(&[wish(0, Key::Restart, 1)]);
     machine.execute(0);
     assert_eq!(
@@ -840,7 +848,7 @@ fn a_container_that_does_not_get_ready_is_killed_and_started_again_by_its_policy
 #[test]
 fn health_is_checked_now_and_then_and_so_many_failures_in_a_row_are_the_end() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
     machine.survey(&[wish(0, Key::Health, 1), wish(0, Key::HealthRetries, 2), wish(0, Key::Critical, 1)]);
     machine.launch(0);
     let interval_us = Wishes::DEFAULT.us(Key::HealthInterval);
@@ -871,7 +879,7 @@ fn health_is_checked_now_and_then_and_so_many_failures_in_a_row_are_the_end() {
 #[test]
 fn a_container_that_ends_while_it_is_checked_takes_the_checker_with_it() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
     machine.survey(&[wish(0, Key::Health, 1)]);
     machine.launch(0);
     assert_eq!(machine.later(Wishes::DEFAULT.us(Key::HealthInterval)), [Check(0)]);
@@ -883,7 +891,7 @@ fn a_container_that_ends_while_it_is_checked_takes_the_checker_with_it() {
 fn what_follows_the_last_failure_is_what_the_container_says_and_the_code_is_its() {
     for (last, power) in [(1, Power::PowerOff), (2, Power::Reboot), (3, Power::Halt), (4, Power::Panic)] {
         let mut slots = [Slot::EMPTY; 8];
-        let mut machine = Machine::new(&mut slots, POLICY, &[(Services, c"a"), (Services, c"b")]);
+        let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a")), (Services, s!("b"))]);
         machine.survey(&[wish(0, Key::RestartLast, last)]);
         machine.launch(0);
         machine.launch(1);
@@ -896,7 +904,7 @@ fn what_follows_the_last_failure_is_what_the_container_says_and_the_code_is_its(
 #[test]
 fn each_container_has_its_own_grace_and_onboot_ones_their_time() {
     let mut slots = [Slot::EMPTY; 8];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, c"0"), (Services, c"a"), (Services, c"b")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, s!("0")), (Services, s!("a")), (Services, s!("b"))]);
     let launched = machine.survey(&[wish(0, Key::Timeout, 7), wish(1, Key::Grace, 3)]);
     assert_eq!(launched, [Launch(0)]);
     machine.launch(0);

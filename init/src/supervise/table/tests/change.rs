@@ -23,7 +23,7 @@ impl Machine<'_> {
     }
 }
 
-const WEB: [(Section, &CStr); 1] = [(Services, c"web")];
+const WEB: [(Section, &CStr); 1] = [(Services, s!("web"))];
 
 #[test]
 fn a_service_that_is_told_to_stop_is_asked_and_stays_so_whatever_its_policy() {
@@ -116,7 +116,7 @@ fn one_that_waits_for_its_next_start_is_started_at_once_or_never() {
 #[test]
 fn others_than_services_and_a_machine_that_goes_down_are_left_alone() {
     let mut slots = [Slot::EMPTY; 2];
-    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, c"first"), (Services, c"web")]);
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Onboot, s!("first")), (Services, s!("web"))]);
     machine.set_up();
     assert_eq!(machine.change(1, Change::Stop), [], "too early");
     machine.launch(0);
