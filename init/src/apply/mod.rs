@@ -174,7 +174,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::Empty { path } => files::empty(path),
             Step::RemoveFile { path } => files::remove(path),
             Step::RemoveDirectory { path } => files::remove_directory(path),
-            Step::MakeScope { path } => self.make_scope(path),
+            Step::MakeScope { path, directory } => self.make_scope(path, directory),
             Step::MakeCgroup { path } => {
                 self.group = Some((path, cgroup::make(path)?));
                 Ok(())
@@ -227,9 +227,9 @@ impl<'x, 'a> Applier<'x, 'a> {
         }
     }
 
-    fn make_scope(&mut self, path: &CStr) -> Result<()> {
+    fn make_scope(&mut self, path: &CStr, directory: &CStr) -> Result<()> {
         let Some(holder) = &mut self.holder else { return Err(Errno::INVAL) };
-        **holder = Some(scope::make(path, self.words.as_deref_mut())?);
+        **holder = Some(scope::make(path, directory, self.words.as_deref_mut())?);
         Ok(())
     }
 

@@ -7,31 +7,54 @@
 
 use super::{Words, cgroup};
 use crate::abi::{Errno, signal};
+use crate::arena::Arena;
 use crate::limits;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::{PathBuffer, copy};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::socket::{self, Kind};
-use crate::sys::{AsFd, BorrowedFd, Result, identity, map, time, wait};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result, identity, map, time, wait};
 use crate::text::{Line, cut_last};
 use crate::texts::CStr;
 
-/// Where systemd's socket is: as old as its D-Bus interface, for root alone, and there without a bus.
-const DIRECTORY: &CStr = s!("/run/systemd");
+/// Who we are is asked of the kernel: a number would have to be the one that systemd sees, which is another one in a user
+/// namespace.
+const HELLO: &[u8] = b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
 
-/// Root says who it is; the kernel confirms it. `30` is `0` in hexadecimal digits.
-const HELLO: &[u8] = b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n";
+/// systemd's own socket: as old as its D-Bus interface, for its user alone, and there without a bus.
+#[inline(never)]
+fn connect(directory: &CStr) -> Result<OwnedFd> {
+    socket::connect(Kind::Stream, file::open(CWD, directory, Open::Directory)?.as_fd(), s!("private"))
+}
+
+/// The group that all groups of the systemd are in whose socket is in that directory. Nothing is above the machine's.
+#[inline(never)]
+pub fn group_above<'a>(directory: &CStr, arena: &mut Arena<'a>) -> Result<&'a CStr> {
+    let mut buffer = [0; limits::PATH_BYTES_MAX];
+    let (systemd, _) = socket::peer(connect(directory)?.as_fd())?;
+    let group = cgroup::group_of(systemd, &mut buffer)?;
+    // It is in one of them itself.
+    let (above, name) = cut_last(group, b'/');
+    Ok(arena.string(&[if matches!(name, b"" | b"init.scope") { above } else { group }]))
+}
+
+/// Has a user's systemd take this process in, with a scope of its own.
+pub fn enter(directory: &CStr) -> Result<()> {
+    let (mut buffer, pid) = ([0; 32], process::own_pid());
+    let mut name = Line::new(&mut buffer);
+    // No container's has a colon.
+    name.text("pidone:").number(pid.unsigned_abs().into()).text(".scope");
+    ask(directory, name.bytes(), b"user.slice", pid, None)
+}
 
 /// Makes the scope that a group is to be in, and the slice before it: the process that waits there, for [`release`]. The
 /// scope's own limits are systemd's, which sets them anew when it is reloaded.
 #[inline(never)]
-pub(super) fn make(path: &CStr, words: Option<&mut Words>) -> Result<Pid> {
+pub(super) fn make(path: &CStr, directory: &CStr, words: Option<&mut Words>) -> Result<Pid> {
     let scope = cut_last(path.to_bytes(), b'/').0;
     let (above, name) = cut_last(scope, b'/');
-    let slice = match cut_last(above, b'/').1 {
-        b"" => b"-.slice",
-        slice => slice,
-    };
+    let slice = cut_last(above, b'/').1;
+    let slice = if slice.ends_with(b".slice") { slice } else { b"-.slice" };
     let launcher = process::own_pid();
     let Fork::Parent(pid) = process::fork()? else {
         // Nobody else would end it if the launcher was killed, be it by now.
@@ -40,7 +63,7 @@ pub(super) fn make(path: &CStr, words: Option<&mut Words>) -> Result<Pid> {
         }
         process::exit(0)
     };
-    let made = ask(name, slice, pid, words).and_then(|()| {
+    let made = ask(directory, name, slice, pid, words).and_then(|()| {
         let (mut path, mut digits) = (PathBuffer::empty(), [0; 11]);
         let parent = cgroup::open_cgroup(path.join(&[scope])?)?;
         file::make_directory_in(parent.as_fd(), s!("pidone"), 0o755)?;
@@ -65,20 +88,20 @@ pub fn release(pid: Pid) {
     let _ = path.join(&[cgroup::ROOT.to_bytes(), group]).and_then(|path| file::remove_directory(CWD, path));
 }
 
-fn ask(name: &[u8], slice: &[u8], pid: Pid, words: Option<&mut Words>) -> Result<()> {
+fn ask(directory: &CStr, name: &[u8], slice: &[u8], pid: Pid, words: Option<&mut Words>) -> Result<()> {
     let until = time::monotonic_us() + limits::SCOPE_US;
-    let directory = file::open(CWD, DIRECTORY, Open::Directory)?;
-    let socket = socket::connect(Kind::Stream, directory.as_fd(), s!("private"))?;
+    let socket = connect(directory)?;
     let socket = socket.as_fd();
     let buffer = map::zeroed(limits::MESSAGE_BYTES_MAX)?;
     file::write_all(socket, HELLO)?;
-    let mut byte = [0];
-    let mut first = 0;
-    while byte != *b"\n" {
+    // A line for each of ours: `DATA`, then `OK` and a number, or `REJECTED`.
+    let (mut byte, mut first, mut lines) = (*b"\n", 0, 0);
+    while lines < 2 {
+        let begins = byte == *b"\n";
         fill(socket, &mut byte, until)?;
-        first = if first == 0 { byte[0] } else { first };
+        first = if begins { byte[0] } else { first };
+        lines += u8::from(byte == *b"\n");
     }
-    // `OK` and a number, or `REJECTED`.
     if first != b'O' {
         return Err(Errno::ACCESS);
     }
@@ -110,6 +133,7 @@ fn ask(name: &[u8], slice: &[u8], pid: Pid, words: Option<&mut Words>) -> Result
 }
 
 /// Reads until the buffer is full.
+#[inline(never)]
 fn fill(socket: BorrowedFd, mut buffer: &mut [u8], until: u64) -> Result<()> {
     while !buffer.is_empty() {
         let left = until.saturating_sub(time::monotonic_us());

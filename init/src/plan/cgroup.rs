@@ -5,7 +5,7 @@ use crate::abi::namespace::Namespace;
 use crate::arena::Arena;
 use crate::config::spec::{BlockIo, DeviceLimit, Mount, Resources, Spec};
 use crate::error::Result;
-use crate::plan::facts::{Controllers, Facts};
+use crate::plan::facts::{Controllers, Facts, Systemd};
 use crate::plan::step::{Absent, Step};
 use crate::plan::{Request, Steps, path};
 use crate::text::{Value, fields, has};
@@ -20,8 +20,8 @@ pub(super) fn group<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, '
     if facts.manner.no_groups || facts.manner.joins.is_some() {
         return s!("");
     }
-    if facts.manner.systemd {
-        return scope(spec, facts, to);
+    if let Some(systemd) = &facts.manner.systemd {
+        return scope(spec, facts.name, systemd, to);
     }
     let Some(given) = spec.linux.cgroups_path.filter(|path| !path.is_empty()) else {
         let path = to.arena.string(&[facts.section.group().as_bytes(), b"/", facts.name.to_bytes()]);
@@ -53,22 +53,23 @@ pub fn names_scope(given: &CStr) -> bool {
 }
 
 /// The group in what systemd makes: `slice:prefix:name` is `prefix-name.scope`, below each slice that the name of the slice
-/// says it is in: systemd.slice(5). What else a name may have is systemd's business.
+/// says it is in: systemd.slice(5). What else a name may have is systemd's business. All that is below the group of the
+/// systemd that is asked.
 #[inline(never)]
-fn scope<'a>(spec: &Spec<'a>, facts: &Facts<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
+fn scope<'a>(spec: &Spec<'a>, id: &CStr, systemd: &Systemd<'a>, to: &mut Steps<'_, 'a>) -> &'a CStr {
     let given = spec.linux.cgroups_path.unwrap_or_default();
     let mut wrong = !given.is_empty() && !names_scope(given);
     let mut parts = fields(if given.is_empty() { b":pidone:" } else { given.to_bytes() }, b':');
     let mut part = || parts.next().unwrap_or_default();
     let (mut slice, prefix, mut name) = (part(), part(), part());
     if slice.is_empty() {
-        slice = b"system.slice";
+        slice = if systemd.group.is_empty() { b"system.slice" } else { b"user.slice" };
     }
     if name.is_empty() {
-        name = facts.name.to_bytes();
+        name = id.to_bytes();
     }
     let stem = slice.strip_suffix(b".slice").unwrap_or_default();
-    let mut path = s!("");
+    let mut path = systemd.group;
     let mut end = 0;
     for part in fields(if slice == b"-.slice" { b"" } else { stem }, b'-') {
         end += part.len();
@@ -104,10 +105,10 @@ pub(super) fn runtime_groups<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
 
 /// The container's own group and its limits.
 pub(super) fn limits<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
-    if request.facts.manner.systemd && !request.cgroup.is_empty() {
-        to.push(Step::MakeScope { path: request.cgroup });
-    }
     if !request.cgroup.is_empty() {
+        if let Some(Systemd { directory, .. }) = &request.facts.manner.systemd {
+            to.push(Step::MakeScope { path: request.cgroup, directory });
+        }
         to.push(Step::MakeCgroup { path: request.cgroup });
     }
     let version = request.spec.oci_version.unwrap_or_default();
@@ -367,7 +368,7 @@ impl<'a> Files<'_, '_, 'a> {
         }
         match Controllers::of_file(name) {
             None => Err(c!("names no controller known")),
-            Some(controller) if !self.available.has(controller) => Err(controller.missing()),
+            Some(controller) if !self.available.has(controller) => Err(controller.missing(self.available)),
             Some(_) => Ok(()),
         }
     }
@@ -397,7 +398,7 @@ impl<'a> Files<'_, '_, 'a> {
         if let Some(controller) = Controllers::of_file(file.to_bytes())
             && !self.available.has(controller)
         {
-            self.to.refuse(field, controller.missing());
+            self.to.refuse(field, controller.missing(self.available));
         }
         self.push(file, text);
     }
@@ -501,26 +502,35 @@ mod tests {
 
     #[test]
     fn a_scope_is_below_every_slice_that_its_name_names() {
-        for (given, path) in [
-            (s!(""), Some(s!("/system.slice/pidone-web.scope/container"))),
-            (s!(":pidone:x"), Some(s!("/system.slice/pidone-x.scope/container"))),
-            (s!("machine.slice:libpod:x"), Some(s!("/machine.slice/libpod-x.scope/container"))),
-            (s!("a-b-c.slice::x"), Some(s!("/a.slice/a-b.slice/a-b-c.slice/x.scope/container"))),
-            (s!("-.slice:p:x"), Some(s!("/p-x.scope/container"))),
-            (s!("a:p:x"), None),
-            (s!(".slice:p:x"), None),
-            (s!("a--b.slice:p:x"), None),
-            (s!("-a.slice:p:x"), None),
-            (s!("a.slice:p:../x"), None),
-            (s!("a.slice:p"), None),
-            (s!("/a/x"), None),
+        const USER: &CStr = s!("/user.slice/user-7.slice/user@7.service");
+        for (above, given, path) in [
+            (s!(""), s!(""), Some(s!("/system.slice/pidone-web.scope/container"))),
+            (s!(""), s!(":pidone:x"), Some(s!("/system.slice/pidone-x.scope/container"))),
+            (s!(""), s!("machine.slice:libpod:x"), Some(s!("/machine.slice/libpod-x.scope/container"))),
+            (s!(""), s!("a-b-c.slice::x"), Some(s!("/a.slice/a-b.slice/a-b-c.slice/x.scope/container"))),
+            (s!(""), s!("-.slice:p:x"), Some(s!("/p-x.scope/container"))),
+            (s!(""), s!("a:p:x"), None),
+            (s!(""), s!(".slice:p:x"), None),
+            (s!(""), s!("a--b.slice:p:x"), None),
+            (s!(""), s!("-a.slice:p:x"), None),
+            (s!(""), s!("a.slice:p:../x"), None),
+            (s!(""), s!("a.slice:p"), None),
+            (s!(""), s!("/a/x"), None),
+            (USER, s!(""), Some(s!("/user.slice/user-7.slice/user@7.service/user.slice/pidone-web.scope/container"))),
+            (
+                USER,
+                s!("user.slice:p:x"),
+                Some(s!("/user.slice/user-7.slice/user@7.service/user.slice/p-x.scope/container")),
+            ),
+            (USER, s!("-.slice:p:x"), Some(s!("/user.slice/user-7.slice/user@7.service/p-x.scope/container"))),
         ] {
             let mut region = [0; 1024];
             let mut arena = Arena::new(&mut region);
             let mut spec = Spec::default();
             spec.linux.cgroups_path = Some(given);
-            let found = scope(&spec, &Facts::MACHINE, &mut Steps::new(&mut arena));
-            assert_eq!(arena.check().ok().map(|()| found), path, "{given:?}");
+            let found =
+                scope(&spec, s!("web"), &Systemd { directory: s!(""), group: above }, &mut Steps::new(&mut arena));
+            assert_eq!(arena.check().ok().map(|()| found), path, "{above:?} {given:?}");
         }
     }
 }

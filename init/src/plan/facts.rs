@@ -83,8 +83,8 @@ pub struct Manner<'a> {
     pub no_groups: bool,
     /// Whether the caller is not root of the machine: he can make no device nodes, and filter nobody's use of them.
     pub is_ordinary: bool,
-    /// Whether systemd makes the control group.
-    pub systemd: bool,
+    /// Who makes the control group, if a systemd does.
+    pub systemd: Option<Systemd<'a>>,
     /// The process joins the namespaces of a running container, and this control group of it.
     pub joins: Option<&'a CStr>,
 }
@@ -98,9 +98,18 @@ impl Manner<'_> {
         moves_root: false,
         no_groups: false,
         is_ordinary: false,
-        systemd: false,
+        systemd: None,
         joins: None,
     };
+}
+
+/// A systemd that can be asked for control groups: the machine's, or a user's.
+#[derive(Clone, Copy, Debug)]
+pub struct Systemd<'a> {
+    /// Where its socket `private` is.
+    pub directory: &'a CStr,
+    /// The group that all of its groups are in: empty for the machine's.
+    pub group: &'a CStr,
 }
 
 /// The section of the image that a container is from.
@@ -167,6 +176,9 @@ impl Controllers {
     /// All that pidone knows.
     pub const ALL: Controllers = Controllers((1 << MISSING.len()) - 1);
 
+    /// Not a controller: what is missing was not given to the user's systemd.
+    pub const DELEGATED: Controllers = Controllers(1 << 15);
+
     /// The set that a `cgroup.controllers` file lists. Controllers unknown to pidone are left out.
     pub fn listed(text: &[u8]) -> Controllers {
         fields(text.trim_ascii_end(), b' ').filter_map(Controllers::named).fold(Controllers(0), Controllers::and)
@@ -183,7 +195,7 @@ impl Controllers {
     }
 
     /// Both sets.
-    pub(super) const fn and(self, other: Controllers) -> Controllers {
+    pub const fn and(self, other: Controllers) -> Controllers {
         Controllers(self.0 | other.0)
     }
 
@@ -192,8 +204,11 @@ impl Controllers {
         self.0 & other.0 == other.0
     }
 
-    /// What to say when this one controller is missing.
-    pub(super) fn missing(self) -> &'static CStr {
+    /// What to say when this one controller is missing in a set.
+    pub(super) fn missing(self, from: Controllers) -> &'static CStr {
+        if from.has(Controllers::DELEGATED) {
+            return c!("the user's systemd was not given the controller: `systemctl edit user@.service`, Delegate=yes");
+        }
         MISSING.get(self.0.trailing_zeros() as usize).copied().unwrap_or(s!("the kernel has no such controller"))
     }
 }
@@ -216,7 +231,7 @@ mod tests {
             assert!(all.has(one));
             assert!(!Controllers::listed(b"").has(one));
         }
-        assert_eq!(Controllers::MEMORY.missing(), s!("the kernel has no memory controller"));
+        assert_eq!(Controllers::MEMORY.missing(Controllers::CPU), s!("the kernel has no memory controller"));
         assert_eq!(Controllers::listed(b"memory"), Controllers::MEMORY);
         assert_eq!(Controllers::listed(b"cpuset pids"), Controllers::CPUSET.and(Controllers::PIDS));
     }

@@ -315,8 +315,10 @@ pub enum Step<'a> {
     /// Has systemd make a control group, a transient scope, in the slice before it, around a process that waits until the
     /// container's is there.
     MakeScope {
-        /// Path of the group: `/system.slice/pidone-web.scope`.
+        /// Path of the container's group below it: `/system.slice/pidone-web.scope/container`.
         path: &'a CStr,
+        /// Where systemd's socket is: `/run/systemd`.
+        directory: &'a CStr,
     },
     /// Makes a control group and its ancestors, and hands every controller that exists down to it.
     MakeCgroup {

@@ -42,6 +42,10 @@ pub(super) fn exec(caller: &Caller) -> u8 {
     // Who could make none has put the container into no other than his own.
     let has_none = manner.no_groups || kept.cgroup.is_none() && !identity::is_root_of_machine();
     let group = if has_none { s!("") } else { group_of(caller, kept.pid(), &mut group) };
+    let is_scope = kept.cgroup.is_some_and(|group| group.to_bytes().ends_with(b".scope/container"));
+    if is_scope && manner.is_ordinary && !process::may_make_group(group) {
+        caller.must(process::find_systemd(caller));
+    }
     let beginning = Beginning {
         place,
         bundle: kept.bundle.unwrap_or_default(),

@@ -3,6 +3,7 @@
 use super::Caller;
 use super::options::Name;
 use super::packed::{Text, text};
+use super::process::delegated;
 use super::state::{Container, Place, Status};
 use crate::apply::{self, Applier};
 use crate::arena::Arena;
@@ -11,7 +12,7 @@ use crate::error::Error;
 use crate::plan::facts::Section;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::PathBuffer;
-use crate::sys::{AsFd, wait};
+use crate::sys::{AsFd, identity, wait};
 use crate::text::{Line, fields, number};
 use crate::texts::CStr;
 use crate::{config, limits, observe, plan};
@@ -83,7 +84,10 @@ pub(super) fn update(caller: &Caller) -> u8 {
     if flags(caller, &mut wanted).is_none() {
         caller.refuse(DOING, c!("not a number"));
     }
-    let facts = observe::facts(Section::Other, s!(""), container.kept.bundle.unwrap_or_default(), &Spec::default());
+    let mut facts = observe::facts(Section::Other, s!(""), container.kept.bundle.unwrap_or_default(), &Spec::default());
+    if !identity::is_root_of_machine() {
+        facts.controllers = delegated(group);
+    }
     for step in caller.must(plan::update(&wanted, group, &facts, &mut arena)) {
         if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(step) {
             let error = Error::kernel(DOING, errno);

@@ -216,6 +216,7 @@ impl Caller {
     }
 
     /// A variable of the environment.
+    #[inline(never)]
     fn variable(&self, name: &[u8]) -> Option<&'static CStr> {
         self.environment.iter().find_map(|pair| {
             let value = pair.to_bytes().strip_prefix(name)?.strip_prefix(b"=")?;

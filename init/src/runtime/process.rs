@@ -11,13 +11,13 @@ use crate::error::{Context, Error, Result};
 use crate::launch::bundle::{Adjust, Source, Texts};
 use crate::launch::{self, Request, Streams, ready};
 use crate::plan;
-use crate::plan::facts::{Facts, Manner};
+use crate::plan::facts::{Controllers, Facts, Manner, Systemd};
 use crate::plan::step::Plan;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::{PathBuffer, decimal};
 use crate::sys::process::{self, Handle, Pid};
 use crate::sys::socket::{self, Kind};
-use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, identity, terminal};
+use crate::sys::{self, AsFd, BorrowedFd, OwnedFd, identity, map, terminal};
 use crate::text::{cut_last, number};
 use crate::texts::CStr;
 use crate::{apply, limits};
@@ -76,13 +76,7 @@ pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'sta
         Some(b"disabled") => true,
         Some(_) => return Err(Error::wrong(s!("--cgroup-manager"), c!("must be cgroupfs, systemd or disabled"))),
     };
-    let systemd = wants_systemd(caller) && !no_groups;
-    if systemd && !identity::is_root_of_machine() {
-        return Err(Error::wrong(s!("--systemd-cgroup"), c!("not supported for an ordinary user")));
-    }
-    if systemd && !file::exists(s!("/run/systemd/private")) {
-        return Err(Error::wrong(s!("--systemd-cgroup"), c!("systemd does not run here")));
-    }
+    let systemd = if wants_systemd(caller) && !no_groups { Some(find_systemd(caller)?) } else { None };
     let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(s!(""));
     let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
     Ok(Manner {
@@ -103,10 +97,49 @@ pub(super) fn again<'x>(spec: &mut Spec<'x>, facts: &mut Facts<'x>, _: &mut Aren
     facts.manner.console = true;
     facts.manner.no_groups = has_no_groups();
     facts.manner.is_ordinary = !identity::is_root_of_machine();
+    let given = spec.linux.cgroups_path.unwrap_or_default();
+    // Not everybody who had systemd make it says so again. An ordinary user's path is in the state, and nowhere is fine here.
+    let is_ordinary = facts.manner.is_ordinary;
+    if plan::names_scope(given) || is_ordinary && given.is_empty() {
+        facts.manner.systemd = Some(Systemd { directory: s!(""), group: if is_ordinary { s!("/-") } else { s!("") } });
+    }
     check_group(spec, facts);
-    // Not everybody who had systemd make it says so again.
-    facts.manner.systemd = spec.linux.cgroups_path.is_some_and(plan::names_scope);
     Ok(())
+}
+
+/// The systemd that makes the caller's control groups: the machine's if he may ask it, or his own. He is below its group from
+/// here on, since nowhere else may a user move processes.
+pub(super) fn find_systemd(caller: &Caller) -> Result<Systemd<'static>> {
+    const DOING: &CStr = s!("--systemd-cgroup");
+    let mut arena = Arena::new(map::zeroed(4 * limits::PATH_BYTES_MAX).doing(DOING)?);
+    let own = caller.variable(b"XDG_RUNTIME_DIR").unwrap_or_default();
+    let mut directory = s!("/run/systemd");
+    let group = apply::scope::group_above(directory, &mut arena).or_else(|_| {
+        directory = arena.string(&[own.to_bytes(), b"/systemd"]);
+        apply::scope::group_above(directory, &mut arena)
+    });
+    let Ok(group) = group else {
+        return Err(Error::wrong(
+            DOING,
+            if identity::is_root_of_machine() {
+                c!("systemd does not run here")
+            } else {
+                c!("no systemd of the user's in XDG_RUNTIME_DIR: `loginctl enable-linger USER` starts one")
+            },
+        ));
+    };
+    if !may_make_group(group) {
+        apply::scope::enter(directory).doing(c!("have the user's systemd take this process in"))?;
+    }
+    Ok(Systemd { directory, group })
+}
+
+/// The controllers that an ordinary user's group has.
+#[inline(never)]
+pub(super) fn delegated(group: &CStr) -> Controllers {
+    let mut buffer = [0; 512];
+    let found = apply::read_cgroup(group, s!("cgroup.controllers"), &mut buffer).unwrap_or_default();
+    Controllers::listed(found).and(Controllers::DELEGATED)
 }
 
 fn wants_systemd(caller: &Caller) -> bool {
@@ -122,7 +155,10 @@ const ROOT: &CStr = s!("/sys/fs/cgroup");
 /// Goes without a control group if the caller is not root of the machine, and could not make the container's.
 pub(super) fn check_group(spec: &Spec, facts: &mut Facts) -> bool {
     let manner = &mut facts.manner;
-    let lacks = manner.is_ordinary && !manner.no_groups && !may_make_group(spec.linux.cgroups_path.unwrap_or_default());
+    let lacks = manner.is_ordinary
+        && !manner.no_groups
+        && manner.systemd.is_none()
+        && !may_make_group(spec.linux.cgroups_path.unwrap_or_default());
     manner.no_groups |= lacks;
     lacks
 }
@@ -130,7 +166,7 @@ pub(super) fn check_group(spec: &Spec, facts: &mut Facts) -> bool {
 /// Whether the caller may make a group, and have a process born into it: that is to move it there from his own group, for
 /// which the kernel wants the right to move processes in what is above both.
 #[inline(never)]
-fn may_make_group(group: &CStr) -> bool {
+pub(super) fn may_make_group(group: &CStr) -> bool {
     let (mut own, mut path) = ([0; limits::PATH_BYTES_MAX], PathBuffer::empty());
     let Ok(own) = apply::group_of(process::own_pid(), &mut own) else { return false };
     let mut above = group.to_bytes();
@@ -178,6 +214,9 @@ pub(super) fn adjust<'x>(
     arena: &mut Arena<'x>,
 ) {
     facts.manner = *manner;
+    if let Some(systemd) = manner.systemd.filter(|systemd| !systemd.group.is_empty()) {
+        facts.controllers = delegated(systemd.group);
+    }
     // What runc calls it.
     facts.manner.keyring = manner.keyring.map(|_| arena.string(&[b"_ses.", id.to_bytes()]));
     let process = &mut spec.process;

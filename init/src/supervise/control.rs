@@ -139,7 +139,7 @@ impl Control {
         let connection = self.waiting.take_if(|_| self.is_heard)?;
         self.is_heard = false;
         // The overflow id for who cannot be known.
-        let user = socket::peer_user(connection.as_fd()).unwrap_or(65534);
+        let user = socket::peer(connection.as_fd()).map_or(65534, |(_, user)| user);
         Some(Client { connection, user })
     }
 

@@ -12,6 +12,7 @@ use linux_raw_sys::net::{
     SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, cmsghdr, msghdr, ucred,
 };
 
+use super::process::Pid;
 use super::{AsFd, BorrowedFd, OwnedFd, Result, path, raw};
 use crate::abi::Errno;
 
@@ -204,8 +205,8 @@ pub fn connect_vsock(machine: u32, port: u32) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The user who made the other end of a connection, from the kernel: `SO_PEERCRED` of unix(7).
-pub fn peer_user(connection: BorrowedFd) -> Result<u32> {
+/// The process that made the other end of a connection, or listened for it, and its user: `SO_PEERCRED` of unix(7).
+pub fn peer(connection: BorrowedFd) -> Result<(Pid, u32)> {
     // SAFETY: a C structure of integers, for which all zeros are valid.
     let mut peer: ucred = unsafe { core::mem::zeroed() };
     let mut length = size_of::<ucred>() as u32;
@@ -213,7 +214,7 @@ pub fn peer_user(connection: BorrowedFd) -> Result<u32> {
     let call = [connection.argument(), level, option, &raw mut peer as usize, &raw mut length as usize];
     // SAFETY: a borrowed descriptor, numbers, and the kernel writes one `struct ucred` and its length.
     unsafe { raw::value(__NR_getsockopt, call) }?;
-    Ok(peer.uid)
+    Ok((peer.pid as Pid, peer.uid))
 }
 
 /// The next connection to a listening socket; waits for one, unless nothing waits on it.
