@@ -49,6 +49,12 @@ impl Image {
         })
     }
 
+    /// Another kernel than the one the environment asks for.
+    pub fn kernel(mut self, kernel: &Kernel) -> Image {
+        self.kernel = kernel.clone();
+        self
+    }
+
     /// Another program than pidone as `/init`.
     pub fn init(mut self, path: impl Into<PathBuf>) -> Image {
         self.init = Some(path.into());

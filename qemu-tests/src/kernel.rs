@@ -37,6 +37,16 @@ impl Kernel {
             lane => of_debian(lane),
         }
     }
+
+    /// Debian's newest cloud kernel of a version, for what older ones cannot. `None`, and a loud word of it, where it
+    /// cannot be had.
+    pub fn of_version(version: &str) -> Option<Kernel> {
+        let kernel = of_debian(Some(version));
+        if let Err(error) = &kernel {
+            eprintln!("SKIPPED: no kernel {version}: {error:#}");
+        }
+        kernel.ok()
+    }
 }
 
 fn own(vmlinux: &Path, modules: Option<PathBuf>) -> Result<Kernel> {

@@ -43,7 +43,7 @@ impl Work for Machine<'_> {
         sysctl::write_all();
         hostname::set(self.options.hostname);
         resolver::prepare();
-        clock::set_from_hardware();
+        clock::set_from_hardware(false);
         if let Some(path) = self.options.value(b"pidone.seed") {
             seed::exchange(path);
         }
@@ -188,7 +188,8 @@ impl Work for Machine<'_> {
 
     fn log(&self, last: bool) -> u8 {
         let console = if self.has_files() { None } else { Some(console::write_to_all as fn(&[u8])) };
-        logger::run(self.logs, &logger::Settings { console, file_bytes: self.options.log_bytes }, last)
+        let resumed = || clock::set_from_hardware(true);
+        logger::run(self.logs, &logger::Settings { console, file_bytes: self.options.log_bytes, resumed }, last)
     }
 }
 

@@ -54,11 +54,14 @@ pub struct Settings {
     pub console: Option<fn(&[u8])>,
     /// Bytes of a file after which a new one is begun.
     pub file_bytes: u64,
+    /// To be called when the machine goes on as a copy of what it was.
+    pub resumed: fn(),
 }
 
 /// Numbers of descriptors that are not streams'.
 const STORE: u64 = 1 << 32;
 const OTHER: u64 = STORE + 1;
+const KERNEL: u64 = STORE + 2;
 
 static DESCRIPTORS: Lent<[Option<OwnedFd>; LOG_STREAMS_MAX]> = Lent::new([const { None }; _]);
 static CLIENTS: Lent<[Client; limits::LOG_CLIENTS_MAX]> = Lent::new([const { Client::NONE }; _]);
@@ -76,6 +79,8 @@ struct Logger<'l> {
     ended: usize,
     /// Where others send descriptors to, and where they ask for what was logged.
     sockets: [Option<OwnedFd>; 2],
+    /// The kernel's own log, behind what was there at the start.
+    kernel: Option<OwnedFd>,
     /// Whether it was said that files cannot be written.
     said: bool,
     /// Whether bytes were dropped of which nothing was said yet.
@@ -118,6 +123,7 @@ fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
         stored: 0,
         ended: 0,
         sockets: [None, None],
+        kernel: None,
         said: false,
         dropped: true,
         busy: false,
@@ -134,6 +140,8 @@ fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
         // Without them containers are logged all the same.
         let served = logger.serve();
         refuse(b"others", served);
+        // Without it nothing is told of resuming.
+        let _ = logger.listen();
     }
     logger.run(&signals, clients);
     Ok(())
@@ -153,6 +161,7 @@ impl Logger<'_> {
                 match self.epoll.number(index) {
                     STORE => self.look(),
                     OTHER => {}
+                    KERNEL => self.hear(),
                     stream => {
                         streams = true;
                         self.take(stream as usize);
@@ -175,6 +184,25 @@ impl Logger<'_> {
             ending |= signals.read().contains(&signal::TERM);
             self.take_requests();
             self.answer(clients);
+        }
+    }
+
+    fn listen(&mut self) -> sys::Result<()> {
+        let kernel = self.kernel.insert(sys::file::open(CWD, s!("/dev/kmsg"), Open::Events)?).as_fd();
+        sys::file::to_end(kernel)?;
+        self.epoll.add(kernel, KERNEL, false)
+    }
+
+    /// Looks at the next record of the kernel's log: that its random numbers were made anew is all that it says, from Linux
+    /// 5.18 on, of a new generation id, by which the host tells copies of a machine.
+    fn hear(&self) {
+        let mut buffer = [0; limits::LOG_LINE_BYTES];
+        let Some(kernel) = &self.kernel else { return };
+        let length = sys::file::read(kernel.as_fd(), &mut buffer).unwrap_or_default() as usize;
+        let record = buffer.get(..length).unwrap_or_default();
+        // Whoever else writes there has a facility, and so a number of more digits.
+        if record.get(1) == Some(&b',') && record.ends_with(b" reseeded due to virtual machine fork\n") {
+            (self.settings.resumed)();
         }
     }
 

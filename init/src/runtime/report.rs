@@ -12,7 +12,7 @@ use crate::abi::Errno;
 use crate::error::{Cause, Error};
 use crate::plan::state;
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::{AsFd, machine};
+use crate::sys::{AsFd, time};
 use crate::text::{Line, Print, Value};
 use crate::{limits, log};
 
@@ -69,7 +69,7 @@ impl Caller {
         let mut line = Line::new(&mut buffer);
         let plain = |line: &mut Line| _ = line.say(t!("pidone: ")).raw(text).byte(b'\n');
         let file = self.options.get(Name::Log);
-        let time = machine::clock_seconds().unwrap_or_default();
+        let time = time::real_seconds() as i64;
         if self.wants_json() {
             line.say(t!("{\"msg\":"));
             state::string(&mut line, text);

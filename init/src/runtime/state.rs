@@ -23,7 +23,7 @@ use crate::sys::path::{PathBuffer, join};
 use crate::sys::process::{Handle, Pid};
 use crate::sys::socket::{self, Kind};
 use crate::sys::texts::until_nul;
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, machine, map, mount};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, map, mount, time};
 use crate::text::{Line, Value, fields, has, number};
 use crate::texts::CStr;
 use core::cell::Cell;
@@ -306,7 +306,7 @@ pub fn forget(name: &CStr) {
 /// This moment as text.
 pub(super) fn created(buffer: &mut [u8; 32]) -> Option<&CStr> {
     let mut line = Line::new(buffer);
-    line.time(machine::clock_seconds().unwrap_or_default()).byte(0);
+    line.time(time::real_seconds() as i64).byte(0);
     until_nul(line.written())
 }
 

@@ -8,7 +8,8 @@ use linux_raw_sys::general::{
     __NR_readlinkat, __NR_renameat, __NR_statfs, __NR_statx, __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH,
     AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC,
     O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
-    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, SEEK_SET, STATX_ATTR_MOUNT_ROOT, W_OK, X_OK, open_how, stat, statfs, statx,
+    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, SEEK_END, SEEK_SET, STATX_ATTR_MOUNT_ROOT, W_OK, X_OK, open_how, stat,
+    statfs, statx,
 };
 
 use super::path::PathBuffer;
@@ -175,6 +176,12 @@ pub fn write_at(file: BorrowedFd, at: u64, bytes: &[u8]) -> Result<u32> {
 pub fn rewind(file: BorrowedFd) -> Result<()> {
     // SAFETY: a borrowed descriptor and two numbers.
     unsafe { raw::call(__NR_lseek, file.argument(), 0, SEEK_SET as usize) }
+}
+
+/// Goes to where nothing is yet: lseek(2).
+pub fn to_end(file: BorrowedFd) -> Result<()> {
+    // SAFETY: a borrowed descriptor and two numbers.
+    unsafe { raw::call(__NR_lseek, file.argument(), 0, SEEK_END as usize) }
 }
 
 /// Reads until the end of the file or the buffer; what was read.

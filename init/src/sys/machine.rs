@@ -2,9 +2,7 @@
 
 use super::texts::CStr;
 
-use linux_raw_sys::general::{
-    __NR_clock_gettime, __NR_clock_settime, __NR_keyctl, __NR_setdomainname, __NR_sethostname, CLOCK_REALTIME,
-};
+use linux_raw_sys::general::{__NR_clock_settime, __NR_keyctl, __NR_setdomainname, __NR_sethostname, CLOCK_REALTIME};
 pub use rustix::system::uname;
 
 use super::{Result, raw};
@@ -22,19 +20,10 @@ pub fn set_domainname(name: &[u8]) -> Result<()> {
     unsafe { raw::call(__NR_setdomainname, name.as_ptr() as usize, name.len(), 0) }
 }
 
-/// Seconds since 1970 by the system's clock.
-pub fn clock_seconds() -> Result<i64> {
-    let mut now = [0_i64; 2];
-    // SAFETY: the kernel writes one `struct timespec`, two 64-bit words on the targets we build for, into `now`.
-    unsafe { raw::call(__NR_clock_gettime, CLOCK_REALTIME as usize, now.as_mut_ptr() as usize, 0) }?;
-    let [seconds, _] = now;
-    Ok(seconds)
-}
-
 /// Sets the system's clock.
-pub fn set_clock_seconds(seconds: i64) -> Result<()> {
+pub fn set_clock_seconds(seconds: u64) -> Result<()> {
     let time = [seconds, 0];
-    // SAFETY: the kernel reads one `struct timespec`, as above.
+    // SAFETY: the kernel reads one `struct timespec`, two 64-bit words on the targets we build for.
     unsafe { raw::call(__NR_clock_settime, CLOCK_REALTIME as usize, time.as_ptr() as usize, 0) }
 }
 

@@ -14,6 +14,12 @@ pub fn real_us() -> u64 {
     now_us(CLOCK_REALTIME)
 }
 
+/// Seconds since 1970 by the system's clock.
+#[inline(never)]
+pub fn real_seconds() -> u64 {
+    real_us() / 1_000_000
+}
+
 #[inline(never)]
 fn now_us(clock: u32) -> u64 {
     let mut now = [0_i64; 2];
