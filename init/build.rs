@@ -93,22 +93,30 @@ fn messages() -> String {
     // In an order: that of a directory is anything.
     let templates: BTreeSet<String> = sources.iter().flat_map(|text| literals(text, "t!(")).collect();
     let names: BTreeSet<String> = sources.iter().flat_map(|text| literals(text, "c!(")).collect();
-    let mut packed: Vec<Vec<u16>> =
-        // A 1 is `packing::VALUE`.
-        templates.iter().map(|text| text.replace("{}", "\u{1}")).chain(names).map(|text| text.bytes().map(u16::from).collect()).collect();
+    // A 1 is `packing::VALUE`.
+    let plain = templates.iter().map(|text| text.replace("{}", "\u{1}"));
+    let mut packed: Vec<_> = plain.chain(names).map(String::into_bytes).collect();
     let pairs = pairs(&mut packed);
     let mut blob: Vec<u8> = Vec::new();
-    let mut places = Vec::new();
-    for (text, packed) in templates.iter().zip(packed) {
-        places.push((text, blob.len()));
-        blob.extend(packed.iter().map(|byte| *byte as u8));
-        blob.push(0);
+    let mut places = BTreeMap::new();
+    let mut longest_first: Vec<_> = templates.iter().zip(packed).collect();
+    longest_first.sort_by_key(|(_, packed)| Reverse(packed.len()));
+    for (text, packed) in longest_first {
+        let bytes = [&packed[..], &[0]].concat();
+        // Some are the end of a longer one.
+        let place = blob.windows(bytes.len()).position(|window| window == bytes).unwrap_or(blob.len());
+        if place == blob.len() {
+            blob.extend(bytes);
+        }
+        places.insert(text, place);
     }
+    let places: Vec<_> = places.into_iter().collect();
     format!(
-        "/// What bytes from [`FIRST`] up stand for.\npub static PAIRS: [[u8; 2]; 128] = {pairs:?};\n\
+        "/// What bytes stand for, from 127 up, and behind 255 from 0 up to 31.\npub static PAIRS: [[u8; 2]; {}] = {pairs:?};\n\
          /// All messages, packed, a NUL behind each.\nstatic MESSAGES: [u8; {}] = {blob:?};\n\
          /// Where each is, in the order of the texts: for the compiler.\n\
          const PLACES: [(&str, u16); {}] = {places:?};\n",
+        pairs.len(),
         blob.len(),
         places.len(),
     )
@@ -128,19 +136,25 @@ fn literal(text: &str) -> Option<String> {
     loop {
         match rest.next()? {
             '"' => return Some(literal),
-            '\\' => literal.push(match rest.next()? {
-                'n' => '\n',
-                other => other,
-            }),
+            '\\' => match rest.next()? {
+                'n' => literal.push('\n'),
+                // The next line goes on with what is not blank.
+                '\n' => rest = rest.as_str().trim_start().chars(),
+                other => literal.push(other),
+            },
             other => literal.push(other),
         }
     }
 }
 
-/// Again and again the pair that occurs most often, then replaced by a byte of its own.
-fn pairs(messages: &mut [Vec<u16>]) -> Vec<[u16; 2]> {
-    let mut pairs = Vec::new();
-    while pairs.len() < 128 {
+/// Again and again the pair that occurs most often, then replaced by a byte that no text has.
+fn pairs(messages: &mut [Vec<u8>]) -> [[u8; 2]; 161] {
+    let mut pairs = [[0; 2]; 161];
+    for (place, pair) in pairs.iter_mut().enumerate() {
+        let byte = (place as u8).wrapping_add(127);
+        if matches!(byte, 0 | 1 | b'\n') {
+            continue;
+        }
         let mut counts = BTreeMap::new();
         for message in messages.iter() {
             for pair in message.windows(2) {
@@ -148,17 +162,15 @@ fn pairs(messages: &mut [Vec<u16>]) -> Vec<[u16; 2]> {
             }
         }
         let most = counts.into_iter().max_by_key(|&(pair, count)| (count, Reverse(pair)));
-        // Even one that gains nothing keeps the table's length what it is.
-        let (pair, _) = most.unwrap_or_default();
+        *pair = most.unwrap_or_default().0;
         for message in messages.iter_mut() {
-            *message = replaced(message, pair, 128 + pairs.len() as u16);
+            *message = replaced(message, *pair, byte);
         }
-        pairs.push(pair);
     }
     pairs
 }
 
-fn replaced(message: &[u16], pair: [u16; 2], by: u16) -> Vec<u16> {
+fn replaced(message: &[u8], pair: [u8; 2], by: u8) -> Vec<u8> {
     let mut new = Vec::new();
     let mut rest = message;
     while let Some((first, behind)) = rest.split_first() {

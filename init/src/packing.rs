@@ -1,5 +1,4 @@
-//! Messages, packed by the compiler: in their bytes those from 128 up stand for two others each, and those may be such
-//! again. `build.rs` finds the pairs that occur most often in all messages; [`crate::text`] unpacks.
+//! Messages, packed by the compiler: bytes that are no characters stand for two others each, and those may be such again. `build.rs` finds the pairs that occur most often in all messages; [`crate::text`] unpacks.
 //!
 //! `t!("text")` is a [`Phrase`]: a number. `build.rs` packs it. `c!("text")` is a C string: the compiler packs it, and only
 //! [`crate::text::Value::Raw`] may print it: as bytes it means nothing.
@@ -8,6 +7,7 @@ include!(concat!(env!("OUT_DIR"), "/messages.rs"));
 
 /// Text of our own, perhaps with `{}` for values: where it is among all messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(test), derive(Debug))]
 pub struct Phrase(u16);
 
 impl Phrase {
@@ -32,10 +32,17 @@ impl Phrase {
 }
 
 #[cfg(test)]
+impl Phrase {
+    /// As it is in the source.
+    pub(crate) fn text(self) -> &'static str {
+        PLACES.iter().find(|place| place.1 == self.0).map_or("", |place| place.0)
+    }
+}
+
+#[cfg(test)]
 impl core::fmt::Debug for Phrase {
     fn fmt(&self, formatter: &mut core::fmt::Formatter) -> core::fmt::Result {
-        let text = PLACES.iter().find(|place| place.1 == self.0).map(|place| place.0);
-        core::fmt::Debug::fmt(&text, formatter)
+        core::fmt::Debug::fmt(self.text(), formatter)
     }
 }
 
@@ -57,8 +64,13 @@ const fn order(text: &[u8], other: &[u8]) -> i8 {
 /// In place of `{}`: a value comes here.
 pub const VALUE: u8 = 1;
 
-/// Bytes from here up are pairs.
-pub const FIRST: u8 = 128;
+/// What a byte stands for, if not for itself.
+pub fn pair(byte: u8) -> Option<&'static [u8; 2]> {
+    match byte {
+        b'\n' | b' '..127 => None,
+        pair => PAIRS.get(usize::from(pair.wrapping_sub(127))),
+    }
+}
 
 /// No message is longer.
 const BYTES_MAX: usize = 256;
@@ -80,13 +92,16 @@ impl Packed {
         }
         let mut pair = 0;
         while pair < PAIRS.len() {
-            packed.replace(PAIRS[pair], FIRST + pair as u8);
+            packed.replace(PAIRS[pair], (pair as u8).wrapping_add(127));
             pair += 1;
         }
         packed
     }
 
     const fn replace(&mut self, pair: [u8; 2], by: u8) {
+        if pair[0] == 0 {
+            return;
+        }
         let (mut from, mut to) = (0, 0);
         while from < self.length {
             let is_pair = self.bytes[from] == pair[0] && from + 1 < self.length && self.bytes[from + 1] == pair[1];

@@ -114,7 +114,7 @@ impl<'a> Line<'a> {
             match *byte {
                 0 => break,
                 packing::VALUE => _ = values.next().map(|value| self.value(value)),
-                byte => match packing::PAIRS.get(usize::from(byte.wrapping_sub(packing::FIRST))) {
+                byte => match packing::pair(byte) {
                     Some(pair) => _ = self.unpack(pair, values),
                     None => _ = self.byte(byte),
                 },
@@ -359,10 +359,9 @@ pub fn number(digits: &[u8], base: u8) -> Option<u64> {
     (!digits.is_empty()).then_some(number)
 }
 
-impl Print for &'static str {
-    /// Text of our own.
+impl Print for Phrase {
     fn print(&self, line: &mut Line) {
-        line.text(self);
+        line.say(*self);
     }
 }
 
@@ -459,9 +458,9 @@ mod tests {
     fn what_stands_behind_a_long_part_is_not_lost() {
         assert_eq!(
             written(|l| {
-                l.text("a: ").print_part(&"0123456789", 6).text(": why ").print_part(&"short", 6);
+                l.text("a: ").print_part(&t!("only for services"), 6).text(": why ").print_part(&t!("halt"), 6);
             }),
-            "a: 012...: why short"
+            "a: onl...: why halt"
         );
     }
 }

@@ -4,7 +4,7 @@ use core::num::NonZero;
 
 use linux_raw_sys::errno as numbers;
 
-use crate::text::{Line, Print, fields};
+use crate::text::{Line, Phrase, Print, fields};
 
 /// An error number of the kernel (errno(3)). Never 0, so that a result without a value is one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +80,8 @@ named! {
     XDEV = EXDEV,
 }
 
-/// Those that a system call made by pidone can return, each at the place of its number. One string, since a table of
-/// strings would be twice as large.
-const NAMES: &[u8] = b"\
+/// Those that a system call made by pidone can return, each at the place of its number. One text, packed.
+const NAMES: Phrase = t!("\
     |EPERM (operation not permitted)|ENOENT (no such file or directory)|ESRCH (no such process)|\
     EINTR (interrupted)|EIO (input or output error)|ENXIO (no such device or address)|\
     E2BIG (argument list too long)|ENOEXEC (not an executable format)|EBADF (bad file descriptor)|\
@@ -100,13 +99,15 @@ const NAMES: &[u8] = b"\
     EOPNOTSUPP (not supported)||EAFNOSUPPORT (address family not supported)||||||||\
     ENOBUFS (no buffer space)|||||ETIMEDOUT (timed out)||||||ESTALE (stale file handle)||||||\
     EDQUOT (quota exceeded)|||ECANCELED (it failed)|ENOKEY (module signature required)|||\
-    EKEYREJECTED (module signature rejected)";
+    EKEYREJECTED (module signature rejected)");
 
 impl Print for Errno {
     /// `ENOENT (no such file or directory)`, or `errno 134` for one without a name here.
     fn print(&self, line: &mut Line) {
         let number = self.number();
-        match fields(NAMES, b'|').nth(number.into()) {
+        let mut names = [0; 1600];
+        let mut text = Line::new(&mut names);
+        match fields(text.say(NAMES).bytes(), b'|').nth(number.into()) {
             Some(b"") | None => line.say(t!("errno ")).number(number.into()),
             Some(name) => line.raw(name),
         };

@@ -9,18 +9,18 @@ use crate::abi::rlimit;
 use crate::config::spec::Rlimit;
 use crate::plan::mount_flags;
 use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
-use crate::text::{fields, number, position};
+use crate::text::{Line, Phrase, fields, number, position};
 use crate::texts::CStr;
 use crate::texts::until_nul;
 
 /// What comes before the operator's options can be read.
-pub const PROC: &[u8] = b"\
+pub const PROC: Phrase = t!("\
 ?directory /proc 0755
 mount proc proc /proc nosuid,nodev,noexec,relatime
-";
+");
 
 /// What it takes to find another root.
-pub const DEVICES: &[u8] = b"\
+pub const DEVICES: Phrase = t!("\
 ?directory /sys 0755
 ?directory /dev 0755
 directory /.root 0755
@@ -28,14 +28,14 @@ directory /.lower 0755
 directory /.upper 0755
 mount devtmpfs dev /dev nosuid,noexec,relatime
 mount sysfs sysfs /sys nosuid,nodev,noexec
-";
+");
 
 /// The rest, in order. A `?` before one: many kernels and images do without, and nothing is said when it fails.
 ///
 /// - First mount points, while the root can still be written.
 /// - From `readonly` on the root is as the image has it; what changes is in /run, /tmp and /var.
 /// - `share` last: containers may ask for mounts that travel both ways; those that do not ask get slaves.
-pub const STEPS: &[u8] = b"\
+pub const STEPS: Phrase = t!("\
 ?directory /sys 0755
 ?directory /dev 0755
 ?directory /run 0755
@@ -85,12 +85,27 @@ share /
 loopback
 limit RLIMIT_NOFILE 1048576
 limit RLIMIT_NPROC unlimited
-";
+");
 
-/// No line of the list is longer.
+/// No line of a list is longer.
 const LINE_BYTES: usize = 128;
 
+/// No list is longer.
+const LIST_BYTES: usize = 2048;
+
+/// A list as text.
+pub fn unpacked(list: Phrase, buffer: &mut [u8; LIST_BYTES]) -> &[u8] {
+    let mut line = Line::new(buffer);
+    line.say(list);
+    line.written()
+}
+
 /// Calls `apply` with every step of a list in order, and with whether it is worth a word when it fails.
+pub fn for_each_of(list: Phrase, apply: &mut dyn FnMut(&Step, bool)) {
+    for_each(unpacked(list, &mut [0; _]), apply);
+}
+
+/// As above, of a list as text.
 pub fn for_each(list: &[u8], apply: &mut dyn FnMut(&Step, bool)) {
     for line in fields(list, b'\n') {
         let (said, line) = match line.strip_prefix(b"?") {
@@ -185,7 +200,6 @@ impl<'w> Words<'w> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::Line;
 
     fn printed() -> Vec<String> {
         let mut lines = Vec::new();
@@ -195,14 +209,16 @@ mod tests {
             let text = String::from_utf8(line.print(step).bytes().to_vec()).unwrap();
             lines.push(if said { text } else { format!("?{text}") });
         };
-        for_each(PROC, &mut print);
-        for_each(STEPS, &mut print);
+        for_each_of(PROC, &mut print);
+        for_each_of(STEPS, &mut print);
         lines
     }
 
     #[test]
     fn every_line_is_a_step() {
-        let lines = || [PROC, STEPS].into_iter().flat_map(|list| list.split(|byte| *byte == b'\n'));
+        let (mut first, mut second) = ([0; _], [0; _]);
+        let lists = [unpacked(PROC, &mut first), unpacked(STEPS, &mut second)];
+        let lines = || lists.into_iter().flat_map(|list| list.split(|byte| *byte == b'\n'));
         assert_eq!(printed().len(), lines().filter(|line| !line.is_empty()).count());
         assert!(lines().all(|line| line.len() < LINE_BYTES));
     }

@@ -11,12 +11,12 @@ use crate::limits;
 use crate::log;
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::{AsFd, Result, file, identity, random, region, socket};
-use crate::text::{Line, Value, cut, number};
+use crate::text::{Line, Phrase, Value, cut, number};
 use crate::texts::CStr;
 use crate::texts::last;
 
 /// In this order; none may fail. A mount makes its mount point.
-const STEPS: &[u8] = b"\
+const STEPS: Phrase = t!("\
 limit RLIMIT_NOFILE 1024 1048576
 mount devtmpfs dev /dev nosuid,noexec
 mount proc proc /proc nosuid,nodev,noexec
@@ -29,10 +29,10 @@ mount tmpfs tmpfs /tmp nosuid,nodev,noexec
 mount tmpfs shm /dev/shm nosuid,nodev,noexec
 mount devpts devpts /dev/pts nosuid,noexec
 mount sysfs sysfs /sys nosuid,nodev,noexec
-";
+");
 
 /// With `-w`, for a root that cannot be written.
-const OVERLAYS: &[u8] = b"\
+const OVERLAYS: Phrase = t!("\
 mount tmpfs tmpfs /run/over nosuid,nodev,noexec size=40%,mode=0755
 directory /run/over/etc/upper 0755
 directory /run/over/etc/work 0755
@@ -40,16 +40,16 @@ mount overlay overlay /etc nosuid,nodev,noexec lowerdir=/etc,upperdir=/run/over/
 directory /run/over/var/upper 0755
 directory /run/over/var/work 0755
 mount overlay overlay /var nosuid,nodev lowerdir=/var,upperdir=/run/over/var/upper,workdir=/run/over/var/work
-";
+");
 
-const CGROUP2: &[u8] = b"\
+const CGROUP2: Phrase = t!("\
 mount cgroup2 cgroup2 /sys/fs/cgroup nosuid,nodev,noexec
 cgroup /
-";
+");
 
-const CGROUP1: &[u8] = b"mount tmpfs cgroup_root /sys/fs/cgroup nosuid,nodev,noexec mode=0755\n";
+const CGROUP1: Phrase = t!("mount tmpfs cgroup_root /sys/fs/cgroup nosuid,nodev,noexec mode=0755\n");
 
-const LOOPBACK: &[u8] = b"loopback\n";
+const LOOPBACK: Phrase = t!("loopback\n");
 
 /// Drivers that no device asks for in time.
 const MODULES: &[u8] = b"hv_netvsc hv_sock bridge veth nf_conntrack br_netfilter";
@@ -82,7 +82,7 @@ pub fn run_if_asked(arguments: impl Iterator<Item = &'static CStr> + Clone) {
         None if file::exists(PROGRAM) && !file::exists(s!("/containers")) => Some(Asked::default()),
         None => return,
     };
-    let (Some(asked), Some(regions)) = (asked, region::take()) else { die("its arguments") };
+    let (Some(asked), Some(regions)) = (asked, region::take()) else { die(t!("its arguments")) };
     let mut arena = Arena::new(&mut regions.arena);
     let mut program = arena.list();
     for word in arguments.skip(asked.options) {
@@ -162,18 +162,22 @@ fn run<'a>(asked: Asked, program: &'a [&'a CStr], arena: &mut Arena<'a>) -> ! {
         match process::reap_any() {
             Ok((pid, ended)) if pid == last => process::exit(ended.code()),
             Ok(_) => {}
-            Err(_) => die("its program: there is none"),
+            Err(_) => die(t!("its program: there is none")),
         }
     }
 }
 
 /// The host sees that by the panic.
-fn die(what: &'static str) -> ! {
-    log::error(t!("cannot go on without {}"), &[Value::Text(what)]);
+fn die(what: Phrase) -> ! {
+    log::error(t!("cannot go on without {}"), &[Value::Phrase(what)]);
     process::exit(1)
 }
 
-fn set_up(list: &[u8]) {
+fn set_up(list: Phrase) {
+    set_up_text(early::unpacked(list, &mut [0; _]));
+}
+
+fn set_up_text(list: &[u8]) {
     identity::set_umask(0);
     early::for_each(list, &mut |step, needed| {
         if let Err(errno) = Applier::new(&mut Arena::new(&mut [])).apply(step)
@@ -205,12 +209,12 @@ fn mount_cgroups() {
             let mut step = [0; 192];
             let mut step = Line::new(&mut step);
             step.say(t!("?mount cgroup cgroup /sys/fs/cgroup/")).raw(name).say(t!(" nosuid,nodev,noexec ")).raw(name);
-            set_up(step.bytes());
+            set_up_text(step.bytes());
             mounted = true;
         }
     }
     if !mounted {
-        die("control groups");
+        die(t!("control groups"));
     }
 }
 
@@ -282,6 +286,8 @@ mod tests {
     fn every_line_is_a_step() {
         for list in [STEPS, OVERLAYS, CGROUP2, CGROUP1, LOOPBACK] {
             let mut steps = 0;
+            let mut buffer = [0; _];
+            let list = early::unpacked(list, &mut buffer);
             early::for_each(list, &mut |_, said| steps += usize::from(said));
             assert_eq!(steps, lines(list, b"").count());
         }

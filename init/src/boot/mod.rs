@@ -29,7 +29,7 @@ use crate::logger::Logs;
 use crate::plan::step::Step;
 use crate::supervise::{self, Policy, Power};
 use crate::sys::{file, identity, process, signal, time};
-use crate::text::Value;
+use crate::text::{Phrase, Value};
 use crate::texts::CStr;
 use crate::{limits, log};
 use work::Machine;
@@ -72,10 +72,10 @@ pub fn main(arguments: impl Iterator<Item = &'static CStr> + Clone) -> ! {
 }
 
 /// Applies steps of the base system. Nothing here is fatal. With `writable` nothing is made read-only.
-fn set_up(list: &[u8], writable: bool) {
+fn set_up(list: Phrase, writable: bool) {
     // /tmp and the like are for everybody.
     identity::set_umask(0);
-    early::for_each(list, &mut |step, said| {
+    early::for_each_of(list, &mut |step, said| {
         if writable && matches!(step, Step::SetAttributes { attributes, .. } if attributes.set != 0) {
             return;
         }
@@ -107,7 +107,7 @@ fn read_options(buffer: &mut [u8]) -> Options<'_> {
 /// Reported once there is a console to report it on.
 fn report_problems(options: &Options) {
     for problem in options.problems.iter() {
-        log::warning(t!("kernel command line: {}: {}"), &[Value::Quoted(problem.name), Value::Text(problem.problem)]);
+        log::warning(t!("kernel command line: {}: {}"), &[Value::Quoted(problem.name), Value::Phrase(problem.problem)]);
     }
     if options.problems.more() > 0 {
         log::warning(t!("kernel command line: {} more problems"), &[Value::Number(options.problems.more() as u64)]);

@@ -13,7 +13,7 @@ use crate::sys::file;
 use crate::sys::path::PathBuffer;
 use crate::sys::region::{self, Regions};
 use crate::sys::{self, BorrowedFd};
-use crate::text::{Line, Print, Value, fields};
+use crate::text::{Line, Phrase, Print, Value, fields};
 use crate::texts::CStr;
 
 /// Reads what the containers want that are not begun, and sends PID 1 what it does not expect. The exit code.
@@ -66,9 +66,9 @@ impl Survey<'_> {
             let is_service = container.section() == Section::Services;
             let mut what = pair.value.to_bytes();
             let problem = match wishes.take(name, what) {
-                Ok(false) => "unknown annotation",
-                Ok(true) if !is_service && policy::is_of_one(name) => "only for services",
-                Ok(true) if is_service && name == b"timeout" => "not for services",
+                Ok(false) => t!("unknown annotation"),
+                Ok(true) if !is_service && policy::is_of_one(name) => t!("only for services"),
+                Ok(true) if is_service && name == b"timeout" => t!("not for services"),
                 Ok(true) => match self.order(index, name, &mut what) {
                     Ok(()) => continue,
                     Err(problem) => problem,
@@ -76,7 +76,7 @@ impl Survey<'_> {
                 Err(problem) => problem,
             };
             let place = place::place(text, place_of(text, pair.name));
-            let values = [Value::Print(container), Value::Print(&place), Value::Quoted(what), Value::Text(problem)];
+            let values = [Value::Print(container), Value::Print(&place), Value::Quoted(what), Value::Phrase(problem)];
             log::error(t!("{}: not started: config.json: {}: {}: {}"), &values);
             return self.tell(Message::Refused { slot: index });
         }
@@ -88,7 +88,7 @@ impl Survey<'_> {
     }
 
     /// Takes in `after` and `requires`; `what` are the names, and then the wrong one.
-    fn order(&mut self, index: u16, word: &[u8], what: &mut &[u8]) -> Result<(), &'static str> {
+    fn order(&mut self, index: u16, word: &[u8], what: &mut &[u8]) -> Result<(), Phrase> {
         let requires = word == b"requires";
         if !requires && word != b"after" {
             return Ok(());
@@ -96,8 +96,8 @@ impl Survey<'_> {
         for name in fields(what, b' ').filter(|name| !name.is_empty()) {
             *what = name;
             let is_meant = |slot: &Slot| slot.section() == Section::Services && slot.name().to_bytes() == name;
-            let on = self.containers.iter().position(is_meant).ok_or("no such service")?;
-            let free = self.edges.get_mut(self.count).ok_or("too many services wait for others: at most 4096")?;
+            let on = self.containers.iter().position(is_meant).ok_or(t!("no such service"))?;
+            let free = self.edges.get_mut(self.count).ok_or(t!("too many services wait for others: at most 4096"))?;
             *free = Edge { slot: index, on: on as u16, requires };
             self.count += 1;
         }

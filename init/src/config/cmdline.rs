@@ -3,7 +3,7 @@
 
 use super::policy::{self, Wishes};
 use crate::limits;
-use crate::text::{Fields, Line, cut, fields, number, position};
+use crate::text::{Fields, Line, Phrase, cut, fields, number, position};
 
 /// What the operator asked for. It borrows from the command line.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +113,7 @@ pub struct Problem<'a> {
     /// Name of the option.
     pub name: &'a [u8],
     /// What is wrong with it.
-    pub problem: &'static str,
+    pub problem: Phrase,
 }
 
 /// All that is wrong in the command line.
@@ -127,7 +127,7 @@ pub struct Problems<'a> {
 pub fn parse(text: &[u8]) -> Options<'_> {
     // The newline behind it would be in an open quotation.
     let text = text.trim_ascii_end();
-    let problems = Problems { first: [Problem { name: b"", problem: "" }; limits::CMDLINE_PROBLEMS_MAX], count: 0 };
+    let problems = Problems { first: [Problem { name: b"", problem: t!("") }; limits::CMDLINE_PROBLEMS_MAX], count: 0 };
     let mut options = Options {
         timing: false,
         fail: Failure::Continue,
@@ -196,45 +196,47 @@ impl<'a> Options<'a> {
         Items { tokens: Tokens { rest: self.text }, names, list: fields(b"", b',') }
     }
 
-    fn take(&mut self, token: Token<'a>) -> Result<(), &'static str> {
+    fn take(&mut self, token: Token<'a>) -> Result<(), Phrase> {
         let value = token.value.unwrap_or(b"");
         let Some(name) = choice(token.name, NAMES) else {
             return match token.name.strip_prefix(policy::PREFIX) {
                 None => Ok(()),
-                Some(name) if policy::is_of_one(name) => Err("only for one service, as an annotation"),
+                Some(name) if policy::is_of_one(name) => Err(t!("only for one service, as an annotation")),
                 Some(name) if self.wishes.take(name, value)? => Ok(()),
-                Some(_) => Err("unknown option"),
+                Some(_) => Err(t!("unknown option")),
             };
         };
         match name {
-            Name::Timing if token.value.is_some() => return Err("takes no value"),
+            Name::Timing if token.value.is_some() => return Err(t!("takes no value")),
             Name::Timing => self.timing = true,
             // The list is read from the text when it is needed.
-            Name::Modules if value.is_empty() => return Err("expected names of modules"),
+            Name::Modules if value.is_empty() => return Err(t!("expected names of modules")),
             Name::Modules => {}
             Name::Fail => {
-                self.fail = choice(value, FAILURES).ok_or("expected continue, halt, reboot, poweroff or panic")?;
+                self.fail = choice(value, FAILURES).ok_or(t!("expected continue, halt, reboot, poweroff or panic"))?;
             }
-            Name::Output => self.output = choice(value, OUTPUTS).ok_or("expected log or console")?,
-            Name::Idle => self.idle = choice(value, IDLES).ok_or("expected stay, poweroff, reboot or halt")?,
-            Name::Log => self.log = choice(value, LEVELS).ok_or("expected error, warn, info or debug")?,
+            Name::Output => self.output = choice(value, OUTPUTS).ok_or(t!("expected log or console"))?,
+            Name::Idle => self.idle = choice(value, IDLES).ok_or(t!("expected stay, poweroff, reboot or halt"))?,
+            Name::Log => self.log = choice(value, LEVELS).ok_or(t!("expected error, warn, info or debug"))?,
             Name::Onshutdown => self.onshutdown_seconds = seconds(value)?,
             Name::Hostname if value.is_empty() || value.len() > limits::HOSTNAME_BYTES_MAX => {
-                return Err("expected a name of 1 to 64 bytes");
+                return Err(t!("expected a name of 1 to 64 bytes"));
             }
             Name::Hostname => self.hostname = Some(value),
             Name::Exit => self.exit = exit(value)?,
             Name::Watchdog => self.watchdog_seconds = seconds(value)?,
-            Name::LogSize => self.log_bytes = bytes(value).ok_or("expected at least 4096 bytes, or 4K, or 1M")?,
+            Name::LogSize => self.log_bytes = bytes(value).ok_or(t!("expected at least 4096 bytes, or 4K, or 1M"))?,
             Name::RootDelay => self.root_delay_seconds = seconds(value)?,
             // Those are read from the text when they are needed.
             Name::Run if token.value.is_none_or(|value| value.starts_with(b"/")) => {}
-            Name::Run => return Err("expected the absolute path of a bundle, or no value and a command behind ` -- `"),
-            Name::Stdio | Name::Overlay | Name::Seed if value.is_empty() => return Err("expected a value"),
+            Name::Run => {
+                return Err(t!("expected the absolute path of a bundle, or no value and a command behind ` -- `"));
+            }
+            Name::Stdio | Name::Overlay | Name::Seed if value.is_empty() => return Err(t!("expected a value")),
             Name::Stdio | Name::Overlay | Name::Seed => {}
             Name::RuncDebug if value == b"1" => self.log = LogLevel::Debug,
             Name::RuncConsole if value == b"1" => self.output = Output::Console,
-            Name::UnifiedCgroupHierarchy if value == b"0" => return Err("control groups are version 2 only"),
+            Name::UnifiedCgroupHierarchy if value == b"0" => return Err(t!("control groups are version 2 only")),
             Name::RuncDebug | Name::RuncConsole | Name::UnifiedCgroupHierarchy => {}
         }
         Ok(())
@@ -329,9 +331,9 @@ impl<'a> Problems<'a> {
     }
 }
 
-fn seconds(value: &[u8]) -> Result<u32, &'static str> {
+fn seconds(value: &[u8]) -> Result<u32, Phrase> {
     let bounded = number(value, 10).filter(|number| *number <= limits::GRACE_SECONDS_MAX.into());
-    bounded.map(|number| number as u32).ok_or("expected a number of seconds, at most 86400")
+    bounded.map(|number| number as u32).ok_or(t!("expected a number of seconds, at most 86400"))
 }
 
 /// A number of bytes, at least a page: `4194304`, `4096K`, `4M`.
@@ -345,7 +347,7 @@ fn bytes(value: &[u8]) -> Option<u64> {
 }
 
 /// `auto`, `console`, `pvpanic`, `isa-debug-exit:PORT` (hexadecimal), `port:NAME`, `vsock:PORT`.
-fn exit(value: &[u8]) -> Result<Exit<'_>, &'static str> {
+fn exit(value: &[u8]) -> Result<Exit<'_>, Phrase> {
     let (kind, place) = cut(value, b':').unwrap_or((value, b""));
     let number = |base, most| number(place.strip_prefix(b"0x").unwrap_or(place), base).filter(|number| *number <= most);
     let exit = match position(b"auto console pvpanic isa-debug-exit port vsock", kind) {
@@ -358,7 +360,7 @@ fn exit(value: &[u8]) -> Result<Exit<'_>, &'static str> {
         Some(5) => number(10, u32::MAX.into()).map(|port| Exit::Vsock(port as u32)),
         _ => None,
     };
-    exit.ok_or("expected auto, console, pvpanic, isa-debug-exit[:PORT], port:NAME or vsock:PORT")
+    exit.ok_or(t!("expected auto, console, pvpanic, isa-debug-exit[:PORT], port:NAME or vsock:PORT"))
 }
 
 /// Appends a word of a command as it is meant: quotes around all of it, or around what follows its first `=`, are not part
@@ -472,7 +474,7 @@ mod tests {
     }
 
     fn problems(text: &str) -> Vec<String> {
-        parse(text.as_bytes()).problems.iter().map(|p| format!("{}: {}", lossy(p.name), p.problem)).collect()
+        parse(text.as_bytes()).problems.iter().map(|p| format!("{}: {}", lossy(p.name), p.problem.text())).collect()
     }
 
     #[test]

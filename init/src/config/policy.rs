@@ -5,7 +5,7 @@
 
 use crate::abi::signal;
 use crate::limits;
-use crate::text::{cut, fields, number, position};
+use crate::text::{Phrase, cut, fields, number, position};
 
 /// What stands before each name.
 pub const PREFIX: &[u8] = b"pidone.";
@@ -141,21 +141,21 @@ impl Wishes {
 
     /// Takes in a word, given without the prefix: whether there is such a word, or what is wrong with its value. Those
     /// that are not about numbers are only looked at.
-    pub fn take(&mut self, name: &[u8], value: &[u8]) -> Result<bool, &'static str> {
+    pub fn take(&mut self, name: &[u8], value: &[u8]) -> Result<bool, Phrase> {
         let Some(place) = position(NAMES, name) else { return Ok(false) };
         let (number, expected) = match KINDS.get(place) {
             Some(b'r') => {
-                (self.restart(value), "expected no, on-failure[:COUNT] or always[:COUNT], COUNT from 1 to 1000000")
+                (self.restart(value), t!("expected no, on-failure[:COUNT] or always[:COUNT], COUNT from 1 to 1000000"))
             }
-            Some(b't') => (time(value), "expected a time such as 500ms, 10s or 2m, at most 24h"),
-            Some(b'l') => (choice(LAST, value), "expected continue, poweroff, reboot, halt or panic"),
-            Some(b'c') => (count(value, 100), "expected a number from 1 to 100"),
-            Some(b's') => (signal::number(value).map(u32::from), "expected a signal such as TERM or 15"),
-            Some(b'y') => (choice(b"no yes", value), "expected yes or no"),
+            Some(b't') => (time(value), t!("expected a time such as 500ms, 10s or 2m, at most 24h")),
+            Some(b'l') => (choice(LAST, value), t!("expected continue, poweroff, reboot, halt or panic")),
+            Some(b'c') => (count(value, 100), t!("expected a number from 1 to 100")),
+            Some(b's') => (signal::number(value).map(u32::from), t!("expected a signal such as TERM or 15")),
+            Some(b'y') => (choice(b"no yes", value), t!("expected yes or no")),
             Some(b'o') => {
-                (self.ready(value), "expected exec, notify, fd:N (3 to 63), tcp:PORT, vsock:PORT or command: WORDS")
+                (self.ready(value), t!("expected exec, notify, fd:N (3 to 63), tcp:PORT, vsock:PORT or command: WORDS"))
             }
-            _ => (fields(value, b' ').any(|word| !word.is_empty()).then_some(1), "expected words"),
+            _ => (fields(value, b' ').any(|word| !word.is_empty()).then_some(1), t!("expected words")),
         };
         let number = number.ok_or(expected)?;
         if place <= Key::Ready as usize {
@@ -217,10 +217,9 @@ mod tests {
 
     fn wish(name: &str, value: &str) -> Result<Wishes, &'static str> {
         let mut wishes = Wishes::DEFAULT;
-        wishes.take(name.as_bytes(), value.as_bytes()).map(|known| {
-            assert!(known, "{name}");
-            wishes
-        })
+        let known = wishes.take(name.as_bytes(), value.as_bytes()).map_err(|problem| problem.text())?;
+        assert!(known, "{name}");
+        Ok(wishes)
     }
 
     #[test]

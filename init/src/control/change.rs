@@ -8,7 +8,7 @@ use crate::supervise::{End, Section};
 use crate::sys::file;
 use crate::sys::path::join;
 use crate::sys::wait;
-use crate::text::word;
+use crate::text::{Value, word};
 use crate::texts::CStr;
 
 /// Has it done, and comes back when it is: the exit code.
@@ -22,7 +22,7 @@ pub(super) fn change(asked: &Asked, wanted: usize) -> Result<u8, End> {
         let [_, _, state, ..] = ask_about(verb::LOOK, asked.name, &mut None)?;
         if matches!(state, RUNNING | PAUSING | ENDED..) {
             let good = if verb == b'-' { state >= ENDED } else { matches!(state, RUNNING | ENDED) };
-            return Ok(say(asked.name, word(STATES, state as usize), u8::from(!good)));
+            return Ok(say(asked.name, Value::Quoted(word(STATES, state as usize)), u8::from(!good)));
         }
         let _ = wait::ready(&[], Some(limits::WAIT_US));
     }

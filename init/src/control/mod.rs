@@ -12,7 +12,7 @@ pub mod wire;
 
 use crate::limits;
 use crate::sys::file;
-use crate::text::{Line, Value, fields, position};
+use crate::text::{Line, Phrase, Value, position};
 use crate::texts::CStr;
 
 pub use answer::answer;
@@ -37,18 +37,18 @@ pub fn main(words: &mut dyn Iterator<Item = &'static CStr>) -> Option<u8> {
     let command = position(COMMANDS, words.next()?.to_bytes())?;
     let mut asked = Asked { name: s!(""), json: false };
     // Of `start` an OCI runtime says what is wrong.
-    let wrong = |word, problem| if command == START { None } else { Some(say(word, problem, USAGE)) };
+    let wrong = |word, problem| if command == START { None } else { Some(say(word, Value::Phrase(problem), USAGE)) };
     for word in words {
         match word.to_bytes() {
             b"--help" | b"-h" => return None,
             b"--json" if command < 2 => asked.json = true,
-            [b'-', ..] => return wrong(word, b"no such option"),
+            [b'-', ..] => return wrong(word, t!("no such option")),
             _ if asked.name.is_empty() => asked.name = word,
-            _ => return wrong(word, b"one name at most"),
+            _ => return wrong(word, t!("one name at most")),
         }
     }
     if asked.name.is_empty() && command > 1 {
-        return wrong(s!(""), b"the name of a container is required");
+        return wrong(s!(""), t!("the name of a container is required"));
     }
     let result = match command {
         0 | 1 => look::look(&asked, command == 1),
@@ -57,24 +57,32 @@ pub fn main(words: &mut dyn Iterator<Item = &'static CStr>) -> Option<u8> {
         _ => change::change(&asked, command - START),
     };
     Some(result.unwrap_or_else(|end| {
-        let problem = fields(PROBLEMS, b'|').nth(end as usize).unwrap_or_default();
+        let problem = PROBLEMS.get(end as usize).copied().unwrap_or(t!(""));
         // As with `run`: no code that a program is likely to have.
-        say(asked.name, problem, if command == 2 { 125 } else { 1 })
+        say(asked.name, Value::Phrase(problem), if command == 2 { 125 } else { 1 })
     }))
 }
 
 /// What is said of each [`End`].
-const PROBLEMS: &[u8] = b"|process 1 answers 16 others, the most at once|process 1 cannot make a process to answer|\
-process 1 does not understand|only root may do that|there is no such container, or it is no service|it has not run|\
-the machine is not up yet, or going down|process 1 gives no answer: it is no pidone, or has no time";
+static PROBLEMS: [Phrase; 9] = [
+    t!(""),
+    t!("process 1 answers 16 others, the most at once"),
+    t!("process 1 cannot make a process to answer"),
+    t!("process 1 does not understand"),
+    t!("only root may do that"),
+    t!("there is no such container, or it is no service"),
+    t!("it has not run"),
+    t!("the machine is not up yet, or going down"),
+    t!("process 1 gives no answer: it is no pidone, or has no time"),
+];
 const _: () = assert!(limits::ANSWERERS_MAX == 16);
 
 /// Says of a word what is wrong with it, or if the code is 0, how it is; the exit code.
-fn say(word: &CStr, what: &[u8], code: u8) -> u8 {
+fn say(word: &CStr, what: Value, code: u8) -> u8 {
     let mut buffer = [0; limits::LOG_LINE_BYTES];
     let mut line = Line::new(&mut buffer);
     let (prefix, to) = if code == 0 { ("", file::standard_output()) } else { ("pidone: ", file::standard_error()) };
-    line.format(t!("{}{}: "), &[Value::Text(prefix), Value::Name(word)]).raw(what).byte(b'\n');
+    line.format(t!("{}{}: {}\n"), &[Value::Text(prefix), Value::Name(word), what]);
     // There is nobody else to tell.
     let _ = file::write_all(to, line.bytes());
     code

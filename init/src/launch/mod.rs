@@ -81,7 +81,7 @@ struct Progress<'a> {
 
 fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Arena<'a>) -> Option<Pid> {
     for note in plan.notes {
-        log::info(t!("container {}: {}"), &[Value::Name(name), Value::Text(note)]);
+        log::info(t!("container {}: {}"), &[Value::Name(name), Value::Phrase(*note)]);
     }
     let mut done = Progress::none(arena);
     let result = run(name, plan, request, arena, &mut done);

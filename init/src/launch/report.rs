@@ -24,7 +24,7 @@ impl Print for Failure<'_, '_> {
         let total = plan.before.len() + plan.inside.len() + plan.after.len() + plan.poststart.len();
         let step: &dyn Print = match step(plan, usize::from(number)) {
             Some(step) => step,
-            None => &"unknown",
+            None => &t!("unknown"),
         };
         let (number, total) = (Value::Number(u64::from(number) + 1), Value::Number(total as u64));
         let step = Value::Part(step, limits::LOG_PART_BYTES);

@@ -193,15 +193,15 @@ fn after<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     hooks::at(request, Moment::CreateRuntime, to);
 }
 
-fn notes<'a>(request: &Request, arena: &mut Arena<'a>) -> &'a [&'static str] {
+fn notes<'a>(request: &Request, arena: &mut Arena<'a>) -> &'a [Phrase] {
     let mut notes = arena.list();
     if request.namespaces.joined(Namespace::Mount).is_some() {
-        arena.push(&mut notes, "root, mounts and devices are those of the joined mount namespace");
+        arena.push(&mut notes, t!("root, mounts and devices are those of the joined mount namespace"));
     } else if !devices::are_made(request) && !request.spec.linux.devices.is_empty() {
-        arena.push(&mut notes, "linux.devices are not made: /dev is a bind mount");
+        arena.push(&mut notes, t!("linux.devices are not made: /dev is a bind mount"));
     }
     if identity::lacks_capabilities(request) {
-        arena.push(&mut notes, "capabilities that cannot be granted here are left out");
+        arena.push(&mut notes, t!("capabilities that cannot be granted here are left out"));
     }
     arena.finish(notes)
 }

@@ -12,7 +12,7 @@ use crate::plan::step::{
     Absent, Attributes, Base, Bind, DeviceKind, DeviceNode, Existing, Filter, InterfaceStep, NewMount, Origin, Place,
     Plan, Program, Step,
 };
-use crate::text::{Line, Print, Value, fields};
+use crate::text::{Line, Phrase, Print, Value, fields};
 use crate::texts::CStr;
 
 impl Print for Step<'_> {
@@ -224,7 +224,7 @@ impl Print for Filter<'_> {
 /// Calls `each` with every line of a plan: notes, and the lists under their headings.
 pub fn each_line(plan: &Plan, each: &mut dyn FnMut(&dyn Print)) {
     for note in plan.notes {
-        each(&Note(note));
+        each(&Note(*note));
     }
     for (heading, steps) in [
         ("before:", plan.before),
@@ -264,11 +264,11 @@ impl Print for Heading {
     }
 }
 
-struct Note(&'static str);
+struct Note(Phrase);
 
 impl Print for Note {
     fn print(&self, line: &mut Line) {
-        line.format(t!("note: {}"), &[Value::Text(self.0)]);
+        line.format(t!("note: {}"), &[Value::Phrase(self.0)]);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::spec::{
     Capabilities, ConsoleSize, Hook, IdMapping, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler,
 };
 use crate::plan::state::State;
+use crate::text::Phrase;
 use crate::texts::CStr;
 
 /// Where a path starts.
@@ -593,7 +594,7 @@ pub struct Plan<'a> {
     /// of runtime.json, bound namespaces). In this order, best effort.
     pub undo: &'a [Undo<'a>],
     /// What the operator should know about this plan.
-    pub notes: &'a [&'static str],
+    pub notes: &'a [Phrase],
 }
 
 /// How to take back one step of `before` or `after`.

@@ -105,8 +105,10 @@ fn launch(
         }
         let has_none = facts.manner.is_ordinary || facts.manner.no_groups;
         if has_none && spec.linux.resources.devices.iter().any(|rule| !rule.allow) {
-            let why = "devices are not filtered: that needs a control group, and root of the machine";
-            log::warning(t!("container {}: {}"), &[Value::Name(place.id), Value::Text(why)]);
+            log::warning(
+                t!("container {}: devices are not filtered: that needs a control group, and root of the machine"),
+                &[Value::Name(place.id)],
+            );
         }
         let mut time = [0; 32];
         let mut owner = [0; 10];

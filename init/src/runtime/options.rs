@@ -4,7 +4,7 @@
 //! `--name value`, `--name=value`, `-name value`, `-n value`, `-nvalue`, letters together as in `-td`, and anywhere before
 //! or behind the container's id; but what follows the id of `exec` is the program's.
 
-use crate::text::{cut, fields, has, position};
+use crate::text::{Phrase, cut, fields, has, position};
 use crate::texts::CStr;
 use crate::texts::last;
 
@@ -152,7 +152,7 @@ pub struct Options {
 
 /// What is wrong with a command line: the word, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Problem(pub &'static CStr, pub &'static str);
+pub struct Problem(pub &'static CStr, pub Phrase);
 
 impl Options {
     /// Nothing was given.
@@ -184,7 +184,7 @@ impl Options {
                 }
                 Step::Plain if self.id.is_none() => self.id = Some(walk.word),
                 Step::Plain if self.extra.is_none() => self.extra = Some(walk.word),
-                Step::Plain => return Err(Problem(walk.word, "one word too many")),
+                Step::Plain => return Err(Problem(walk.word, t!("one word too many"))),
             }
             if walk.is_exec() && self.id.is_some() {
                 self.rest = walk.words;
@@ -229,7 +229,7 @@ enum Step {
     /// No option: [`Walk::word`].
     Plain,
     /// It makes no sense.
-    Wrong(&'static str),
+    Wrong(Phrase),
     /// There is none.
     End,
 }
@@ -325,7 +325,7 @@ impl Walk {
         let is_switch = is_switch(kind);
         let is_off = is_switch && matches!(given, Some(b"false" | b"0"));
         if is_refused(kind) && !is_off {
-            return Step::Wrong("not supported");
+            return Step::Wrong(t!("not supported"));
         }
         self.value = match given {
             _ if is_switch => (!is_off).then_some(s!("")),
@@ -333,11 +333,11 @@ impl Walk {
             Some(given) => last(self.word, given.len()),
             None => self.take(),
         };
-        if is_switch || self.value.is_some() { Step::Option } else { Step::Wrong("needs a value") }
+        if is_switch || self.value.is_some() { Step::Option } else { Step::Wrong(t!("needs a value")) }
     }
 }
 
-const NO_SUCH: &str = "no such option";
+const NO_SUCH: Phrase = t!("no such option");
 
 /// Whether an option takes nothing.
 fn is_switch(kind: &[u8]) -> bool {
@@ -417,7 +417,7 @@ mod tests {
             ("kill ID 9 again", s!("again"), "one word too many"),
             ("exec -tx ID", s!("-tx"), "no such option"),
         ] {
-            assert_eq!(read(line).1, Err(Problem(word, why)), "{line}");
+            assert_eq!(read(line).1.map_err(|problem| (problem.0, problem.1.text())), Err((word, why)), "{line}");
         }
         // The command is known even so: the message is about the option.
         assert_eq!(read("create --nothing ID").0.name, Some(s!("create")));

@@ -36,7 +36,7 @@ impl Caller {
     pub(super) fn say(&self, problem: &Problem) {
         let mut buffer = [0; limits::LOG_LINE_BYTES];
         let mut line = Line::new(&mut buffer);
-        line.format(t!("{}: {}"), &[Value::Name(problem.0), Value::Text(problem.1)]);
+        line.format(t!("{}: {}"), &[Value::Name(problem.0), Value::Phrase(problem.1)]);
         self.write(line.bytes(), &[]);
     }
 

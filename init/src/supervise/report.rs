@@ -39,26 +39,26 @@ impl Print for Ended {
 
 impl Print for Power {
     fn print(&self, line: &mut Line) {
-        line.text(match self {
-            Power::Halt => "halt",
-            Power::PowerOff => "power off",
-            Power::Reboot => "reboot",
-            Power::Kexec => "start the next kernel",
-            Power::Panic => "panic",
+        line.say(match self {
+            Power::Halt => t!("halt"),
+            Power::PowerOff => t!("power off"),
+            Power::Reboot => t!("reboot"),
+            Power::Kexec => t!("start the next kernel"),
+            Power::Panic => t!("panic"),
         });
     }
 }
 
 impl Print for Task {
     fn print(&self, line: &mut Line) {
-        line.text(match self {
-            Task::Setup => "setting up the machine",
-            Task::Scripts => "running /etc/init.d",
-            Task::Volumes => "mounting volumes",
-            Task::Survey => "reading annotations",
-            Task::ShutdownScripts => "running /etc/shutdown.d",
-            Task::Unmount => "unmounting",
-            Task::Farewell => "telling the host",
+        line.say(match self {
+            Task::Setup => t!("setting up the machine"),
+            Task::Scripts => t!("running /etc/init.d"),
+            Task::Volumes => t!("mounting volumes"),
+            Task::Survey => t!("reading annotations"),
+            Task::ShutdownScripts => t!("running /etc/shutdown.d"),
+            Task::Unmount => t!("unmounting"),
+            Task::Farewell => t!("telling the host"),
         });
     }
 }

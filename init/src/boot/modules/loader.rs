@@ -10,7 +10,7 @@ use super::tree::Tree;
 use crate::error::{Cause, Error, Result};
 use crate::limits::COLDPLUG_ROUNDS_MAX;
 use crate::log::{self, Level};
-use crate::text::{Print, Value};
+use crate::text::{Phrase, Print, Value};
 
 /// Loads modules, each once however often it is asked for, and reports each failure once.
 pub(super) struct Loader<'a> {
@@ -35,8 +35,8 @@ impl<'a> Loader<'a> {
         match self.order.ask(request) {
             Ok(Answer::Queued) => self.load_queued(request),
             Ok(Answer::BuiltIn) => true,
-            Ok(Answer::Denied) => self.refuse(request, "on the denylist"),
-            Ok(Answer::Unknown) => self.refuse(request, "not among the modules of this kernel"),
+            Ok(Answer::Denied) => self.refuse(request, t!("on the denylist")),
+            Ok(Answer::Unknown) => self.refuse(request, t!("not among the modules of this kernel")),
             Err(error) => self.fail(Level::Warning, request, &error),
         }
     }
@@ -97,7 +97,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn refuse(&self, request: &[u8], why: &'static str) -> bool {
+    fn refuse(&self, request: &[u8], why: Phrase) -> bool {
         self.fail(if self.quiet { Level::Debug } else { Level::Warning }, request, &why)
     }
 
