@@ -7,9 +7,8 @@ use crate::texts::CStr;
 use super::{Applier, absence_is_fine, numbered};
 use crate::abi::Errno;
 use crate::abi::bpf::Instruction;
-use crate::limits::PATH_BYTES_MAX;
 use crate::sys::file::{self, CWD, Open};
-use crate::sys::path::{copied, join};
+use crate::sys::path::{PathBuffer, copied};
 use crate::sys::process::Pid;
 use crate::sys::{Result, bpf};
 use crate::text::{fields, number};
@@ -62,8 +61,8 @@ pub(super) fn make(path: &CStr) -> Result<OwnedFd> {
 /// Makes a group whose ancestors are there. An error, too, if they do not hand down all that the root has.
 #[inline(never)]
 fn make_last(path: &CStr) -> Result<OwnedFd> {
-    let mut buffer = [0; PATH_BYTES_MAX];
-    let path = join(&mut buffer, &[ROOT.to_bytes(), path.to_bytes()])?;
+    let mut buffer = PathBuffer::empty();
+    let path = buffer.join(&[ROOT.to_bytes(), path.to_bytes()])?;
     file::make_directory(path, 0o755)?;
     let group = file::open_itself(CWD, path)?;
     let (mut has, mut all) = ([0; 512], [0; 512]);
@@ -213,8 +212,8 @@ pub(super) fn remove(path: &CStr) -> Result<()> {
 }
 
 fn remove_empty(path: &CStr) -> Result<()> {
-    let mut buffer = [0; PATH_BYTES_MAX];
-    file::remove_directory(CWD, join(&mut buffer, &[ROOT.to_bytes(), path.to_bytes()])?)
+    let mut buffer = PathBuffer::empty();
+    file::remove_directory(CWD, buffer.join(&[ROOT.to_bytes(), path.to_bytes()])?)
 }
 
 fn kill_all(group: BorrowedFd) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::limits::PATH_BYTES_MAX;
 use crate::plan::step::{Base, Place, Step};
 use crate::sys::Result;
 use crate::sys::file::{self, CWD, FileType, Open};
-use crate::sys::path::copied;
+use crate::sys::path::{PathBuffer, copied};
 use crate::text::cut_last;
 use crate::texts::{last, until_nul};
 
@@ -58,8 +58,8 @@ impl<'a> Applier<'_, 'a> {
         let opened = match self.parent.take() {
             Some((path, opened)) if path == parent && is_inside => opened,
             _ => {
-                let mut buffer = [0; PATH_BYTES_MAX];
-                let path = copied(&mut buffer, parent)?;
+                let mut buffer = PathBuffer::empty();
+                let path = buffer.join(&[parent])?;
                 self.open_directory(&Place { base: at.base, path }, PARENT_MODE)?
             }
         };

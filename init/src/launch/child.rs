@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! launcher                      container's process
-//!   map ids, go        ---->      the steps inside, up to the exec
+//!   map ids, go        ---->      the steps inside, up to the exec. Without ids to map they wait for no word
 //!                      <----    ready, or failed(step, errno)
 //!   interfaces, hooks, go ---->   the rest of the steps, if there are hooks
 //!                      <----    ready, or failed(step, errno)
 //!   interfaces, binds, go ---->   exec
 //!                      <----    end of file: it runs. failed: it does not
 //! ```
+//!
+//! Where the container's process needs nothing of the launcher meanwhile, the last word is said first, and the launcher listens
+//! when all is said: neither waits for the other.
 //!
 //! When a process that joins namespaces makes the container's, that says so first, with the id, and ends.
 //!
@@ -22,7 +25,7 @@ use super::output::Streams;
 use crate::abi::Errno;
 use crate::apply::{Applier, Mapped};
 use crate::arena::Arena;
-use crate::plan::step::{Plan, Step};
+use crate::plan::step::{Filter, Plan, Step};
 use crate::sys::board::Board;
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::{Result, identity, namespace, signal, terminal};
@@ -38,7 +41,8 @@ const MESSAGE_BYTES: usize = 5;
 /// One end of the channel. Messages are whole or not at all.
 pub(super) struct Channel {
     socket: OwnedFd,
-    /// What a process can say whose filter denies it the socket. Not there for who was not forked by the launcher.
+    /// What a process can say whose filter denies it the socket. Only where there is a filter, and not there for who was not
+    /// forked by the launcher.
     board: Option<&'static Board>,
 }
 
@@ -66,9 +70,10 @@ pub(super) enum Answer {
 }
 
 /// Both ends: the launcher's and the container's.
-pub(super) fn channel() -> Result<(Channel, Channel)> {
+pub(super) fn channel(plan: &Plan) -> Result<(Channel, Channel)> {
     let (ours, theirs) = wait::sockets()?;
-    let board = Some(Board::new()?);
+    let filters = plan.inside.iter().any(|step| matches!(step, Step::FilterSystemCalls(_)));
+    let board = if filters { Some(Board::new()?) } else { None };
     Ok((Channel { socket: ours, board }, Channel { socket: theirs, board }))
 }
 
@@ -93,6 +98,11 @@ impl Channel {
     /// Lets the container's process go on.
     pub(super) fn go(&self) -> Result<()> {
         self.send(GO, 0, 0)
+    }
+
+    /// Waits until the container's process has said all that it will say.
+    pub(super) fn await_end(&self) {
+        wait::closed(self.socket.as_fd());
     }
 
     /// Waits for what the container's process says.
@@ -175,7 +185,7 @@ pub(super) fn become_container<'a>(
     arena: &mut Arena<'a>,
 ) -> ! {
     if !is_made_by_joiner(plan) {
-        begin(&channel, request);
+        begin(plan, &channel, request);
     }
     // Before a namespace is joined whose processes might look into this one, which still has the machine's descriptors
     // (CVE-2016-9962).
@@ -200,7 +210,7 @@ pub(super) fn become_container<'a>(
             }
             Step::AwaitHooks => ready = ready.and_then(|()| wait_ready(&channel)),
             Step::MakeProcess { namespaces } => {
-                ready = ready.and_then(|()| make_process(*namespaces, &channel, request))
+                ready = ready.and_then(|()| make_process(*namespaces, plan, &channel, request))
             }
             _ => {}
         }
@@ -222,7 +232,7 @@ pub(super) fn become_container<'a>(
             signal::unblock_all();
         }
         if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
-            if channel.fail(failed as u16, errno).is_ok() {
+            if channel.fail(failed as u16, errno).is_ok() && !is_alone(plan, request) {
                 // Until the launcher has taken back what would end with this process's namespaces.
                 channel.receive();
             }
@@ -240,21 +250,35 @@ fn descriptors(plan: &Plan) -> u32 {
     }
 }
 
+/// How many of the launcher's first steps map ids: the process inside waits for them before it does anything.
+pub(super) fn mapping(plan: &Plan) -> usize {
+    plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count()
+}
+
+/// Whether nobody does anything for the process inside between its first step and its exec.
+pub(super) fn is_alone(plan: &Plan, request: &Request) -> bool {
+    let waits =
+        |step: &Step| matches!(step, Step::AwaitHooks | Step::FilterSystemCalls(Filter { listener: Some(_), .. }));
+    request.gate.is_none() && plan.after.len() == mapping(plan) && !plan.inside.iter().any(waits)
+}
+
 /// Whether the first process inside only joins namespaces, and makes the container's.
 pub(super) fn is_made_by_joiner(plan: &Plan) -> bool {
     plan.inside.iter().any(|step| matches!(step, Step::MakeProcess { .. }))
 }
 
 /// The first moments of the container's own process.
-fn begin(channel: &Channel, request: &Request) {
+fn begin(plan: &Plan, channel: &Channel, request: &Request) {
     (request.announce)();
-    channel.wait();
+    if mapping(plan) > 0 {
+        channel.wait();
+    }
 }
 
 /// Goes on as the container's process, a sibling of the one that calls, which ends.
-fn make_process(namespaces: u64, channel: &Channel, request: &Request) -> Result<()> {
+fn make_process(namespaces: u64, plan: &Plan, channel: &Channel, request: &Request) -> Result<()> {
     match process::clone_container(namespaces, None, true)? {
-        Fork::Child => begin(channel, request),
+        Fork::Child => begin(plan, channel, request),
         Fork::Parent(pid) => {
             let [a, b, c, d] = pid.to_ne_bytes();
             channel.send(MADE, u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]))?;

@@ -47,7 +47,7 @@ pub struct Request<'r> {
     pub console: Option<BorrowedFd<'r>>,
     /// Called first of all by the container's own process, in it: how PID 1 learns which process it is.
     pub announce: &'r dyn Fn(),
-    /// Called by the launcher when all but the exec is done: the last moment at which all can be taken back.
+    /// Called by the launcher when all but the exec is done that needs it: the last moment at which all can be taken back.
     pub ready: &'r dyn Fn(Pid, &Plan) -> Result<()>,
     /// Called with what failed, in words and as it is.
     pub fail: &'r dyn Fn(&dyn Print, &Error),
@@ -247,7 +247,7 @@ fn make_process<'a>(
         _ => Some(apply::open_cgroup(plan.cgroup)?),
     };
     *doing = c!("make the launcher's channel");
-    let (ours, theirs) = child::channel()?;
+    let (ours, theirs) = child::channel(plan)?;
     *doing = c!("make the container's process");
     match process::clone_container(plan.clone_flags, cgroup.as_ref().map(AsFd::as_fd), request.sibling)? {
         Fork::Child => {
@@ -269,18 +269,29 @@ fn conduct<'a>(
     done: &mut Progress<'a>,
 ) -> Result<()> {
     let first = plan.before.len() + plan.inside.len();
-    let mapping = plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count();
+    let mapping = child::mapping(plan);
     let (maps, rest) = plan.after.split_at_checked(mapping).unwrap_or((&[], plan.after));
-    perform(maps, first, None, Some(pid), arena, done)?;
-    channel.go().doing(GO_ON)?;
-    await_ready(channel, plan, pid, listener)?;
-    perform(rest, first + mapping, None, Some(pid), arena, done)?;
-    if plan.inside.iter().any(|step| matches!(step, Step::AwaitHooks)) {
+    if mapping > 0 {
+        perform(maps, first, None, Some(pid), arena, done)?;
         channel.go().doing(GO_ON)?;
+    }
+    let is_alone = child::is_alone(plan, request);
+    if !is_alone {
         await_ready(channel, plan, pid, listener)?;
+        perform(rest, first + mapping, None, Some(pid), arena, done)?;
+        if plan.inside.iter().any(|step| matches!(step, Step::AwaitHooks)) {
+            channel.go().doing(GO_ON)?;
+            await_ready(channel, plan, pid, listener)?;
+        }
     }
     (request.ready)(pid, plan)?;
-    channel.go().doing(c!("start the container's program"))?;
+    let gone = channel.go().doing(c!("start the container's program"));
+    if is_alone {
+        // It may have failed by now, and says what.
+        channel.await_end();
+        await_ready(channel, plan, pid, None)?;
+    }
+    gone?;
     if request.gate.is_some() {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! `pidone create` and what `pidone run` has in common with it: from a bundle to a process that waits.
 
+use core::cell::{Cell, RefCell};
+
 use super::attend::Attended;
 use super::options::Name;
 use super::process::{self, Beginning};
@@ -17,13 +19,15 @@ use crate::sys::{AsFd, identity, map};
 use crate::text::{Line, Value};
 use crate::texts::CStr;
 use crate::{limits, log};
-use core::cell::RefCell;
 
 /// `pidone create`.
 pub(super) fn create(caller: &Caller) -> u8 {
     caller.protect();
-    let made = make(caller, &Attended::open(caller, false), true);
-    if made.is_some() { 0 } else { FAILED }
+    let mut room = Room::empty();
+    match make(caller, &Attended::open(caller, false), &mut room, true) {
+        Some(_) => 0,
+        None => FAILED,
+    }
 }
 
 /// `pidone run`: all of a container's life, or with `--detach` its beginning.
@@ -31,13 +35,37 @@ pub(super) fn run(caller: &Caller) -> u8 {
     caller.protect();
     let attended = Attended::open(caller, true);
     let stays = attended.stays();
-    let Some(pid) = make(caller, &attended, false) else { return caller.code.get() };
+    let mut room = Room::empty();
+    let Some(Made { place, kept, pid }) = make(caller, &attended, &mut room, false) else { return caller.code.get() };
+    // Others may change it while it runs.
+    place.unlock();
     let code = attended.attend(caller, pid);
     if stays && !caller.options.has(Name::Keep) {
-        let container = caller.must(caller.find(true));
-        delete::remove(caller, &container.place, &container.kept);
+        caller.must(place.lock());
+        delete::remove(caller, &place, &kept);
     }
     code
+}
+
+/// Room for what is known of a container that was made.
+struct Room {
+    bundle: PathBuffer,
+    place: PathBuffer,
+    group: RefCell<PathBuffer>,
+}
+
+impl Room {
+    #[inline(always)]
+    fn empty() -> Room {
+        Room { bundle: PathBuffer::empty(), place: PathBuffer::empty(), group: RefCell::new(PathBuffer::empty()) }
+    }
+}
+
+/// A container that was made: what is needed to take it back.
+struct Made<'r> {
+    place: Place<'r>,
+    kept: Kept<'r>,
+    pid: Pid,
 }
 
 /// Where a container is described from the moment it is created: in its own directory.
@@ -47,20 +75,24 @@ pub(super) fn source<'s>(place: &'s Place, bundle: &'s CStr) -> Source<'s> {
 
 /// Makes a container's process, which waits for `start`, or if `waits` is false does not. `None` if that failed, was
 /// reported and taken back.
-fn make(caller: &Caller, attended: &Attended, waits: bool) -> Option<Pid> {
-    let (mut buffer, mut path) = (PathBuffer::empty(), PathBuffer::empty());
-    let bundle = file::absolute(&mut buffer, caller.options.get(Name::Bundle).unwrap_or(s!(".")));
+fn make<'r>(caller: &Caller, attended: &Attended, room: &'r mut Room, waits: bool) -> Option<Made<'r>> {
+    let Room { bundle, place, group } = room;
+    let bundle = file::absolute(bundle, caller.options.get(Name::Bundle).unwrap_or(s!(".")));
     let bundle = caller.must_do(c!("find the bundle"), bundle);
     let id = caller.id();
     if caller.options.has(Name::TmpfsRoot) {
         caller.must_do(c!("mount a tmpfs for states"), state::mount_root(caller.root));
     }
-    let place = caller.must(Place::reserve(&mut path, caller.root, id));
-    let made = copy(caller, &place, bundle).and_then(|given| launch(caller, attended, &place, bundle, given, waits));
+    let place = caller.must(Place::reserve(place, caller.root, id));
+    let only_group = Cell::new(false);
+    let made = copy(caller, &place, bundle)
+        .and_then(|given| launch(caller, attended, &place, bundle, given, waits, (group, &only_group)));
     if !matches!(made, Ok(Some(_))) {
         caller.must(place.remove());
     }
-    caller.must(made)
+    let pid = caller.must(made)?;
+    let (cgroup, only_group) = (Some(group.get_mut().get()), only_group.get());
+    Some(Made { place, kept: Kept { bundle: Some(bundle), cgroup, only_group, ..Kept::default() }, pid })
 }
 
 /// Copies what describes the container into its directory.
@@ -92,6 +124,7 @@ fn launch(
     bundle: &CStr,
     texts: Texts,
     waits: bool,
+    (group, only_group): (&RefCell<PathBuffer>, &Cell<bool>),
 ) -> Result<Option<Pid>> {
     let gate = if waits { Some(state::gate(place.directory.as_fd())?) } else { None };
     let manner = process::manner(caller, attended)?;
@@ -151,9 +184,11 @@ fn launch(
             if !plan.poststart.is_empty() {
                 state.say(t!(",\"poststart\":true"));
             }
-            if plan.clean.iter().all(|step| matches!(step, Step::RemoveCgroup { .. })) {
+            only_group.set(plan.clean.iter().all(|step| matches!(step, Step::RemoveCgroup { .. })));
+            if only_group.get() {
                 state.say(t!(",\"onlyGroup\":true"));
             }
+            group.borrow_mut().join(&[plan.cgroup.to_bytes()]).doing(c!("write the state"))?;
             place.save(&mut state)?;
             process::tell(caller, pid)
         },

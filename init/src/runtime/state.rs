@@ -205,9 +205,16 @@ impl<'i> Place<'i> {
     /// Removes the directory: the id is free again.
     pub(super) fn remove(&self) -> Result<()> {
         let directory = self.directory.as_fd();
-        file::for_each_entry(directory, &mut |name, _| file::remove(directory, name))
-            .and_then(|()| file::remove_directory(CWD, self.path()))
-            .doing(c!("remove the container's directory"))
+        // What mostly is all.
+        for name in [STATE, s!("config.json")] {
+            let _ = file::remove(directory, name);
+        }
+        let mut removed = file::remove_directory(CWD, self.path());
+        if removed == Err(Errno::NOTEMPTY) {
+            removed = file::for_each_entry(directory, &mut |name, _| file::remove(directory, name))
+                .and_then(|()| file::remove_directory(CWD, self.path()));
+        }
+        removed.doing(c!("remove the container's directory"))
     }
 }
 

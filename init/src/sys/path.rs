@@ -1,5 +1,7 @@
 //! Paths put together on the stack.
 
+use core::mem::MaybeUninit;
+
 use super::texts::CStr;
 use crate::abi::Errno;
 
@@ -9,28 +11,47 @@ use super::texts::until_nul;
 /// The kernel's PATH_MAX, the final NUL included.
 const PATH_BYTES: usize = 4096;
 
-/// Room for one path.
-pub struct PathBuffer([u8; PATH_BYTES]);
+/// Room for one path. Nothing is written to what no path has needed yet: it mostly is a page of the stack.
+pub struct PathBuffer {
+    bytes: [MaybeUninit<u8>; PATH_BYTES],
+    /// So many bytes from the first one on have been written.
+    written: usize,
+}
 
 impl PathBuffer {
     /// Empty room.
+    #[inline(always)]
     pub const fn empty() -> PathBuffer {
-        PathBuffer([0; PATH_BYTES])
+        PathBuffer { bytes: [MaybeUninit::uninit(); PATH_BYTES], written: 0 }
     }
 
     /// What was put together last.
     pub fn get(&self) -> &CStr {
-        until_nul(&self.0).unwrap_or_default()
+        // SAFETY: so many bytes have been written.
+        let written = unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.written) };
+        until_nul(written).unwrap_or_default()
     }
 
     /// The path of a name in a directory, in place of what was there.
+    #[inline(never)]
     pub fn below(&mut self, directory: &CStr, name: &CStr) -> Result<&CStr> {
-        below(&mut self.0, directory, name)
+        self.join(&[directory.to_bytes(), b"/", name.to_bytes()])
     }
 
     /// The pieces, one after the other, in place of what was there. A NUL inside a piece is refused.
+    #[inline(never)]
     pub fn join(&mut self, pieces: &[&[u8]]) -> Result<&CStr> {
-        join(&mut self.0, pieces)
+        self.written = 0;
+        for piece in pieces.iter().chain(&[&b"\0"[..]]) {
+            let free = self.bytes.get_mut(self.written..).unwrap_or_default();
+            if free.len() < piece.len() {
+                return Err(Errno::NAMETOOLONG);
+            }
+            free.iter_mut().zip(*piece).for_each(|(to, from)| _ = to.write(*from));
+            self.written += piece.len();
+        }
+        let length = self.written;
+        Some(self.get()).filter(|path| path.count_bytes() + 1 == length).ok_or(Errno::INVAL)
     }
 }
 
