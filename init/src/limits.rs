@@ -80,6 +80,8 @@ pub const ILL_US: u64 = 250_000;
 pub const READY_LOOK_US: u64 = 50_000;
 /// What is looked at of a table of TCP sockets: 400 of them, and those that listen come first.
 pub const TCP_TABLE_BYTES: usize = 64 * 1024;
+/// How often it is looked, a hundredth of a second apart, whether a check that was killed has gone.
+pub const CHECK_LOOKS: u32 = 100;
 /// How long a check may take to go after SIGTERM.
 pub const CHECK_TERM_US: u64 = 1_000_000;
 /// Bytes of a word of a command in an annotation.

@@ -1,35 +1,69 @@
 //! A command of an annotation, executed in a container that runs, as `pidone exec` does: is it ready, is it well?
+//!
+//! Its processes are in a control group of their own below the container's, so that none outlives it. One that cannot die
+//! keeps the group, and as long as it does, checks fail without being begun.
 
 use super::{scripts, survey};
 use crate::abi::{Errno, signal};
 use crate::arena::Arena;
 use crate::config::cmdline;
 use crate::limits;
-use crate::supervise::Slot;
+use crate::supervise::{Slot, group_file};
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::process::{self, Ended, Fork, Handle, Pid};
 use crate::sys::region::Regions;
-use crate::sys::{self, AsFd, wait};
+use crate::sys::{self, AsFd, BorrowedFd, wait};
 use crate::text::Line;
 use crate::texts::CStr;
 
-/// Whether the command in an annotation of the container succeeds within a time. One that does not end is told to.
-pub fn run(container: &Slot, annotation: &CStr, timeout_us: u64, regions: &mut Regions) -> bool {
+/// Where a check's processes are.
+const GROUP: &CStr = s!("pidone.check");
+
+/// Whether the command in an annotation of the container, whose first process is `main`, succeeds within a time. One that
+/// does not end is told to.
+pub fn run(container: &Slot, main: Pid, annotation: &CStr, timeout_us: u64, regions: &mut Regions) -> bool {
     let mut ended = Err(Errno::NOENT);
+    // Who has no group of his own is in nobody's way.
+    let group = group_file(main, b"", Open::Directory);
+    if let Some(group) = &group {
+        if !clear(group.as_fd()) {
+            return false;
+        }
+        let _ = file::make_directory_in(group.as_fd(), GROUP, 0o755);
+    }
     survey::annotations(container, regions, &mut |_, pairs, arena| {
         if let Some(pair) = pairs.iter().find(|pair| pair.name == annotation) {
-            let started = start(container.name(), pair.value.to_bytes(), arena);
+            let started = start(container.name(), group.is_some(), pair.value.to_bytes(), arena);
             ended = started.and_then(|pid| await_end(pid, timeout_us));
         }
     });
+    if let Some(group) = &group {
+        clear(group.as_fd());
+    }
     ended == Ok(Some(Ended::Exited(0)))
 }
 
-fn start<'a>(name: &CStr, command: &[u8], arena: &mut Arena<'a>) -> sys::Result<Pid> {
+/// Kills what there is of a check in a container's group, and waits a little until it has gone: whether it has.
+fn clear(group: BorrowedFd) -> bool {
+    if let Ok(kill) = file::open(group, s!("pidone.check/cgroup.kill"), Open::Write) {
+        let _ = file::write(kill.as_fd(), b"1");
+    }
+    for _ in 0..limits::CHECK_LOOKS {
+        if let Ok(()) | Err(Errno::NOENT) = file::remove_directory(group, GROUP) {
+            return true;
+        }
+        wait::pause();
+    }
+    false
+}
+
+fn start<'a>(name: &CStr, is_apart: bool, command: &[u8], arena: &mut Arena<'a>) -> sys::Result<Pid> {
     let mut rest = command.strip_prefix(b"command:").unwrap_or(command);
     let name = arena.string(&[name.to_bytes()]);
     let mut words = arena.list();
-    for word in [s!("pidone"), s!("exec"), name] {
+    // An empty one is the container's.
+    let group = if is_apart { s!("--cgroup=pidone.check") } else { s!("--cgroup=") };
+    for word in [s!("pidone"), s!("exec"), group, name] {
         arena.push(&mut words, word);
     }
     let mut buffer = [0; limits::WORD_BYTES_MAX];

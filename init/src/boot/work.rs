@@ -126,7 +126,7 @@ impl Work for Machine<'_> {
                 }
                 if waits {
                     is_ready =
-                        readiness.wait(wishes, pid, &mut |left_us| check::run(container, READY, left_us, regions));
+                        readiness.wait(wishes, pid, &mut |left_us| check::run(container, pid, READY, left_us, regions));
                     if is_ready {
                         ready();
                     }
@@ -140,8 +140,8 @@ impl Work for Machine<'_> {
 
     fn check(&self, container: &Slot) -> u8 {
         let timeout_us = container.wishes().us(Key::HealthTimeout);
-        let is_well = region::take().is_some_and(|regions| check::run(container, HEALTH, timeout_us, regions));
-        u8::from(!is_well)
+        let (Some(regions), Some(main)) = (region::take(), container.main()) else { return 1 };
+        u8::from(!check::run(container, main, HEALTH, timeout_us, regions))
     }
 
     fn clean(&self, slot: u16, container: &Slot, announcements: BorrowedFd) -> u8 {
