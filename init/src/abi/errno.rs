@@ -8,20 +8,20 @@ use crate::text::{Line, Phrase, Print, fields};
 
 /// An error number of the kernel (errno(3)). Never 0, so that a result without a value is one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(NonZero<u16>);
+pub struct Errno(NonZero<u32>);
 
 impl Errno {
     /// The error of that number; 0 is none.
     pub const fn new(number: u32) -> Errno {
-        match NonZero::new(number as u16) {
+        match NonZero::new(number) {
             Some(number) => Errno(number),
-            None => Errno(NonZero::<u16>::MIN),
+            None => Errno(NonZero::<u32>::MIN),
         }
     }
 
     /// Its number.
     pub const fn number(self) -> u16 {
-        self.0.get()
+        self.0.get() as u16
     }
 }
 
