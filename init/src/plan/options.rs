@@ -57,28 +57,28 @@ struct Effect {
     attribute: u8,
 }
 
-const fn effect(kind: Kind, flag: u64, attribute: u64) -> Effect {
+const fn effect(kind: Kind, flag: u32, attribute: u32) -> Effect {
     Effect { kind, flag: flag.trailing_zeros() as u8, attribute: attribute.trailing_zeros() as u8 }
 }
 
-const fn of_file_system(kind: Kind, flag: u64) -> Effect {
+const fn of_file_system(kind: Kind, flag: u32) -> Effect {
     effect(kind, flag, 0)
 }
 
 impl Effect {
     /// `MS_*`.
-    fn flag(self) -> u64 {
+    fn flag(self) -> u32 {
         bit(self.flag)
     }
 
     /// `MOUNT_ATTR_*`. The mode of access times that is the default is 0.
-    fn attribute(self) -> u64 {
+    fn attribute(self) -> u32 {
         bit(self.attribute)
     }
 }
 
-fn bit(number: u8) -> u64 {
-    1_u64.checked_shl(number.into()).unwrap_or(0)
+fn bit(number: u8) -> u32 {
+    1_u32.checked_shl(number.into()).unwrap_or(0)
 }
 
 use Kind::*;
@@ -165,9 +165,9 @@ fn each(look: &mut dyn FnMut(&'static [u8], Effect)) {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Options {
     /// `MS_*` for a new file system: of the mount and of the file system.
-    pub(super) flags: u64,
+    pub(super) flags: u32,
     /// The part of `flags` that only a file system can have.
-    pub(super) file_system: u64,
+    pub(super) file_system: u32,
     /// Attributes for a bind or a remount, and propagation for all.
     pub(super) attributes: Attributes,
     /// Attributes for all mounts below, too: the options that begin with an `r`.
@@ -269,7 +269,7 @@ impl Options {
 
 impl Attributes {
     /// Of the attributes in `field`, wants exactly `value`.
-    fn choose(&mut self, field: u64, value: u64) {
+    fn choose(&mut self, field: u32, value: u32) {
         // mount_setattr(2): the field of access time modes is cleared as a whole, whatever is set in it.
         let cleared = if field == MOUNT_ATTR_ATIME { field } else { field & !value };
         self.set = self.set & !field | value;
@@ -277,7 +277,7 @@ impl Attributes {
     }
 
     /// Takes back the choice of an access time mode, if it was this one or none.
-    fn choose_other_than(&mut self, mode: u64) {
+    fn choose_other_than(&mut self, mode: u32) {
         if self.clear & MOUNT_ATTR_ATIME == 0 || self.set & MOUNT_ATTR_ATIME == mode {
             self.choose(MOUNT_ATTR_ATIME, MOUNT_ATTR_RELATIME);
         }
@@ -285,7 +285,7 @@ impl Attributes {
 }
 
 /// `MS_*` of names with commas between.
-pub fn mount_flags(names: &[u8]) -> u64 {
+pub fn mount_flags(names: &[u8]) -> u32 {
     let mut flags = 0;
     for name in fields(names, b',') {
         if let Some((effect, false)) = find(name)
@@ -303,7 +303,7 @@ pub(super) fn is_data(option: &CStr) -> bool {
 }
 
 /// `MS_*` and recursion of a name of propagation: `rslave`.
-pub(super) fn propagation(name: &CStr) -> Option<(u64, bool)> {
+pub(super) fn propagation(name: &CStr) -> Option<(u32, bool)> {
     let (effect, _) = find(name.to_bytes())?;
     matches!(effect.kind, Propagation | RecursivePropagation)
         .then(|| (effect.flag(), effect.kind == RecursivePropagation))
@@ -344,7 +344,7 @@ impl<'l, 'b> Names<'l, 'b> {
     }
 
     /// `MS_*` flags.
-    pub(super) fn flags(&mut self, flags: u64) {
+    pub(super) fn flags(&mut self, flags: u32) {
         each(&mut |name, effect| {
             if matches!(effect.kind, Set | AccessTime | SetFileSystem) && flags & effect.flag() != 0 {
                 self.next().raw(name);

@@ -52,7 +52,7 @@ pub(super) fn join<'a>(arena: &mut Arena<'a>, base: &CStr, path: &CStr) -> &'a C
 
 /// Whether a path starts at the root.
 pub(super) fn is_absolute(path: &CStr) -> bool {
-    path.to_bytes().first() == Some(&b'/')
+    path.first() == b'/'
 }
 
 /// Whether a path has a component `..`.

@@ -63,7 +63,7 @@ fn overlay<'a>(
     to: &mut Steps<'_, 'a>,
     directory: &'a CStr,
     target: &'a CStr,
-    flags: u64,
+    flags: u32,
     data: &'a CStr,
     attributes: Attributes,
 ) {
@@ -203,7 +203,7 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 
 /// Keeps the container's mounts from the machine, before there are any. A root that is to be shared keeps the machine's
 /// mounts shared as they are: that is how volumes bound into it let mounts through. `OpenRoot` isolates the root itself.
-fn isolate(propagation: Option<(u64, bool)>, to: &mut Steps) {
+fn isolate(propagation: Option<(u32, bool)>, to: &mut Steps) {
     match propagation {
         Some((MS_SHARED, _)) => {}
         Some((MS_PRIVATE | MS_UNBINDABLE, _)) => set_propagation(MS_PRIVATE, true, to),
@@ -212,12 +212,12 @@ fn isolate(propagation: Option<(u64, bool)>, to: &mut Steps) {
 }
 
 /// On the root of the process that applies it.
-fn set_propagation(kind: u64, recursive: bool, to: &mut Steps) {
+fn set_propagation(kind: u32, recursive: bool, to: &mut Steps) {
     let attributes = Attributes { propagation: kind, propagation_recursive: recursive, ..Attributes::default() };
     to.set_attributes(&Place::machine(s!("/")), &attributes);
 }
 
-fn root_propagation(spec: &Spec, to: &mut Steps) -> Option<(u64, bool)> {
+fn root_propagation(spec: &Spec, to: &mut Steps) -> Option<(u32, bool)> {
     let name = spec.linux.rootfs_propagation.filter(|name| !name.is_empty())?;
     let known = options::propagation(name);
     if known.is_none() {

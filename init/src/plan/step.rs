@@ -98,11 +98,11 @@ pub struct DeviceNode<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// `MOUNT_ATTR_*` to set.
-    pub set: u64,
+    pub set: u32,
     /// `MOUNT_ATTR_*` to clear.
-    pub clear: u64,
+    pub clear: u32,
     /// `MS_SHARED`, `MS_PRIVATE`, `MS_SLAVE`, `MS_UNBINDABLE`, or 0 to leave it.
-    pub propagation: u64,
+    pub propagation: u32,
     /// Whether `set` and `clear` also hold for the mounts below.
     pub recursive: bool,
     /// Whether `propagation` also holds for the mounts below.
@@ -119,7 +119,7 @@ pub struct NewMount<'a> {
     /// Where. Made (as a directory) when missing.
     pub target: Place<'a>,
     /// `MS_*` flags, without propagation.
-    pub flags: u64,
+    pub flags: u32,
     /// File system specific options, comma separated.
     pub data: &'a CStr,
     /// What if something is mounted there.

@@ -15,7 +15,7 @@ use crate::abi::mount::MOUNT_ATTR_IDMAP;
 const NOTHING: &CStr = s!("");
 
 /// Mounts a new instance of a file system, or with `MS_REMOUNT` changes one: mount(2).
-pub fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: u64, data: &CStr) -> Result<()> {
+pub fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: u32, data: &CStr) -> Result<()> {
     let (source, target, kind, data) = (source.as_ptr(), target.as_ptr(), kind.as_ptr(), data.as_ptr());
     let call = [source as usize, target as usize, kind as usize, flags as usize, data as usize];
     // SAFETY: four C strings and a number; flags without data of another kind than text.
@@ -46,8 +46,8 @@ pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> Result<()> {
 }
 
 /// Changes attributes and propagation of the mount that `mount` is open on, or with [`CWD`] of the root: mount_setattr(2).
-pub fn set_attributes(mount: BorrowedFd, set: u64, clear: u64, propagation: u64, recursive: bool) -> Result<()> {
-    change(mount, &mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 }, recursive)
+pub fn set_attributes(mount: BorrowedFd, set: u32, clear: u32, propagation: u32, recursive: bool) -> Result<()> {
+    change(mount, &mount_attr { attr_set: set.into(), attr_clr: clear.into(), propagation: propagation.into(), userns_fd: 0 }, recursive)
 }
 
 fn change(mount: BorrowedFd, attributes: &mount_attr, recursive: bool) -> Result<()> {
@@ -64,7 +64,7 @@ pub fn map_ids(mount: BorrowedFd, namespace: BorrowedFd, recursive: bool) -> Res
     let namespace = u64::from(namespace.number());
     change(
         mount,
-        &mount_attr { attr_set: MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd: namespace },
+        &mount_attr { attr_set: MOUNT_ATTR_IDMAP.into(), attr_clr: 0, propagation: 0, userns_fd: namespace },
         recursive,
     )
 }

@@ -41,8 +41,13 @@ impl CStr {
 
     /// Whether it has no bytes.
     pub const fn is_empty(&self) -> bool {
+        self.first() == 0
+    }
+
+    /// Its first byte: a NUL if it has no other.
+    pub const fn first(&self) -> u8 {
         // SAFETY: there is at least a NUL.
-        unsafe { *self.as_ptr() == 0 }
+        unsafe { *self.as_ptr() }
     }
 
     /// As core has it.
