@@ -4,14 +4,13 @@
 
 use core::panic::PanicInfo;
 
-use pidone::texts::CStr;
-use pidone::{log, sys};
+use pidone::{log, sys, texts};
 
 /// Called by the `linker` crate once the stack is known.
 // SAFETY: the one definition of the symbol that `linker` declares, with the same signature.
 #[unsafe(no_mangle)]
 fn pidone_main(start: linker::Start) -> ! {
-    pidone::command::main(start.arguments().map(CStr::of), start.environment().map(CStr::of))
+    pidone::command::main(texts::all(start.arguments()), texts::all(start.environment()))
 }
 
 /// A bug in pidone. As PID 1 this ends in the kernel's own panic, which is what the operator's `panic=` option and the

@@ -71,6 +71,16 @@ pub struct Strings {
     next: *const usize,
 }
 
+impl Strings {
+    /// Where each of them is, as the kernel laid them out: C strings that live as long as the process, and that nothing in
+    /// it writes to.
+    pub fn addresses(&self) -> &'static [*const core::ffi::c_char] {
+        let count = self.clone().count();
+        // SAFETY: so many pointers were just found there, in memory that nobody writes to.
+        unsafe { core::slice::from_raw_parts(self.next.cast(), count) }
+    }
+}
+
 impl Iterator for Strings {
     type Item = &'static CStr;
 

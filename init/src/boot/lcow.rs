@@ -74,27 +74,23 @@ struct Asked {
 }
 
 /// Takes over for good if this is how process 1 was started. `arguments` are those behind its own name.
-pub fn run_if_asked(arguments: impl Iterator<Item = &'static CStr> + Clone) {
-    let first = arguments.clone().next();
-    let asked = match first.map(CStr::to_bytes) {
-        Some([b'-', b'd' | b'e' | b'w', ..]) => parse(arguments.clone()),
+pub fn run_if_asked(arguments: &'static [&'static CStr]) {
+    let asked = match arguments.first().map(|first| first.to_bytes()) {
+        Some([b'-', b'd' | b'e' | b'w', ..]) => parse(arguments),
         Some(_) => return,
         None if file::exists(PROGRAM) && !file::exists(s!("/containers")) => Some(Asked::default()),
         None => return,
     };
     let (Some(asked), Some(regions)) = (asked, region::take()) else { die(t!("its arguments")) };
     let mut arena = Arena::new(&mut regions.arena);
-    let mut program = arena.list();
-    for word in arguments.skip(asked.options) {
-        arena.push(&mut program, word);
-    }
-    run(asked, arena.finish(program), &mut arena)
+    let program = arguments.get(asked.options..).unwrap_or_default();
+    run(asked, program, &mut arena)
 }
 
 /// The options as getopt(3) takes them with `+d:e:w`; `None` if that is not what they are.
-fn parse(arguments: impl Iterator<Item = &'static CStr>) -> Option<Asked> {
+fn parse(arguments: &[&'static CStr]) -> Option<Asked> {
     let mut asked = Asked::default();
-    let mut arguments = arguments;
+    let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let [b'-', letters @ ..] = argument.to_bytes() else { break };
         asked.options += 1;
@@ -257,7 +253,7 @@ mod tests {
     use super::*;
 
     fn check(arguments: &[&'static CStr], expected: Option<(u32, bool, Option<&'static CStr>, usize)>) {
-        let found = parse(arguments.iter().copied());
+        let found = parse(arguments);
         assert_eq!(found.map(|asked| (asked.entropy, asked.overlays, asked.shell, asked.options)), expected);
     }
 

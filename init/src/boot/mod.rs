@@ -35,7 +35,7 @@ use crate::{limits, log};
 use work::Machine;
 
 /// PID 1 of a machine, from the first instruction to the power action.
-pub fn main(arguments: impl Iterator<Item = &'static CStr> + Clone) -> ! {
+pub fn main(arguments: &'static [&'static CStr]) -> ! {
     let started_us = time::monotonic_us();
     signal::block_all();
     signal::restore(!0);

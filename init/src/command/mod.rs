@@ -7,7 +7,7 @@ use crate::boot::{self, modules};
 use crate::control;
 use crate::limits;
 use crate::logger;
-use crate::runtime::{self, Outcome};
+use crate::runtime::{self, Outcome, Words};
 use crate::supervise::{self, Power};
 use crate::sys::{file, process};
 use crate::text::{Line, Phrase, Value, cut_last, position};
@@ -17,66 +17,56 @@ use crate::texts::CStr;
 const USAGE: u8 = 2;
 
 /// Picks the role and never returns.
-pub fn main(
-    arguments: impl Iterator<Item = &'static CStr> + Clone,
-    environment: impl Iterator<Item = &'static CStr> + Clone,
-) -> ! {
+pub fn main(arguments: Words, environment: Words) -> ! {
+    let words = arguments.get(1..).unwrap_or_default();
     if process::own_pid() == 1 {
-        boot::main(arguments.skip(1));
+        boot::main(words);
     }
-    process::exit(command(arguments, &environment))
+    let program = arguments.first().copied().map(base_name).unwrap_or_default();
+    process::exit(command(program, words, environment))
 }
 
 /// A command by its name: the first argument's, or the file's own when it was linked under another name.
-fn command(
-    mut arguments: impl Iterator<Item = &'static CStr> + Clone,
-    environment: &(impl Iterator<Item = &'static CStr> + Clone),
-) -> u8 {
-    let program = arguments.next().map(base_name).unwrap_or_default();
+fn command(program: &[u8], words: Words, environment: Words) -> u8 {
     if program == b"modprobe" {
-        return modules::on_demand(arguments);
+        return modules::on_demand(words);
     }
     if let Some(power) = power(program) {
         return supervise::request(power);
     }
-    let all = arguments.clone();
-    let Some(name) = arguments.next() else {
+    let Some((name, rest)) = words.split_first() else {
         help::print(None);
         return USAGE;
     };
     let name = name.to_bytes();
     match position(COMMANDS, name) {
-        Some(0) => plan::print(arguments),
-        Some(1..=3) => help::print(arguments.next()),
+        Some(0) => plan::print(rest),
+        Some(1..=3) => help::print(rest.first().copied()),
         Some(4 | 5) => help::print_version(),
-        Some(6) => modules::on_demand(arguments),
-        Some(7) => logs(&mut arguments),
+        Some(6) => modules::on_demand(rest),
+        Some(7) => logs(rest),
         // How the kernel asks for a module: `PROGRAM -q -- ALIAS`.
-        Some(_) => modules::on_demand(all),
+        Some(_) => modules::on_demand(words),
         None => match power(name) {
-            Some(_) if arguments.next().is_some_and(|word| matches!(word.to_bytes(), b"--help" | b"-h")) => {
+            Some(_) if rest.first().is_some_and(|word| matches!(word.to_bytes(), b"--help" | b"-h")) => {
                 help::print(None)
             }
             Some(power) => supervise::request(power),
-            None => match control::main(&mut all.clone()) {
+            None => match control::main(name, rest) {
                 Some(code) => code,
-                None => of_runtime(program, name, keep(&all), keep(environment)),
+                None => of_runtime(program, name, words, environment),
             },
         },
     }
-}
-
-fn keep(words: &(impl Iterator<Item = &'static CStr> + Clone)) -> runtime::Words {
-    runtime::keep(&mut words.clone(), words.clone().count())
 }
 
 const COMMANDS: &[u8] = b"plan help --help -h version --version modprobe logs -q";
 
 /// `pidone logs [-f] [NAME]`.
 #[inline(never)]
-fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
+fn logs(words: Words) -> u8 {
     let (mut name, mut follow) = (None, false);
-    for word in arguments {
+    for word in words {
         match word.to_bytes() {
             b"-f" | b"--follow" => follow = true,
             b"-h" | b"--help" => return help::print(Some(s!("logs"))),
@@ -84,7 +74,7 @@ fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
                 return refuse(t!("logs: unknown option `{}`"), &[Value::Quoted(bytes)]);
             }
             _ if name.is_some() => return refuse(t!("logs: one name at most"), &[]),
-            _ => name = Some(word),
+            _ => name = Some(*word),
         }
     }
     let name = name.unwrap_or_default();
@@ -97,7 +87,7 @@ fn logs(arguments: &mut dyn Iterator<Item = &'static CStr>) -> u8 {
 }
 
 /// A command of an OCI runtime.
-fn of_runtime(program: &[u8], name: &[u8], words: runtime::Words, environment: runtime::Words) -> u8 {
+fn of_runtime(program: &[u8], name: &[u8], words: Words, environment: Words) -> u8 {
     match runtime::main(program, words, environment) {
         Outcome::Done(code) => code,
         Outcome::Help(command) => help::print(command),

@@ -4,6 +4,7 @@ use super::refuse;
 use crate::launch::bundle::{self, Source, Texts, as_it_is};
 use crate::plan::facts::Section;
 use crate::plan::print::each_line;
+use crate::runtime::Words;
 use crate::sys::path::PathBuffer;
 use crate::sys::{file, region};
 use crate::text::{Line, Value, cut_last, position};
@@ -16,8 +17,8 @@ const NO_PLAN: u8 = 1;
 const LINE_BYTES: usize = 16 * 1024;
 
 #[inline(never)]
-pub(super) fn print(mut arguments: impl Iterator<Item = &'static CStr>) -> u8 {
-    let (Some(given), None) = (arguments.next(), arguments.next()) else {
+pub(super) fn print(words: Words) -> u8 {
+    let [given] = words else {
         return refuse(t!("usage: pidone plan BUNDLE"), &[]);
     };
     let mut buffer = PathBuffer::empty();

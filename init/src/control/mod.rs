@@ -32,13 +32,13 @@ struct Asked {
 }
 
 /// Runs the command that the words name; its exit code. None if it is not one of these, or asks for help.
-pub fn main(words: &mut dyn Iterator<Item = &'static CStr>) -> Option<u8> {
+pub fn main(name: &[u8], words: &[&'static CStr]) -> Option<u8> {
     const START: usize = 3;
-    let command = position(COMMANDS, words.next()?.to_bytes())?;
+    let command = position(COMMANDS, name)?;
     let mut asked = Asked { name: s!(""), json: false };
     // Of `start` an OCI runtime says what is wrong.
     let wrong = |word, problem| if command == START { None } else { Some(say(word, Value::Phrase(problem), USAGE)) };
-    for word in words {
+    for &word in words {
         match word.to_bytes() {
             b"--help" | b"-h" => return None,
             b"--json" if command < 2 => asked.json = true,

@@ -48,21 +48,6 @@ fn room(words: usize) -> usize {
     (words + 4) * 4 * size_of::<&CStr>()
 }
 
-/// The words of a command line or the environment, so many of them, kept for as long as the process lives.
-pub fn keep(words: &mut dyn Iterator<Item = &'static CStr>, count: usize) -> Words {
-    let Ok(region) = map::zeroed(room(count)) else {
-        // Before it is known where failures are told.
-        let _ = file::write_all(file::standard_error(), b"pidone: no memory\n");
-        exit(FAILED)
-    };
-    let mut arena = Arena::new(region);
-    let mut list = arena.list();
-    for word in words {
-        arena.push(&mut list, word);
-    }
-    arena.finish(list)
-}
-
 /// Where words that follow each other begin, or so many bytes before, and end.
 fn place_of(words: Words, before: usize) -> Range<usize> {
     let (first, last) = (words.first().copied().unwrap_or_default(), words.last().copied().unwrap_or_default());

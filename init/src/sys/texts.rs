@@ -7,6 +7,8 @@ use core::ffi;
 use core::fmt;
 use core::num::NonZero;
 
+use linker::start::Strings;
+
 /// A C string known by its address alone: a reference to one is a single word, where core's is two. What needs its
 /// length, which little does, counts.
 #[repr(transparent)]
@@ -70,6 +72,13 @@ impl CStr {
     pub fn count_bytes(&self) -> usize {
         self.core().count_bytes()
     }
+}
+
+/// The words of a command line or the environment, where the kernel put them.
+pub fn all(words: Strings) -> &'static [&'static CStr] {
+    let words: *const [*const ffi::c_char] = words.addresses();
+    // SAFETY: each is the address of a C string that lives as long as the process, and so a reference to one.
+    unsafe { &*(words as *const [&CStr]) }
 }
 
 impl PartialEq for CStr {

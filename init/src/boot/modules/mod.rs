@@ -65,7 +65,7 @@ pub fn answer_kernel() {
 
 /// The program that the kernel runs when it misses a module, and the command for people: `[-q] [--] NAME...`. The
 /// arguments are those behind the program's name; the result is the exit code.
-pub fn on_demand<'a>(arguments: impl Iterator<Item = &'a CStr>) -> u8 {
+pub fn on_demand(arguments: &[&CStr]) -> u8 {
     let Some(tree) = Tree::open() else { return 1 };
     let mut loader = Loader::new(&tree);
     let (mut options, mut failed) = (true, false);
