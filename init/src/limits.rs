@@ -70,6 +70,8 @@ pub const CLEAN_US: u64 = 30_000_000;
 pub const TERMINATE_US: u64 = 2_000_000;
 /// How long systemd may take to make a scope, or to let go of an empty one of the same name: what others wait for it.
 pub const SCOPE_US: u64 = 25_000_000;
+/// A request to systemd: half a kibibyte, and two names, of which systemd takes 255 bytes each.
+pub const REQUEST_BYTES_MAX: usize = 4096;
 /// One message of systemd's: a page for most, more for what describes many units.
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long it may take to read the annotations of all bundles: a thousand of them take a tenth of a second.

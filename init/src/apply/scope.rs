@@ -14,7 +14,7 @@ use crate::sys::path::{PathBuffer, copy};
 use crate::sys::process::{self, Fork, Pid};
 use crate::sys::socket::{self, Kind};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, Result, identity, map, time, wait};
-use crate::text::{Line, cut_last};
+use crate::text::{Line, cut_last, fields};
 use crate::texts::CStr;
 
 /// Who we are is asked of the kernel: a number would have to be the one that systemd sees, which is another one in a user
@@ -92,7 +92,9 @@ fn ask(directory: &CStr, name: &[u8], slice: &[u8], pid: Pid, words: Option<&mut
     let until = time::monotonic_us() + limits::SCOPE_US;
     let socket = connect(directory)?;
     let socket = socket.as_fd();
-    let buffer = map::zeroed(limits::MESSAGE_BYTES_MAX)?;
+    let room = map::zeroed(limits::REQUEST_BYTES_MAX + limits::MESSAGE_BYTES_MAX)?;
+    let (ours, theirs) = room.split_at_mut_checked(limits::REQUEST_BYTES_MAX).ok_or(Errno::NOBUFS)?;
+    let request = request(ours, name, slice, pid).ok_or(Errno::NAMETOOLONG)?;
     file::write_all(socket, HELLO)?;
     // A line for each of ours: `DATA`, then `OK` and a number, or `REJECTED`.
     let (mut byte, mut first, mut lines) = (*b"\n", 0, 0);
@@ -106,25 +108,20 @@ fn ask(directory: &CStr, name: &[u8], slice: &[u8], pid: Pid, words: Option<&mut
         return Err(Errno::ACCESS);
     }
     loop {
-        file::write_all(socket, request(buffer, name, slice, pid).ok_or(Errno::NAMETOOLONG)?)?;
+        file::write_all(socket, request)?;
         let mut is_begun = false;
         loop {
-            let message = receive(socket, buffer, until)?;
-            match message.kind {
-                ANSWER => is_begun = true,
+            match said(receive(socket, theirs, until)?, name) {
+                Said::Begun => is_begun = true,
                 // One of the same name, which is empty, is about to go.
-                FAILURE if message.name.ends_with(b".UnitExists") => break,
-                FAILURE => {
+                Said::Exists => break,
+                Said::Refused(why) => {
                     if let Some(words) = words {
-                        *words = Words::new(Reader { bytes: message.body, at: 0 }.string());
+                        *words = Words::new(why);
                     }
                     return Err(Errno::PROTO);
                 }
-                SIGNAL if is_begun => match ended(&message, name) {
-                    Some(b"done") => return Ok(()),
-                    Some(_) => return Err(Errno::CANCELED),
-                    None => {}
-                },
+                Said::Ended(well) if is_begun => return if well { Ok(()) } else { Err(Errno::CANCELED) },
                 _ => {}
             }
         }
@@ -149,12 +146,12 @@ fn fill(socket: BorrowedFd, mut buffer: &mut [u8], until: u64) -> Result<()> {
 }
 
 /// The next message.
-fn receive<'b>(socket: BorrowedFd, buffer: &'b mut [u8], until: u64) -> Result<Message<'b>> {
+fn receive<'b>(socket: BorrowedFd, buffer: &'b mut [u8], until: u64) -> Result<&'b [u8]> {
     let (head, rest) = buffer.split_at_mut_checked(HEAD_BYTES).ok_or(Errno::NOBUFS)?;
     fill(socket, head, until)?;
     let length = length(head).ok_or(Errno::PROTO)?;
     fill(socket, rest.get_mut(..length - HEAD_BYTES).ok_or(Errno::NOBUFS)?, until)?;
-    decode(buffer.get(..length).unwrap_or_default()).ok_or(Errno::PROTO)
+    Ok(buffer.get(..length).unwrap_or_default())
 }
 
 /// What is the same in every request: byte order, a call, no flags, the version; then, behind the body's length, a serial
@@ -221,19 +218,32 @@ fn align(line: &mut Line, to: usize) {
     }
 }
 
-const ANSWER: u8 = 2;
-const FAILURE: u8 = 3;
-const SIGNAL: u8 = 4;
-
-/// A message as far as it matters.
+/// What a message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Message<'m> {
-    /// A call, an answer, an error or a signal.
-    pub kind: u8,
-    /// Of a signal, its member; of an error, its name.
-    pub name: &'m [u8],
-    /// The arguments.
-    pub body: &'m [u8],
+pub enum Said<'m> {
+    /// The job has begun: an answer.
+    Begun,
+    /// There is a unit of that name.
+    Exists,
+    /// Nothing came of it, and why.
+    Refused(&'m [u8]),
+    /// The job of the unit has ended, well or not.
+    Ended(bool),
+    /// Nothing that matters.
+    Else,
+}
+
+/// Takes a message apart as far as it matters. In it every text stands between two bytes 0, the first of which is the last
+/// one of its length.
+pub fn said<'m>(message: &'m [u8], unit: &[u8]) -> Said<'m> {
+    let has = |text: &[u8]| fields(message, 0).any(|piece| piece == text);
+    match message {
+        [_, 2, ..] => Said::Begun,
+        [_, 3, ..] if has(b"org.freedesktop.systemd1.UnitExists") => Said::Exists,
+        [_, 3, text @ .., 0] => Said::Refused(cut_last(text, 0).1),
+        [_, 4, ..] if has(b"JobRemoved") && has(unit) => Said::Ended(has(b"done")),
+        _ => Said::Else,
+    }
 }
 
 /// Bytes of a message that say how long it is.
@@ -241,103 +251,10 @@ pub const HEAD_BYTES: usize = 16;
 
 /// The length of a message of the machine's byte order, from its first bytes.
 pub fn length(head: &[u8]) -> Option<usize> {
-    let mut reader = Reader { bytes: head, at: 4 };
-    let (body, _, fields) = (reader.word(), reader.word(), reader.word());
+    let [b'l', _, _, _, a, b, c, d, _, _, _, _, e, f, g, h] = *head.first_chunk()? else { return None };
+    let (body, fields) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
     // So that the sum is one.
-    let is_right = head.first() == Some(&b'l') && reader.is_whole() && (body | fields) >> 27 == 0;
-    is_right.then_some(HEAD_BYTES + (fields as usize).next_multiple_of(8) + body as usize)
-}
-
-/// Takes a whole message apart.
-pub fn decode(bytes: &[u8]) -> Option<Message<'_>> {
-    if length(bytes) != Some(bytes.len()) {
-        return None;
-    }
-    let mut message = Message { kind: *bytes.get(1)?, name: b"", body: b"" };
-    let mut fields = Reader { bytes, at: 12 };
-    let end = HEAD_BYTES + fields.word() as usize;
-    fields.bytes = bytes.get(..end)?;
-    while fields.at < end {
-        fields.align(8);
-        let code = fields.byte();
-        match fields.signature() {
-            b"o" | b"s" => {
-                let text = fields.string();
-                if matches!(code, 3 | 4) {
-                    message.name = text;
-                }
-            }
-            b"g" => _ = fields.signature(),
-            b"u" => _ = fields.word(),
-            _ => return None,
-        }
-    }
-    message.body = bytes.get(end.next_multiple_of(8)..)?;
-    fields.is_whole().then_some(message)
-}
-
-/// How the job of a unit ended, if that is what a signal says.
-pub fn ended<'m>(message: &Message<'m>, unit: &[u8]) -> Option<&'m [u8]> {
-    let mut body = Reader { bytes: message.body, at: 0 };
-    let (_, _, of, result) = (body.word(), body.string(), body.string(), body.string());
-    (message.name == b"JobRemoved" && body.is_whole() && of == unit).then_some(result)
-}
-
-/// Reads values one after the other. What is not there, or not as it must be, is empty, and so is all behind it.
-struct Reader<'m> {
-    bytes: &'m [u8],
-    at: usize,
-}
-
-/// Where a reader is that did not find what must be there.
-const NOWHERE: usize = usize::MAX;
-
-impl<'m> Reader<'m> {
-    /// Whether all was there.
-    fn is_whole(&self) -> bool {
-        self.at != NOWHERE
-    }
-
-    #[inline(never)]
-    fn take(&mut self, length: usize) -> &'m [u8] {
-        let end = self.at.saturating_add(length);
-        let taken = self.bytes.get(self.at..end);
-        self.at = if taken.is_some() { end } else { NOWHERE };
-        taken.unwrap_or_default()
-    }
-
-    fn align(&mut self, to: usize) {
-        self.take(self.at.wrapping_neg() & (to - 1));
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or_default()
-    }
-
-    #[inline(never)]
-    fn word(&mut self) -> u32 {
-        self.align(4);
-        self.take(4).first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
-    }
-
-    fn string(&mut self) -> &'m [u8] {
-        let length = self.word() as usize;
-        self.terminated(length)
-    }
-
-    fn signature(&mut self) -> &'m [u8] {
-        let length = self.byte().into();
-        self.terminated(length)
-    }
-
-    #[inline(never)]
-    fn terminated(&mut self, length: usize) -> &'m [u8] {
-        let text = self.take(length);
-        if self.take(1) != b"\0" {
-            self.at = NOWHERE;
-        }
-        text
-    }
+    ((body | fields) >> 27 == 0).then_some(HEAD_BYTES + (fields as usize).next_multiple_of(8) + body as usize)
 }
 
 #[cfg(test)]
@@ -355,42 +272,86 @@ org.freedesktop.systemd1.UnitExists\0\0\0\0\0\x08\x01g\0\x01s\0\0\x1c\0\0\0Unit 
 
     #[test]
     fn what_systemd_says_is_understood() {
-        let removed = decode(REMOVED).unwrap();
-        assert_eq!((removed.kind, removed.name), (SIGNAL, &b"JobRemoved"[..]));
-        assert_eq!(ended(&removed, b"pidone-web.scope"), Some(&b"done"[..]));
-        assert_eq!(ended(&removed, b"pidone-other.scope"), None);
-        let exists = decode(EXISTS).unwrap();
-        assert_eq!((exists.kind, exists.name), (FAILURE, &b"org.freedesktop.systemd1.UnitExists"[..]));
-        assert_eq!(Reader { bytes: exists.body, at: 0 }.string(), b"Unit x.scope already exists.");
+        assert_eq!((length(REMOVED), length(EXISTS)), (Some(REMOVED.len()), Some(EXISTS.len())));
+        assert_eq!(said(REMOVED, b"pidone-web.scope"), Said::Ended(true));
+        // Neither another one, nor one whose name it ends with.
+        assert_eq!(said(REMOVED, b"pidone-other.scope"), Said::Else);
+        assert_eq!(said(REMOVED, b"web.scope"), Said::Else);
+        assert_eq!(said(EXISTS, b"x.scope"), Said::Exists);
+        let change = |message: &[u8], from: &[u8], to: &[u8]| {
+            let at = message.windows(from.len()).position(|part| part == from).unwrap();
+            let mut message = message.to_vec();
+            message[at..at + to.len()].copy_from_slice(to);
+            message
+        };
+        assert_eq!(said(&change(REMOVED, b"\0done", b"\0fail"), b"pidone-web.scope"), Said::Ended(false));
+        assert_eq!(said(&change(REMOVED, b"JobRemoved", b"JobStarted"), b"pidone-web.scope"), Said::Else);
+        let refused = change(EXISTS, b"UnitExists", b"NoSuchUnit");
+        assert_eq!(said(&refused, b"x.scope"), Said::Refused(b"Unit x.scope already exists."));
+        assert_eq!(said(&change(REMOVED, b"l\x04", b"l\x02"), b"x.scope"), Said::Begun);
     }
 
     #[test]
-    fn a_message_cut_short_is_none() {
-        for message in [REMOVED, EXISTS] {
-            for length in 0..message.len() {
-                assert_eq!(decode(&message[..length]), None);
-            }
-            let body = decode(message).unwrap().body;
-            for length in 0..body.len() {
-                assert_eq!(ended(&Message { kind: SIGNAL, name: b"JobRemoved", body: &body[..length] }, b"x"), None);
-            }
+    fn a_head_cut_short_or_of_another_order_has_no_length() {
+        for cut in 0..HEAD_BYTES {
+            assert_eq!(length(&REMOVED[..cut]), None);
         }
+        let mut head = REMOVED[..HEAD_BYTES].to_vec();
+        head[7] = 8;
+        assert_eq!(length(&head), None);
+        head[0] = b'B';
+        head[7] = 0;
+        assert_eq!(length(&head), None);
     }
 
     #[test]
-    fn a_message_changed_anywhere_is_read_without_harm() {
+    fn a_message_cut_short_or_changed_anywhere_is_read_without_harm() {
         for message in [REMOVED, EXISTS] {
+            for length in 0..message.len() - 1 {
+                assert!(!matches!(said(&message[..length], b"pidone-web.scope"), Said::Ended(true)));
+            }
             let mut message = message.to_vec();
             for place in 0..message.len() {
                 let before = message[place];
                 for byte in [0, 1, 7, 8, 0x7f, 0x80, 0xff, before ^ 1, before ^ 0x20] {
                     message[place] = byte;
-                    if let Some(message) = decode(&message) {
-                        ended(&message, b"pidone-web.scope");
-                    }
+                    length(&message);
+                    said(&message, b"pidone-web.scope");
                 }
                 message[place] = before;
             }
+        }
+    }
+
+    /// Reads what is written.
+    struct Reader<'m> {
+        bytes: &'m [u8],
+        at: usize,
+    }
+
+    impl<'m> Reader<'m> {
+        fn take(&mut self, length: usize) -> &'m [u8] {
+            self.at += length;
+            &self.bytes[self.at - length..self.at]
+        }
+
+        fn align(&mut self, to: usize) {
+            self.at = self.at.next_multiple_of(to);
+        }
+
+        fn word(&mut self) -> u32 {
+            self.align(4);
+            u32::from_le_bytes(self.take(4).try_into().unwrap())
+        }
+
+        fn string(&mut self) -> &'m [u8] {
+            let length = self.word() as usize;
+            self.take(length + 1).strip_suffix(b"\0").unwrap()
+        }
+
+        fn signature(&mut self) -> &'m [u8] {
+            let length = usize::from(self.take(1)[0]);
+            self.take(length + 1).strip_suffix(b"\0").unwrap()
         }
     }
 
@@ -399,7 +360,6 @@ org.freedesktop.systemd1.UnitExists\0\0\0\0\0\x08\x01g\0\x01s\0\0\x1c\0\0\0Unit 
         let mut buffer = [0; 1024];
         let request = request(&mut buffer, b"pidone-web.scope", b"system.slice", 4711).unwrap();
         assert_eq!(length(request), Some(request.len()));
-        assert_eq!(decode(request).map(|message| message.name), Some(&b"StartTransientUnit"[..]));
         let mut body = Reader { bytes: &request[BODY..], at: 0 };
         assert_eq!((body.string(), body.string()), (&b"pidone-web.scope"[..], &b"replace"[..]));
         let length = body.word() as usize;
@@ -429,7 +389,7 @@ org.freedesktop.systemd1.UnitExists\0\0\0\0\0\x08\x01g\0\x01s\0\0\x1c\0\0\0Unit 
         assert_eq!(body.at, end);
         assert_eq!(body.word(), 0);
         body.align(8);
-        assert!(body.is_whole() && body.at == request.len() - BODY);
+        assert_eq!(body.at, request.len() - BODY);
     }
 
     #[test]
