@@ -103,6 +103,9 @@ pub const PASSWD_BYTES_MAX: usize = 16 * 1024;
 /// How long a hook may take that says nothing of it: long enough for what prepares a device or a network, not for ever.
 pub const HOOK_SECONDS: u64 = 300;
 
+/// Links to nowhere that a launch follows by itself: an image has one or two, and the kernel follows 40 in a path.
+pub const DANGLING_LINKS_MAX: u8 = 40;
+
 /// Mounts of one container that show other ids than the files have: a descriptor each while it is launched. Pods have at
 /// most a few dozen volumes.
 pub const IDMAPPED_MOUNTS_MAX: usize = 64;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -614,6 +615,145 @@ fn a_container_without_a_control_group_stays_in_its_callers() {
     let done = host.run(&["--cgroup-manager", "other", "run", id]);
     assert!(done.code == 1 && done.err.contains("cgroupfs, systemd or disabled"), "{}", done.err);
     host.assert_clean();
+}
+
+#[test]
+fn a_working_directory_is_entered_that_the_user_has_no_way_to() {
+    let Some(host) = host("closed") else { return };
+    let closed = host.path("bundle/rootfs/closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let id = host.id("closed");
+    host.configure(&["sleep", "1000"], |config| {
+        config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+        config["process"]["cwd"] = json!("/closed");
+    });
+    host.good(&["run", "--detach", &id]);
+    let there = host.good(&["exec", &id, "sh", "-c", "readlink /proc/self/cwd; ls 2>&1; id -u"]);
+    assert!(there.starts_with("/closed\n") && there.contains("denied") && there.ends_with("\n1000\n"), "{there}");
+    let there = host.good(&["exec", "--user", "7:7", "--cwd", "/closed", &id, "readlink", "/proc/self/cwd"]);
+    assert_eq!(there, "/closed\n");
+    // The way there took no right of the user's away, and gave him none.
+    let status = host.good(&["exec", "--user", "7:7", &id, "cat", "/proc/self/status"]);
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+}
+
+#[test]
+fn a_capability_is_passed_on_where_some_are_inherited() {
+    let Some(host) = host("ambient") else { return };
+    let id = host.id("ambient");
+    host.configure(&["sleep", "1000"], |config| {
+        config["process"]["capabilities"]["inheritable"] = json!(["CAP_KILL", "CAP_SYSLOG"]);
+        config["process"]["capabilities"]["bounding"] = json!(["CAP_KILL", "CAP_SYSLOG"]);
+        config["process"]["capabilities"]["ambient"] = json!([]);
+    });
+    host.good(&["run", "--detach", &id]);
+    let status = host.good(&["exec", "--cap", "CAP_SYSLOG", &id, "cat", "/proc/self/status"]);
+    assert!(status.contains("CapAmb:\t0000000400000000"), "{status}");
+}
+
+#[test]
+fn what_is_mounted_finds_its_place_behind_links_and_among_permissions() {
+    let Some(host) = host("places") else { return };
+    let rootfs = host.path("bundle/rootfs");
+    std::os::unix::fs::symlink("../run/resolve/stub.conf", rootfs.join("etc/resolv.conf")).unwrap();
+    std::os::unix::fs::symlink("/etc/made", rootfs.join("run/resolve")).unwrap();
+    fs::create_dir(rootfs.join("shut")).unwrap();
+    fs::set_permissions(rootfs.join("shut"), fs::Permissions::from_mode(0o710)).unwrap();
+    fs::write(host.path("resolv.conf"), "nameserver ::1\n").unwrap();
+    let script = "cat /etc/made/stub.conf; ls -ld /shut /new /said";
+    host.configure(&["sh", "-c", script], |config| {
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        let source = host.path("resolv.conf");
+        mounts.push(json!({"destination": "/etc/resolv.conf", "source": source, "options": ["bind"]}));
+        mounts.push(json!({"destination": "/shut", "type": "tmpfs"}));
+        mounts.push(json!({"destination": "/new", "type": "tmpfs"}));
+        mounts.push(json!({"destination": "/said", "type": "tmpfs", "options": ["mode=0700"]}));
+    });
+    let seen = host.good(&["run", &host.id("places")]);
+    let lines: Vec<_> = seen.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(lines, ["nameserver", "drwxrwxrwt", "drwx------", "drwx--x---"], "{seen}");
+    assert!(!Path::new("/etc/made").exists());
+}
+
+#[test]
+fn a_user_namespace_is_shown_what_its_root_has_no_way_to() {
+    let Some(host) = host("far") else { return };
+    fs::create_dir_all(host.path("closed/inner")).unwrap();
+    fs::write(host.path("closed/inner/file"), "far\n").unwrap();
+    fs::set_permissions(host.path("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    host.configure(&["cat", "/run/file"], |config| {
+        let mapping = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        (config["linux"]["uidMappings"], config["linux"]["gidMappings"]) = (mapping.clone(), mapping);
+        config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "sysfs" && mount["type"] != "cgroup");
+        let source = host.path("closed/inner");
+        let mount = json!({"destination": "/run", "source": source, "options": ["bind", "ro"]});
+        config["mounts"].as_array_mut().unwrap().push(mount);
+    });
+    assert_eq!(host.good(&["run", &host.id("far")]), "far\n");
+}
+
+#[test]
+fn a_control_group_of_others_is_neither_joined_nor_taken_along() {
+    let Some(host) = host("shared") else { return };
+    let (one, other) = (host.id("one"), host.id("other"));
+    let group = format!("/sys/fs/cgroup/{one}");
+    host.configure(&["sleep", "1000"], |config| config["linux"]["cgroupsPath"] = json!(format!("/{one}")));
+    host.good(&["run", "--detach", &one]);
+    host.bad(&["create", &other], "the control group: has processes, or is frozen");
+    assert_eq!(host.status(&one), "running");
+    host.good(&["delete", "--force", &one]);
+    // A process would be made there, and never run.
+    fs::create_dir(&group).unwrap();
+    fs::write(format!("{group}/cgroup.freeze"), "1").unwrap();
+    host.bad(&["create", &other], "the control group: has processes, or is frozen");
+    fs::remove_dir(&group).unwrap();
+}
+
+#[test]
+fn killing_reaches_everybody_even_without_a_pid_namespace() {
+    let Some(host) = host("everybody") else { return };
+    for ends_before in [false, true] {
+        let id = host.id("everybody");
+        host.configure(&["sleep", "1000"], |config| {
+            config["linux"]["namespaces"].as_array_mut().unwrap().retain(|entry| entry["type"] != "pid");
+        });
+        host.good(&["run", "--detach", &id]);
+        host.good(&["exec", "--detach", &id, "sleep", "1001"]);
+        host.good(&["kill", &id, "0"]);
+        let all: Vec<i32> = serde_json::from_str(&host.good(&["ps", "--format", "json", &id])).unwrap();
+        let first = host.state(&id)["pid"].as_i64().unwrap() as i32;
+        assert_eq!(all.len(), 2);
+        if ends_before {
+            // SAFETY: takes numbers.
+            unsafe { libc::kill(first, libc::SIGKILL) };
+            host.await_status(&id, "stopped");
+            host.bad(&["kill", &id, "0"], "container not running");
+        }
+        host.good(&["kill", &id, "KILL"]);
+        for pid in all {
+            await_true("the end", || {
+                reap(&pid.to_string());
+                // SAFETY: takes numbers.
+                unsafe { libc::kill(pid, 0) != 0 }
+            });
+        }
+        host.good(&["delete", &id]);
+    }
+}
+
+#[test]
+fn a_process_is_described_by_a_pipe_as_well() {
+    let Some(host) = host("pipe") else { return };
+    let id = host.id("pipe");
+    host.good(&["run", "--detach", &id]);
+    let process = r#"{"args": ["echo", "piped"], "cwd": "/", "env": ["PATH=/bin"]}"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo \"$0\" | exec \"$@\"", process]).arg(&host.pidone);
+    command.arg("--root").arg(host.path("root")).args(["exec", "--process", "/dev/stdin", &id]);
+    let done = done(&mut command);
+    assert_eq!((done.code, &*done.out), (0, "piped\n"), "{}", done.err);
 }
 
 #[test]

@@ -143,6 +143,12 @@ pub(super) fn check_memory(path: &CStr, most: u64) -> Result<()> {
     if used > most { Err(Errno::BUSY) } else { Ok(()) }
 }
 
+/// Whether there are processes in a group or in those below it, or would be frozen there.
+pub fn is_in_use(path: &CStr) -> bool {
+    // `populated 0`, `frozen 0`.
+    read_cgroup(path, s!("cgroup.events"), &mut [0; 128]).is_ok_and(|events| events.contains(&b'1'))
+}
+
 /// Reads a control file of a group, as far as there is room.
 pub fn read_cgroup<'b>(path: &CStr, control: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Read)?;

@@ -112,24 +112,17 @@ fn resemble(file: BorrowedFd, other: BorrowedFd) -> Result<()> {
 }
 
 /// Sets the permissions of what a descriptor is open on as a place, which chmod(2) can only reach through /proc.
-fn set_mode(place: BorrowedFd, mode: u32) -> Result<()> {
+pub(super) fn set_mode(place: BorrowedFd, mode: u32) -> Result<()> {
     let mut path = [0; 32];
     let path = numbered(&mut path, "/proc/self/fd/", place.number(), b"")?;
     file::set_mode(path, mode)
 }
 
-/// Enters the working directory, made when missing, and checks that it is inside the root: a leaked descriptor's
-/// `/proc/self/fd/N` is not (CVE-2024-21626).
+/// Enters the working directory, and checks that it is inside the root: a leaked descriptor's `/proc/self/fd/N` is not
+/// (CVE-2024-21626).
 #[inline(never)]
 pub(super) fn change_directory(path: &CStr) -> Result<()> {
-    match process::change_directory(path) {
-        Err(Errno::NOENT) => {
-            // The process is the container's user by now: what it may not make, it may not.
-            file::make_directories(path)?;
-            process::change_directory(path)?;
-        }
-        result => result?,
-    }
+    process::change_directory(path)?;
     if path == s!("/") {
         return Ok(());
     }

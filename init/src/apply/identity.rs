@@ -37,7 +37,7 @@ impl Applier<'_, '_> {
     }
 
     pub(super) fn set_user(&self, uid: u32, gid: u32, groups: &[u32], umask: u32) -> Result<()> {
-        // Root keeps them anyway.
+        // Root keeps them anyway. Others need them for the way to the working directory.
         if uid != 0 {
             identity::keep_capabilities(true)?;
         }

@@ -16,17 +16,17 @@ mod scheduling;
 pub mod scope;
 
 use crate::sys::board::Board;
-use crate::sys::{BorrowedFd, OwnedFd, machine, namespace, process, seccomp};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, machine, namespace, process, seccomp};
 use crate::texts::CStr;
 
 use crate::abi::Errno;
 use crate::arena::{Arena, List};
-use crate::plan::step::{Absent, Filter, InterfaceStep, Origin, Program, Step};
+use crate::plan::step::{Absent, Filter, InterfaceStep, Moment, Origin, Program, Step};
 use crate::sys::Result;
 use crate::sys::path::join;
 use crate::sys::process::Pid;
 
-pub use cgroup::{each_process, group_of, open_cgroup, read_cgroup, write as write_cgroup};
+pub use cgroup::{each_process, group_of, is_in_use, open_cgroup, read_cgroup, write as write_cgroup};
 pub use mounts::Mapped;
 pub use network::Words;
 
@@ -56,6 +56,8 @@ pub struct Applier<'x, 'a> {
     console: Option<OwnedFd>,
     /// Where the process whose calls are filtered offers the listener's descriptor.
     board: Option<&'static Board>,
+    /// How many links that lead nowhere are still followed.
+    links: u8,
     /// Whether the kernel refuses to change additional groups: user_namespaces(7).
     keeps_groups: bool,
     /// `HOME=` and the directory, for the program that has none in its environment.
@@ -85,6 +87,7 @@ impl<'x, 'a> Applier<'x, 'a> {
             console_socket: None,
             console: None,
             board: None,
+            links: crate::limits::DANGLING_LINKS_MAX,
             keeps_groups: false,
             home: None,
             arena,
@@ -221,7 +224,12 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::SetCapabilities(sets) => identity::set_capabilities(sets),
             Step::ChangeDirectory { path } => files::change_directory(path),
             Step::AwaitHooks | Step::MakeProcess { .. } => Ok(()),
-            Step::RunHook { hook, state, .. } => self.run_hook(hook, state),
+            Step::RunHook { moment, hook, state } => {
+                if matches!(moment, Moment::CreateContainer) {
+                    process::enter(self.root()?.as_fd())?;
+                }
+                self.run_hook(hook, state)
+            }
             Step::FilterSystemCalls(filter) => self.filter_system_calls(filter),
             Step::Execute(program) => Err(identity::execute(program, self.home, self.arena)),
         }

@@ -12,16 +12,18 @@ use crate::limits::{EMPTY_DEPTH_MAX, IDMAPPED_MOUNTS_MAX};
 use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::{Result, mount as calls};
+use crate::text::fields;
 
 impl Applier<'_, '_> {
     pub(super) fn mount(&mut self, mount: &NewMount) -> Result<()> {
         if mount.existing == Existing::Keep && file::is_mount_point(mount.target.path) {
             return Ok(());
         }
-        let itself = if mount.no_link { self.open(&mount.target, Open::PlaceItself) } else { Err(Errno::NOENT) };
-        let target = match itself {
-            Err(Errno::NOENT) => self.open_directory(&mount.target, 0o755)?,
-            // A link cannot be entered.
+        // A link cannot be entered.
+        let found = self.open(&mount.target, if mount.no_link { Open::PlaceItself } else { Open::Place });
+        let is_there = found.is_ok();
+        let target = match found {
+            Err(Errno::NOENT) => self.make(&mount.target, 0o755, FileType::DIRECTORY)?,
             found => found?,
         };
         process::enter(target.as_fd())?;
@@ -31,6 +33,11 @@ impl Applier<'_, '_> {
             let hidden = file::open(target.as_fd(), s!("."), Open::Directory)?;
             let shown = self.open(&mount.target, Open::Directory)?;
             files::copy(hidden.as_fd(), shown.as_fd(), EMPTY_DEPTH_MAX)?;
+        } else if is_there && mount.kind == s!("tmpfs") && !has_mode(mount.data) && mount.target.base == Base::Container
+        {
+            // What the image lets others do there, it still does.
+            let mode = file::status_of(target.as_fd())?.mode;
+            files::set_mode(self.open(&mount.target, Open::Place)?.as_fd(), mode)?;
         }
         if mount.attributes.set | mount.attributes.clear | mount.attributes.propagation == 0 {
             return Ok(());
@@ -39,7 +46,8 @@ impl Applier<'_, '_> {
     }
 
     pub(super) fn bind(&mut self, bind: &Bind) -> Result<()> {
-        let tree = match bind.ids.and(self.mapped.as_mut()).and_then(|mapped| mapped.take()) {
+        let prepared = if bind.is_prepared() { self.mapped.as_mut() } else { None };
+        let tree = match prepared.and_then(|mapped| mapped.take()) {
             Some(tree) => tree,
             None => copy_of(bind)?,
         };
@@ -126,12 +134,19 @@ impl Applier<'_, '_> {
     }
 }
 
+/// Whether a tmpfs is asked for certain permissions.
+fn has_mode(data: &CStr) -> bool {
+    fields(data.to_bytes(), b',').any(|option| option.starts_with(b"mode="))
+}
+
 /// A detached copy of what is to be bound, which shows the ids wanted.
 fn copy_of(bind: &Bind) -> Result<OwnedFd> {
     let tree = calls::clone_tree(bind.source, bind.recursive)?;
-    if let Some(ids) = bind.ids {
+    if bind.is_prepared() {
         // As in the container's mount namespace, which is a slave of the machine's.
         calls::set_attributes(tree.as_fd(), 0, 0, MS_SLAVE, true)?;
+    }
+    if let Some(ids) = bind.ids {
         let namespace = namespaces::with_ids(ids.uids, ids.gids)?;
         calls::map_ids(tree.as_fd(), namespace.as_fd(), ids.recursive)?;
     }
@@ -155,10 +170,15 @@ impl Mapped {
     pub fn prepare(&mut self, steps: &[Step]) -> core::result::Result<(), (usize, Errno)> {
         let mut free = self.trees.iter_mut();
         for (number, step) in steps.iter().enumerate() {
-            if let Step::Bind(bind @ Bind { ids: Some(_), .. }) = step
+            if let Step::Bind(bind) = step
+                && bind.is_prepared()
                 && let Some(place) = free.next()
             {
-                *place = Some(copy_of(bind).map_err(|errno| (number, errno))?);
+                *place = match copy_of(bind) {
+                    Err(errno) if bind.ids.is_some() => return Err((number, errno)),
+                    // Perhaps the process can: what it binds may be in a mount that it makes.
+                    copy => copy.ok(),
+                };
             }
         }
         Ok(())

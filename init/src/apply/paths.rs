@@ -69,8 +69,9 @@ impl<'a> Applier<'_, 'a> {
     }
 
     /// Makes what a path leads to, and what is missing on the way there. Every component that exists is walked through as
-    /// the base demands; a dangling link is not followed but an error (EEXIST): what it points to is not ours to make.
-    fn make(&mut self, at: &Place, mode: u32, kind: FileType) -> Result<OwnedFd> {
+    /// the base demands; what a link points to that leads nowhere yet is made as well, since images have such links in the
+    /// places of what engines mount (`/etc/resolv.conf`).
+    pub(super) fn make(&mut self, at: &Place, mode: u32, kind: FileType) -> Result<OwnedFd> {
         let mut buffer = [0; PATH_BYTES_MAX];
         copied(&mut buffer, at.path.to_bytes())?;
         self.make_component(at.base, &mut buffer, at.path.count_bytes(), mode, kind)
@@ -100,15 +101,40 @@ impl<'a> Applier<'_, 'a> {
         let made = match terminated(buffer, start)?.to_bytes() {
             b"." | b".." => self.open(&Place { base, path: terminated(buffer, 0)? }, Open::Place)?,
             _ => {
-                let made = make_in(&parent, terminated(buffer, start)?, mode, kind)?;
-                if base == Base::Machine {
-                    self.keep_made(terminated(buffer, 0)?, kind);
-                }
-                made
+                let made = match make_in(&parent, terminated(buffer, start)?, mode, kind) {
+                    Err(Errno::EXIST) => self.make_linked(base, &parent, buffer, start, mode, kind),
+                    made => {
+                        if base == Base::Machine && made.is_ok() {
+                            self.keep_made(terminated(buffer, 0)?, kind);
+                        }
+                        made
+                    }
+                };
+                made?
             }
         };
         cut_at(buffer, length, behind);
         Ok(made)
+    }
+
+    /// Makes what the link points to whose name begins at `start`. Who makes links all the time does not hold us.
+    #[inline(never)]
+    fn make_linked(
+        &mut self,
+        base: Base,
+        parent: &OwnedFd,
+        buffer: &[u8; PATH_BYTES_MAX],
+        start: usize,
+        mode: u32,
+        kind: FileType,
+    ) -> Result<OwnedFd> {
+        let mut text = [0; PATH_BYTES_MAX];
+        let link = file::read_link_in(parent.as_fd(), terminated(buffer, start)?, &mut text);
+        let link: &[u8] = link.map_err(|_| Errno::EXIST)?;
+        let before = if link.starts_with(b"/") { b"" } else { buffer.get(..start).unwrap_or_default() };
+        let at = Place { base, path: self.arena.string(&[before, link]) };
+        self.links = self.links.checked_sub(1).ok_or(Errno::LOOP)?;
+        self.make(&at, mode, kind)
     }
 
     /// Notes what takes back that something was made on the machine, for a launch that may fail.

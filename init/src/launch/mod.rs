@@ -83,6 +83,13 @@ fn carry_out<'a>(name: &CStr, plan: &Plan<'a>, request: &Request, arena: &mut Ar
     for note in plan.notes {
         log::info(t!("container {}: {}"), &[Value::Name(name), Value::Phrase(*note)]);
     }
+    // Its processes would end with this container, or this one would wait with them for ever. PID 1's are made where they
+    // were before, and cleaned up after.
+    if !request.sibling && request.target.is_none() && apply::is_in_use(plan.cgroup) {
+        let error = Error::wrong(c!("the control group"), c!("has processes, or is frozen"));
+        (request.fail)(&error, &error);
+        return None;
+    }
     let mut done = Progress::none(arena);
     let result = run(name, plan, request, arena, &mut done);
     done.release();

@@ -234,8 +234,8 @@ fn privileges_go_in_the_one_order_that_works() {
             position(plan.inside, |step| matches!(step, Step::SetRlimit(_))),
             position(plan.inside, |step| matches!(step, Step::LimitCapabilities { .. })),
             position(plan.inside, |step| matches!(step, Step::SetUser { .. })),
-            position(plan.inside, |step| matches!(step, Step::SetCapabilities(_))),
             position(plan.inside, |step| matches!(step, Step::ChangeDirectory { .. })),
+            position(plan.inside, |step| matches!(step, Step::SetCapabilities(_))),
             position(plan.inside, |step| matches!(step, Step::Execute(_))),
         ];
         assert!(order.iter().flatten().is_sorted(), "{name}: {order:?}");

@@ -48,8 +48,9 @@ pub(super) fn labels<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 /// - the filter of system calls while there is the privilege to install it; without new privileges it takes none, and the
 ///   filter comes last, so that it need not allow what pidone does, or while the launcher is there for its listener;
 /// - groups and user next, with permitted capabilities kept across;
+/// - the directory, which the user need have no way to;
 /// - then all capabilities but the wanted ones;
-/// - the directory and the program as the user finds them.
+/// - the program as the user finds it.
 pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let process = request.process;
     rlimits(process, to);
@@ -74,9 +75,9 @@ pub(super) fn become_container<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_,
         groups: user.additional_gids,
         umask: user.umask.unwrap_or(UMASK),
     });
-    to.push(Step::SetCapabilities(capabilities));
     let path = directory(process, to);
     to.push(Step::ChangeDirectory { path });
+    to.push(Step::SetCapabilities(capabilities));
     install(process.no_new_privileges && listens, to);
     hooks::at(request, Moment::StartContainer, to);
     let program = Program { descriptors: request.facts.manner.descriptors, ..program(process, to) };
@@ -160,7 +161,7 @@ fn program<'a>(process: &Process<'a>, to: &mut Steps<'_, 'a>) -> Program<'a> {
     Program { arguments: process.args, environment, descriptors: 0, home_of }
 }
 
-/// The environment with the last of each name only, in the order given.
+/// The environment with the last of each name only, in the order given, and without an empty `HOME`.
 ///
 /// Names are found again through a hash table of positions, since a text of a megabyte holds tens of thousands.
 fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> &'a [&'a CStr] {
@@ -174,6 +175,10 @@ fn environment<'a>(pairs: &[&'a CStr], arena: &mut Arena<'a>) -> &'a [&'a CStr] 
     for (position, pair) in pairs.iter().enumerate().rev() {
         if let Some(slot @ &mut EMPTY) = slot_of(table, name_of(pair), pairs) {
             *slot = position as u32;
+            // As if there were none: the user's home directory comes in its place.
+            if pair.to_bytes() == b"HOME=" {
+                continue;
+            }
             first = first.saturating_sub(1);
             if let Some(place) = kept.get_mut(first) {
                 *place = pair;
@@ -222,6 +227,14 @@ mod tests {
         let kept = environment(&given, &mut arena);
         assert_eq!(kept, [s!("AA=2"), s!("B="), s!("PATH=/sbin"), s!("A=5")]);
         assert_eq!(environment(&[], &mut arena), [] as [&CStr; 0]);
+    }
+
+    #[test]
+    fn an_empty_home_is_none_even_if_there_was_one_before() {
+        let mut region = [0; 1024];
+        let mut arena = Arena::new(&mut region);
+        assert_eq!(environment(&[s!("HOME=/a"), s!("A=1"), s!("HOME=")], &mut arena), [s!("A=1")]);
+        assert_eq!(environment(&[s!("HOME="), s!("HOME=/a")], &mut arena), [s!("HOME=/a")]);
     }
 
     #[test]

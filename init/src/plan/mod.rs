@@ -255,7 +255,14 @@ impl<'s, 'a> Steps<'s, 'a> {
 
     #[inline(never)]
     fn bind(&mut self, source: &'a CStr, target: &Place<'a>, recursive: bool, attributes: &Attributes) {
-        self.push(Step::Bind(Bind { source, target: *target, recursive, attributes: *attributes, ids: None }));
+        self.push(Step::Bind(Bind {
+            source,
+            target: *target,
+            recursive,
+            attributes: *attributes,
+            ids: None,
+            is_far: false,
+        }));
     }
 
     /// For everybody to look into.

@@ -107,7 +107,8 @@ pub(super) fn one<'a>(
             Ok(ids) => ids,
             Err(problem) => return place.refuse(to, number, problem),
         };
-        return bind_with(to, source, target, recursive, options, ids);
+        let is_far = request.namespaces.is_mapped();
+        return bind_with(to, source, target, recursive, options, ids, is_far);
     }
     if is_mapped(mount, options) {
         place.refuse(to, number, c!("options: idmap and mappings are for bind mounts"));
@@ -202,17 +203,19 @@ fn bind_with<'a>(
     recursive: bool,
     options: &Options,
     ids: Option<IdMap<'a>>,
+    is_far: bool,
 ) {
     let has_own = options.attributes.set | options.attributes.clear != 0;
     let two_calls = has_own && options.has_below();
     let attributes = if has_own { options.attributes } else { options.below_with_propagation() };
     let ids = ids.and_then(|ids| to.arena.filled(1, ids).first());
-    to.mapped += usize::from(ids.is_some());
+    let is_far = is_far && to.mapped < IDMAPPED_MOUNTS_MAX;
+    to.mapped += usize::from(is_far || ids.is_some());
     if to.mapped > IDMAPPED_MOUNTS_MAX {
         let what = c!("mounts that show other ids");
         to.arena.fail(Error::limit(c!("plan the container"), what, to.mapped, IDMAPPED_MOUNTS_MAX));
     }
-    to.push(Step::Bind(Bind { source, target, recursive, attributes, ids }));
+    to.push(Step::Bind(Bind { source, target, recursive, attributes, ids, is_far }));
     if two_calls {
         to.set_attributes(&target, &options.below);
     }

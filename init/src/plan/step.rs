@@ -156,6 +156,15 @@ pub struct Bind<'a> {
     pub attributes: Attributes,
     /// Ids to show. Only the machine may decide that: the launcher prepares such a copy before the process exists.
     pub ids: Option<&'a IdMap<'a>>,
+    /// Whether the process is in a user namespace, and may have no way to the source: the launcher then tries first.
+    pub is_far: bool,
+}
+
+impl Bind<'_> {
+    /// Whether the launcher makes the copy.
+    pub fn is_prepared(&self) -> bool {
+        self.is_far || self.ids.is_some()
+    }
 }
 
 /// An interface for the container's network namespace: LinuxKit's runtime.json.

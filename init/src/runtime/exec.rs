@@ -131,6 +131,10 @@ fn change_process<'x>(caller: &Caller, spec: &mut Spec<'x>, arena: &mut Arena<'x
         sets.bounding |= bit;
         sets.effective |= bit;
         sets.permitted |= bit;
+        // Who may inherit nothing cannot pass anything on either.
+        if sets.inheritable != 0 {
+            sets.ambient |= bit;
+        }
     });
     if is_wrong.get() {
         return Err(Error::wrong(DOING, c!("--user and --additional-gids take numbers, --cap names such as CAP_KILL")));

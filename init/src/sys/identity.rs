@@ -5,8 +5,8 @@ use linux_raw_sys::general::{
     __NR_umask, _LINUX_CAPABILITY_VERSION_3,
 };
 use linux_raw_sys::prctl::{
-    PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
-    PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG,
+    PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_GET_SECUREBITS,
+    PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, PR_SET_SECUREBITS,
 };
 
 use super::{Result, raw};
@@ -16,9 +16,15 @@ fn prctl(option: u32, argument: usize, value: usize) -> Result<()> {
     unsafe { raw::value(__NR_prctl, [option as usize, argument, value, 0, 0]) }.map(drop)
 }
 
-/// Keeps the permitted capabilities when the user changes from root (until the next exec).
+/// `SECBIT_NO_SETUID_FIXUP` of linux/securebits.h.
+const NO_SETUID_FIXUP: usize = 1 << 2;
+
+/// Has a change of the user from root leave all capabilities as they are, or take them away, as usual.
 pub fn keep_capabilities(keep: bool) -> Result<()> {
-    prctl(PR_SET_KEEPCAPS, usize::from(keep), 0)
+    // SAFETY: takes numbers.
+    let others =
+        unsafe { raw::value(__NR_prctl, [PR_GET_SECUREBITS as usize, 0, 0, 0, 0]) }? as usize & !NO_SETUID_FIXUP;
+    prctl(PR_SET_SECUREBITS, if keep { others | NO_SETUID_FIXUP } else { others }, 0)
 }
 
 /// Neither this process nor what it executes gains privileges by exec any more.

@@ -5,6 +5,7 @@ use super::texts::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::abi::Errno;
+use crate::limits::CONFIG_BYTES_MAX;
 use linux_raw_sys::general::{__NR_mmap, MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE};
 
 use super::file::{self, Open};
@@ -60,12 +61,15 @@ impl Shared {
     }
 }
 
-/// The content of a regular file, as long as it is now. It is read and not mapped: bytes that somebody else can change, or
+/// The content of a regular file, as long as it is now, or what a pipe gives. It is read and not mapped: bytes that somebody else can change, or
 /// cut off, are no `&[u8]`.
 pub fn read(directory: BorrowedFd, path: &CStr) -> Result<&'static [u8]> {
     let file = file::open(directory, path, Open::Read)?;
-    let content = zeroed(file::size_of_file(file.as_fd())?)?;
-    Ok(file::read_all(file.as_fd(), content)?)
+    let bytes = match file::size_of_file(file.as_fd())? {
+        0 => CONFIG_BYTES_MAX + 1,
+        bytes => bytes,
+    };
+    Ok(file::read_all(file.as_fd(), zeroed(bytes)?)?)
 }
 
 #[cfg(test)]
