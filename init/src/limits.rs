@@ -66,6 +66,10 @@ pub const FREEZE_LOOKS: u32 = 200;
 pub const KILL_US: u64 = 2_000_000;
 /// How long it may take to clean up after a container: of a one-shot, the consoles are drained first.
 pub const CLEAN_US: u64 = 30_000_000;
+/// How often the kernel is asked to verify a device filter, which it breaks off at a signal: libbpf's number.
+pub const BPF_TRIES: u32 = 5;
+/// How often a cleaner is forked again when somebody kills it: as often as an accident may happen.
+pub const CLEANERS_MAX: u8 = 5;
 /// How long the processes that belong to no container have after SIGTERM, when all containers have ended.
 pub const TERMINATE_US: u64 = 2_000_000;
 /// How long systemd may take to make a scope, or to let go of an empty one of the same name: what others wait for it.

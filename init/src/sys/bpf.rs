@@ -3,7 +3,9 @@
 use linux_raw_sys::general::__NR_bpf;
 
 use super::{BorrowedFd, OwnedFd, Result, raw};
+use crate::abi::Errno;
 use crate::abi::bpf::Instruction;
+use crate::limits;
 
 const BPF_PROG_LOAD: usize = 5;
 const BPF_PROG_ATTACH: usize = 8;
@@ -35,7 +37,8 @@ struct Attach {
     flags: u32,
 }
 
-/// Loads a device program into the kernel, which verifies it.
+/// Loads a device program into the kernel, which verifies it, and gives up with EAGAIN when a signal comes meanwhile,
+/// a stop for example.
 pub fn load_device_program(program: &[Instruction]) -> Result<OwnedFd> {
     let load = Load {
         kind: BPF_PROG_TYPE_CGROUP_DEVICE,
@@ -48,11 +51,17 @@ pub fn load_device_program(program: &[Instruction]) -> Result<OwnedFd> {
         kernel_version: 0,
         flags: 0,
     };
-    // SAFETY: a prefix of `union bpf_attr` of the size given (the kernel takes the rest as zero); the instructions and
-    // the licence live through the call.
-    let fd = unsafe { raw::value(__NR_bpf, [BPF_PROG_LOAD, &raw const load as usize, size_of::<Load>(), 0, 0]) }?;
+    let mut loaded = Err(Errno::AGAIN);
+    for _ in 0..limits::BPF_TRIES {
+        // SAFETY: a prefix of `union bpf_attr` of the size given (the kernel takes the rest as zero); the instructions and
+        // the licence live through the call.
+        loaded = unsafe { raw::value(__NR_bpf, [BPF_PROG_LOAD, &raw const load as usize, size_of::<Load>(), 0, 0]) };
+        if loaded != Err(Errno::AGAIN) {
+            break;
+        }
+    }
     // SAFETY: the kernel just made it (close-on-exec, as all of bpf(2)) and nobody else knows it.
-    Ok(unsafe { OwnedFd::new(fd) })
+    loaded.map(|fd| unsafe { OwnedFd::new(fd) })
 }
 
 /// Attaches a device program to the control group that `cgroup` is open on.

@@ -81,6 +81,12 @@ impl Table<'_> {
         let good = ended == Ended::Exited(0);
         if slot.stage == Stage::Cleaning {
             let one_shot = slot.section == Section::OneShot;
+            // Somebody has killed it, and not for its being late: what it left is still there.
+            if matches!(ended, Ended::Killed(_)) && !slot.killed && slot.failed_checks < limits::CLEANERS_MAX {
+                slot.failed_checks += 1;
+                slot.stage = Stage::Ended;
+                return;
+            }
             self.rest(index);
             if !good {
                 self.note = Some(Note::NotCleaned(index, ended));
@@ -167,6 +173,7 @@ impl Table<'_> {
         let good = launched && ended && slot.status == Ended::Exited(0);
         slot.stage = Stage::Ended;
         slot.killed = false;
+        slot.failed_checks = 0;
         // Nothing is said of a one-shot before its last words are out: the cleaner sees to that.
         if launched && slot.section != Section::OneShot {
             self.note = Some(if ended { Note::Ended(index) } else { Note::NeverAnnounced(index) });

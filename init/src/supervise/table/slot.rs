@@ -65,7 +65,7 @@ pub struct Slot {
     pub(super) again: bool,
     /// Whether it has failed for good.
     pub(super) failed: bool,
-    /// How many checks of its health in a row have failed.
+    /// How many checks of its health in a row have failed; when it is over, how many of its cleaners were killed.
     pub(super) failed_checks: u8,
     /// Whether the operator has it stopped, and whether it is started again when it has.
     pub(super) held: bool,

@@ -740,6 +740,33 @@ fn wish(slot: u16, key: Key, number: u32) -> Message {
 const BAD: Ended = Ended::Exited(3);
 
 #[test]
+fn a_cleaner_that_is_killed_is_forked_again_a_bounded_number_of_times() {
+    let killed = Ended::Killed(9);
+    let mut slots = [Slot::EMPTY; 8];
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
+    machine.set_up();
+    machine.launch(0);
+    assert_eq!(machine.main_ends(0, GOOD), [Report(Note::Ended(0)), Clean(0)]);
+    for _ in 0..limits::CLEANERS_MAX {
+        assert_eq!(machine.end(Child::Cleaner(0), killed), [Clean(0)]);
+    }
+    assert_eq!(machine.end(Child::Cleaner(0), killed), [Report(Note::NotCleaned(0, killed))]);
+    assert_eq!(machine.table.slot(0).unwrap().stage(), Stage::Done);
+}
+
+#[test]
+fn a_cleaner_that_is_killed_for_being_late_is_the_last() {
+    let killed = Ended::Killed(9);
+    let mut slots = [Slot::EMPTY; 8];
+    let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
+    machine.set_up();
+    machine.launch(0);
+    machine.main_ends(0, GOOD);
+    assert_eq!(machine.later(limits::CLEAN_US), [Report(Note::Overdue(0)), Kill(0)]);
+    assert_eq!(machine.end(Child::Cleaner(0), killed), [Report(Note::NotCleaned(0, killed))]);
+}
+
+#[test]
 fn a_service_is_started_again_when_it_is_cleaned_up_and_its_delay_is_over_and_then_no_more() {
     let mut slots = [Slot::EMPTY; 8];
     let mut machine = Machine::new(&mut slots, POLICY, &[(Services, s!("a"))]);
