@@ -15,6 +15,7 @@ fn main() {
     link();
     pack();
     fs::write(output("messages.rs"), messages()).expect("the build's own directory can be written to");
+    fs::write(output("syscalls.rs"), system_calls()).expect("the build's own directory can be written to");
 }
 
 fn link() {
@@ -96,7 +97,10 @@ fn messages() -> String {
     // A 1 is `packing::VALUE`.
     let plain = templates.iter().map(|text| text.replace("{}", "\u{1}"));
     let mut packed: Vec<_> = plain.chain(names).map(String::into_bytes).collect();
-    let pairs = pairs(&mut packed);
+    let mut table = [[0; 2]; 161];
+    for (byte, pair) in pairs(&mut packed, (127..=255).chain(2..32).filter(|byte| *byte != b'\n')) {
+        table[usize::from(byte.wrapping_sub(127))] = pair;
+    }
     let mut blob: Vec<u8> = Vec::new();
     let mut places = BTreeMap::new();
     let mut longest_first: Vec<_> = templates.iter().zip(packed).collect();
@@ -112,11 +116,11 @@ fn messages() -> String {
     }
     let places: Vec<_> = places.into_iter().collect();
     format!(
-        "/// What bytes stand for, from 127 up, and behind 255 from 0 up to 31.\npub static PAIRS: [[u8; 2]; {}] = {pairs:?};\n\
+        "/// What bytes stand for, from 127 up, and behind 255 from 0 up to 31.\npub static PAIRS: [[u8; 2]; {}] = {table:?};\n\
          /// All messages, packed, a NUL behind each.\nstatic MESSAGES: [u8; {}] = {blob:?};\n\
          /// Where each is, in the order of the texts: for the compiler.\n\
          const PLACES: [(&str, u16); {}] = {places:?};\n",
-        pairs.len(),
+        table.len(),
         blob.len(),
         places.len(),
     )
@@ -148,26 +152,65 @@ fn literal(text: &str) -> Option<String> {
 }
 
 /// Again and again the pair that occurs most often, then replaced by a byte that no text has.
-fn pairs(messages: &mut [Vec<u8>]) -> [[u8; 2]; 161] {
-    let mut pairs = [[0; 2]; 161];
-    for (place, pair) in pairs.iter_mut().enumerate() {
-        let byte = (place as u8).wrapping_add(127);
-        if matches!(byte, 0 | 1 | b'\n') {
-            continue;
-        }
+fn pairs(texts: &mut [Vec<u8>], free: impl Iterator<Item = u8>) -> Vec<(u8, [u8; 2])> {
+    let mut pairs = Vec::new();
+    for byte in free {
         let mut counts = BTreeMap::new();
-        for message in messages.iter() {
-            for pair in message.windows(2) {
+        for text in texts.iter() {
+            for pair in text.windows(2) {
                 *counts.entry([pair[0], pair[1]]).or_insert(0) += 1;
             }
         }
-        let most = counts.into_iter().max_by_key(|&(pair, count)| (count, Reverse(pair)));
-        *pair = most.unwrap_or_default().0;
-        for message in messages.iter_mut() {
-            *message = replaced(message, *pair, byte);
+        let Some((pair, _)) = counts.into_iter().max_by_key(|&(pair, count)| (count, Reverse(pair))) else { break };
+        for text in texts.iter_mut() {
+            *text = replaced(text, pair, byte);
         }
+        pairs.push((byte, pair));
     }
     pairs
+}
+
+/// The names of system calls for `abi/syscall.rs`: those of a block behind each other, each but the first without the
+/// beginning that it shares with the one before, packed.
+fn system_calls() -> String {
+    const BLOCK: usize = 16;
+    let path = "src/abi/syscall/x86_64.tbl";
+    println!("cargo:rerun-if-changed={path}");
+    let source = fs::read_to_string(path).expect("the source can be read");
+    let names: Vec<&[u8]> = source
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(' ').next().unwrap_or("").as_bytes())
+        .collect();
+    assert!(names.is_sorted(), "{path} is not in order");
+    let shared: Vec<usize> = (0..names.len())
+        .map(|index| match index % BLOCK {
+            0 => 0,
+            _ => names[index].iter().zip(names[index - 1]).take_while(|(byte, other)| byte == other).count(),
+        })
+        .collect();
+    let mut rests: Vec<Vec<u8>> = names.iter().zip(&shared).map(|(name, shared)| name[*shared..].to_vec()).collect();
+    // Below letters, and no digits.
+    let mut table = [[0; 2]; b'_' as usize];
+    for (byte, pair) in pairs(&mut rests, (1..b'_').filter(|byte| !byte.is_ascii_digit())) {
+        table[usize::from(byte)] = pair;
+    }
+    let (mut packed, mut blocks) = (Vec::new(), Vec::new());
+    for (index, rest) in rests.iter().enumerate() {
+        if index % BLOCK == 0 {
+            blocks.push(packed.len());
+        }
+        packed.push(0x80 | shared[index] as u8);
+        packed.extend(rest);
+    }
+    packed.push(0x80);
+    format!(
+        "const BLOCK: usize = {BLOCK};\nstatic PACKED: [u8; {}] = {packed:?};\nstatic BLOCKS: [u16; {}] = {blocks:?};\n\
+         static PAIRS: [[u8; 2]; {}] = {table:?};\n",
+        packed.len(),
+        blocks.len(),
+        table.len(),
+    )
 }
 
 fn replaced(message: &[u8], pair: [u8; 2], by: u8) -> Vec<u8> {

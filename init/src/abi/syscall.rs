@@ -1,7 +1,10 @@
 //! Names and numbers of system calls, for the architectures whose calls a process of this machine can make.
 //!
-//! The source is a text, `syscall/x86_64.tbl`, which the compiler turns into what is kept: names in the order of bytes,
-//! each but the first of eight without the beginning that it shares with the one before, and numbers of nine bits.
+//! The source is a text, `syscall/x86_64.tbl`. `build.rs` turns it into the names that are kept: in the order of bytes, each
+//! but the first of a block without the beginning that it shares with the one before, and with one byte for two that are
+//! often together. The compiler turns it into numbers of nine bits.
+
+include!(concat!(env!("OUT_DIR"), "/syscalls.rs"));
 
 /// Whose numbers they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,26 +54,29 @@ impl Name {
             if is_behind(*BLOCKS.get(middle)?, name) { high = middle } else { low = middle }
         }
         let first = low * BLOCK;
-        let mut rest = PACKED.get(usize::from(*BLOCKS.get(low)?)..)?.iter();
+        let mut bytes = Bytes::at(*BLOCKS.get(low)?);
         // Bytes that the entry before has in common with the name. An entry that shares more with it than those differs
         // where it differs, and one that shares fewer is behind where the name would be.
         let mut common = 0;
-        let mut shared = usize::from(*rest.next()? & !START);
+        let mut shared = usize::from(bytes.next()? & !START);
         for index in first..first + BLOCK {
-            let mut matches = shared == common;
-            let mut length = shared;
-            let next = loop {
-                let byte = *rest.next()?;
-                if byte & START != 0 {
-                    break usize::from(byte & !START);
+            // What differs needs no unpacking.
+            let next = if shared != common {
+                bytes.skip()?
+            } else {
+                loop {
+                    let byte = bytes.next()?;
+                    if byte & START == 0 && name.get(common) == Some(&byte) {
+                        common += 1;
+                    } else if byte & START == 0 {
+                        break bytes.skip()?;
+                    } else if common == name.len() {
+                        return Some(Name(index as u16));
+                    } else {
+                        break usize::from(byte & !START);
+                    }
                 }
-                matches &= name.get(length) == Some(&byte);
-                length += 1;
-                common += usize::from(matches);
             };
-            if matches && length == name.len() {
-                return Some(Name(index as u16));
-            }
             common = common.min(next);
             shared = next;
         }
@@ -108,10 +114,56 @@ impl Name {
     }
 }
 
+/// The bytes of names, unpacked.
+struct Bytes {
+    rest: core::slice::Iter<'static, u8>,
+    /// The second halves of pairs, the next one last.
+    waiting: [u8; 16],
+    count: usize,
+}
+
+impl Bytes {
+    fn at(place: u16) -> Bytes {
+        let rest = PACKED.get(usize::from(place)..).unwrap_or_default();
+        Bytes { rest: rest.iter(), waiting: [0; _], count: 0 }
+    }
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<u8> {
+        let mut byte = match self.count.checked_sub(1) {
+            Some(count) => {
+                self.count = count;
+                *self.waiting.get(count)?
+            }
+            None => *self.rest.next()?,
+        };
+        while let Some([first, second]) = PAIRS.get(usize::from(byte)).filter(|pair| pair[0] != 0) {
+            *self.waiting.get_mut(self.count)? = *second;
+            self.count += 1;
+            byte = *first;
+        }
+        Some(byte)
+    }
+
+    /// Goes on behind this entry: how many bytes the next one shares with it.
+    fn skip(&mut self) -> Option<usize> {
+        self.count = 0;
+        let next = self.rest.find(|byte| **byte & START != 0)?;
+        Some(usize::from(next & !START))
+    }
+}
+
 /// Whether the entry at a place, which is written out, is behind a name.
 fn is_behind(at: u16, name: &[u8]) -> bool {
-    let entry = PACKED.iter().skip(usize::from(at) + 1).take_while(|byte| **byte & START == 0);
-    entry.cmp(name).is_gt()
+    let mut entry = Bytes::at(at + 1);
+    for byte in name {
+        match entry.next() {
+            Some(other) if other == *byte => {}
+            Some(other) => return other & START == 0 && other > *byte,
+            None => return false,
+        }
+    }
+    entry.next().is_some_and(|byte| byte & START == 0)
 }
 
 /// Whether a call of i386 stands for many.
@@ -131,8 +183,6 @@ const SOURCE: &[u8] = include_bytes!("syscall/x86_64.tbl");
 const NONE: u16 = 0x1ff;
 /// The bit of a byte that begins an entry; its other bits are how many bytes the entry shares with the one before.
 const START: u8 = 0x80;
-/// Names that follow each other, the first of which is written out.
-const BLOCK: usize = 8;
 /// The first of x32's own numbers.
 const X32_FIRST: u16 = 512;
 /// How many of those there are, and how many calls x32 does not have.
@@ -145,18 +195,8 @@ const SOCKETCALLS: usize = 21;
 const IPCS: usize = 25;
 
 const TABLE: Table = Table::read();
-static PACKED: [u8; TABLE.bytes + 1] = first(&TABLE.packed);
 static LOW: [u8; TABLE.names * 2] = first(&TABLE.low);
 static HIGH: [u8; TABLE.names / 4 + 1] = first(&TABLE.high);
-static BLOCKS: [u16; TABLE.names.div_ceil(BLOCK)] = {
-    let mut blocks = [0; _];
-    let mut at = 0;
-    while at < blocks.len() {
-        blocks[at] = TABLE.blocks[at];
-        at += 1;
-    }
-    blocks
-};
 static X32_OWN: [u16; X32_COUNT + X32_ABSENT] = TABLE.x32;
 static IS_MULTIPLEXED: [u8; TABLE.names / 8 + 1] = first(&TABLE.is_multiplexed);
 static MULTIPLEXED: [u16; SOCKETCALLS + IPCS] = TABLE.multiplexed;
@@ -174,12 +214,8 @@ const fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
 /// The source as it is kept, made by the compiler, with room behind.
 struct Table {
     names: usize,
-    bytes: usize,
-    packed: [u8; 4096],
     low: [u8; 1024],
     high: [u8; 128],
-    /// For each block, its place in `packed`.
-    blocks: [u16; 64],
     /// The numbers on x86_64 of those that x32 has others for, in their order there, and of those it does not have.
     x32: [u16; X32_COUNT + X32_ABSENT],
     absent: usize,
@@ -193,48 +229,23 @@ impl Table {
     const fn read() -> Table {
         let mut table = Table {
             names: 0,
-            bytes: 0,
-            packed: [START; 4096],
             low: [0; 1024],
             high: [0; 128],
-            blocks: [0; 64],
             x32: [0; X32_COUNT + X32_ABSENT],
             absent: 0,
             multiplexed: [u16::MAX; SOCKETCALLS + IPCS],
             is_multiplexed: [0; 64],
         };
-        let (mut at, mut before, mut before_length) = (0, 0, 0);
+        let mut at = 0;
         while at < SOURCE.len() {
             let end = end_of(at, b'\n');
             if SOURCE[at] != b'#' {
-                let length = end_of(at, b' ') - at;
-                table.name(at, length, before, before_length);
-                (before, before_length) = (at, length);
-                table.numbers(at + length + 1, end);
+                table.numbers(end_of(at, b' ') + 1, end);
                 table.names += 1;
             }
             at = end + 1;
         }
         table
-    }
-
-    const fn name(&mut self, at: usize, length: usize, before: usize, before_length: usize) {
-        let mut shared = 0;
-        while shared < length && shared < before_length && SOURCE[at + shared] == SOURCE[before + shared] {
-            shared += 1;
-        }
-        assert!(shared == before_length || SOURCE[at + shared] > SOURCE[before + shared], "the table is not in order");
-        if self.names.is_multiple_of(BLOCK) {
-            self.blocks[self.names / BLOCK] = self.bytes as u16;
-            shared = 0;
-        }
-        self.packed[self.bytes] = START | shared as u8;
-        self.bytes += 1;
-        while shared < length {
-            self.packed[self.bytes] = SOURCE[at + shared];
-            self.bytes += 1;
-            shared += 1;
-        }
     }
 
     /// What stands behind a name.
