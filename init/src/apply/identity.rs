@@ -97,7 +97,7 @@ pub(super) fn execute<'a>(program: &Program<'a>, home: Option<&'a CStr>, arena: 
 fn execute_script<'a>(path: &CStr, program: &Program<'a>, environment: &Vector, arena: &mut Arena<'a>) {
     let mut arguments = arena.list();
     arena.push(&mut arguments, SHELL);
-    let path = arena.string(&[path.to_bytes()]);
+    let path = arena.copy(path.to_bytes());
     arena.push(&mut arguments, path);
     for argument in program.arguments.iter().skip(1) {
         arena.push(&mut arguments, argument);

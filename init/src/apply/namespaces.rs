@@ -43,7 +43,7 @@ impl Applier<'_, '_> {
         let mut push = |number: u32| {
             let mut digits = [0; 10];
             let digits = path::decimal(&mut digits, number);
-            let text = self.arena.string(&[digits]);
+            let text = self.arena.copy(digits);
             self.arena.push(&mut arguments, text);
         };
         push(pid.unsigned_abs());

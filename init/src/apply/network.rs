@@ -73,31 +73,37 @@ pub(super) fn give(process: Pid, interface: &InterfaceStep, words: Option<&mut W
 /// `name` may end in `%d`, which stands for the first number that is free.
 #[inline(never)]
 pub(super) fn bring<'a>(process: Pid, from: &CStr, name: &CStr, arena: &mut Arena<'a>) -> Result<()> {
-    let (mut buffer, mut buffer_inside) = ([0; BUFFER_BYTES], [0; BUFFER_BYTES]);
-    let mut outside = Socket::open(&mut buffer).map_err(errno)?;
-    let mut inside = socket_inside(process, &mut buffer_inside)?;
     let old = link_name(from)?;
-    let new = free_name(&mut inside, name)?;
-    let mut name_now = old;
-    let there = Namespace::Pid(process.unsigned_abs());
-    carry(&mut outside, &mut inside, there, (&mut name_now, &new), arena).map_err(|error| {
-        if outside.link_index(&old).is_err() {
-            // What matters is why it could not be brought.
-            let _ = carry_home(&mut inside, &mut outside, &mut name_now, &old, arena);
-        }
-        errno(error)
+    between(process, &mut |outside, inside| {
+        let new = free_name(inside, name)?;
+        let mut name_now = old;
+        let there = Namespace::Pid(process.unsigned_abs());
+        carry(outside, inside, there, (&mut name_now, &new), arena).map_err(|error| {
+            if outside.link_index(&old).is_err() {
+                // What matters is why it could not be brought.
+                let _ = carry_home(inside, outside, &mut name_now, &old, arena);
+            }
+            errno(error)
+        })
     })
 }
 
-/// Moves a link back that [`bring`] has moved.
+/// Opens a socket here and one in the network namespace of a process, for something with both.
 #[inline(never)]
-pub(super) fn take_back<'a>(process: Pid, name: &CStr, to: &CStr, arena: &mut Arena<'a>) -> Result<()> {
+fn between(process: Pid, act: &mut dyn FnMut(&mut Socket, &mut Socket) -> Result<()>) -> Result<()> {
     let (mut buffer, mut buffer_inside) = ([0; BUFFER_BYTES], [0; BUFFER_BYTES]);
     let mut outside = Socket::open(&mut buffer).map_err(errno)?;
     let mut inside = socket_inside(process, &mut buffer_inside)?;
-    carry_home(&mut inside, &mut outside, &mut link_name(name)?, &link_name(to)?, arena)
+    act(&mut outside, &mut inside)
 }
 
+/// Moves a link back that [`bring`] has moved.
+pub(super) fn take_back<'a>(process: Pid, name: &CStr, to: &CStr, arena: &mut Arena<'a>) -> Result<()> {
+    let (mut name, to) = (link_name(name)?, link_name(to)?);
+    between(process, &mut |outside, inside| carry_home(inside, outside, &mut name, &to, arena))
+}
+
+#[inline(never)]
 fn carry_home<'a>(
     inside: &mut Socket,
     outside: &mut Socket,

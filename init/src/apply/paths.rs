@@ -140,7 +140,7 @@ impl<'a> Applier<'_, 'a> {
     /// Notes what takes back that something was made on the machine, for a launch that may fail.
     fn keep_made(&mut self, path: &CStr, kind: FileType) {
         if let Some(made) = &mut self.made {
-            let path = self.arena.string(&[path.to_bytes()]);
+            let path = self.arena.copy(path.to_bytes());
             let is_directory = kind == FileType::DIRECTORY;
             let step = if is_directory { Step::RemoveDirectory { path } } else { Step::RemoveFile { path } };
             self.arena.push(made, step);

@@ -35,7 +35,7 @@ pub fn group_above<'a>(directory: &CStr, arena: &mut Arena<'a>) -> Result<&'a CS
     let group = cgroup::group_of(systemd, &mut buffer)?;
     // It is in one of them itself.
     let (above, name) = cut_last(group, b'/');
-    Ok(arena.string(&[if matches!(name, b"" | b"init.scope") { above } else { group }]))
+    Ok(arena.copy(if matches!(name, b"" | b"init.scope") { above } else { group }))
 }
 
 /// Has a user's systemd take this process in, with a scope of its own.

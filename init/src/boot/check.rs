@@ -59,7 +59,7 @@ fn clear(group: BorrowedFd) -> bool {
 
 fn start<'a>(name: &CStr, is_apart: bool, command: &[u8], arena: &mut Arena<'a>) -> sys::Result<Pid> {
     let mut rest = command.strip_prefix(b"command:").unwrap_or(command);
-    let name = arena.string(&[name.to_bytes()]);
+    let name = arena.copy(name.to_bytes());
     let mut words = arena.list();
     // An empty one is the container's.
     let group = if is_apart { s!("--cgroup=pidone.check") } else { s!("--cgroup=") };
@@ -70,7 +70,7 @@ fn start<'a>(name: &CStr, is_apart: bool, command: &[u8], arena: &mut Arena<'a>)
     while let Some(word) = cmdline::next_raw(&mut rest) {
         let mut line = Line::new(&mut buffer);
         cmdline::plain(word, &mut line);
-        let word = arena.string(&[line.bytes()]);
+        let word = arena.copy(line.bytes());
         arena.push(&mut words, word);
     }
     let words: &'a [&'a CStr] = arena.finish(words);

@@ -81,7 +81,7 @@ fn words<'a>(options: &Options, arena: &mut Arena<'a>) -> Result<&'a [&'a CStr]>
     for word in options.words() {
         let mut line = Line::new(&mut buffer);
         cmdline::plain(word, &mut line);
-        let word = arena.string(&[line.bytes()]);
+        let word = arena.copy(line.bytes());
         arena.push(&mut words, word);
     }
     let words = arena.finish(words);

@@ -232,7 +232,7 @@ impl Machine<'_> {
                 facts.manner.descriptors = container.wishes().get(Key::ReadyNumber).saturating_sub(2);
             }
             if notifies {
-                let socket = arena.string(&[socket.to_bytes()]);
+                let socket = arena.copy(socket.to_bytes());
                 give_socket(socket, spec, arena);
             }
             Ok(())

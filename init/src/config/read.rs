@@ -150,12 +150,12 @@ impl<'c, 'a> Reading<'c, 'a> {
     fn string(&mut self) -> &'a CStr {
         let raw = self.raw();
         if raw.iter().all(|byte| *byte != b'\\') {
-            return self.arena.string(&[raw]);
+            return self.arena.copy(raw);
         }
         // What an escape stands for is shorter than the escape.
         let decoded = self.arena.bytes(raw.len());
         let length = decode(raw, decoded);
-        self.arena.string(&[decoded.get(..length).unwrap_or_default()])
+        self.arena.copy(decoded.get(..length).unwrap_or_default())
     }
 
     /// Reads a key and moves on to its value.

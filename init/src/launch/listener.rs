@@ -30,7 +30,7 @@ pub(super) fn connect<'p, 'a>(plan: &'p Plan<'a>, arena: &mut Arena<'a>) -> Resu
     let Some(listener) = listener else { return Ok(None) };
     let (parent, name) = cut_last(listener.path.to_bytes(), b'/');
     let directory = file::open(CWD, arena.string(&[parent, b"/"]), Open::Directory)?;
-    let socket = socket::connect(Kind::Stream, directory.as_fd(), arena.string(&[name]))?;
+    let socket = socket::connect(Kind::Stream, directory.as_fd(), arena.copy(name))?;
     Ok(Some(Connection { listener, socket }))
 }
 

@@ -313,10 +313,11 @@ impl<'a> Files<'_, '_, 'a> {
                 self.to.refuse_entry(field, number, c!("pageSize: must be like 64KB, 2MB or 1GB"));
             }
             let text = self.to.number(limit.limit);
-            let file = self.to.arena.string(&[b"hugetlb.", limit.page_size.to_bytes(), b".max"]);
+            let kind = self.to.arena.pair(s!("hugetlb."), limit.page_size);
+            let file = self.to.arena.pair(kind, s!(".max"));
             self.write(field, file, text);
             // What is reserved counts from the reservation on, where the kernel (5.7) can do that.
-            let file = self.to.arena.string(&[b"hugetlb.", limit.page_size.to_bytes(), b".rsvd.max"]);
+            let file = self.to.arena.pair(kind, s!(".rsvd.max"));
             self.to.push(Step::WriteCgroup { path: self.group, file, text, absent: Absent::Ok });
         }
     }
@@ -345,7 +346,7 @@ impl<'a> Files<'_, '_, 'a> {
             }
             for line in fields(pair.value.to_bytes(), b'\n') {
                 if !line.is_empty() {
-                    let text = self.to.arena.string(&[line]);
+                    let text = self.to.arena.copy(line);
                     self.push(pair.name, text);
                 }
             }

@@ -27,7 +27,7 @@ pub(super) fn oom_score<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
 pub(super) fn labels<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     let process = request.process;
     if let Some(profile) = process.apparmor_profile {
-        let text = to.arena.string(&[b"exec ", profile.to_bytes()]);
+        let text = to.arena.pair(s!("exec "), profile);
         if request.facts.apparmor {
             to.write(s!("/proc/self/attr/apparmor/exec"), text);
         } else if profile != s!("unconfined") {

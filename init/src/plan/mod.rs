@@ -34,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::plan::facts::Facts;
 use crate::plan::namespaces::Namespaces;
-use crate::plan::step::{Absent, Attributes, Bind, Filter, Moment, Place, Plan, Step};
+use crate::plan::step::{Absent, Attributes, Bind, Existing, Filter, Moment, NewMount, Place, Plan, Step};
 use crate::text::{Line, Phrase, Value};
 use crate::texts::CStr;
 
@@ -262,6 +262,22 @@ impl<'s, 'a> Steps<'s, 'a> {
             attributes: *attributes,
             ids: None,
             is_far: false,
+        }));
+    }
+
+    /// A new file system of the machine's, named as its kind.
+    #[inline(never)]
+    fn mount(&mut self, kind: &'static CStr, path: &'a CStr, flags: u32, data: &'a CStr, attributes: &Attributes) {
+        self.push(Step::Mount(NewMount {
+            kind,
+            source: kind,
+            target: Place::machine(path),
+            flags,
+            data,
+            existing: Existing::Cover,
+            attributes: *attributes,
+            copy_up: false,
+            no_link: false,
         }));
     }
 

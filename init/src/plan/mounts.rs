@@ -259,7 +259,7 @@ static UNLABELLED: &[u8] = b"proc sysfs mqueue cgroup2";
 
 /// A file system's data with `linux.mountLabel`.
 pub(super) fn labelled<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>, data: &[u8]) -> &'a CStr {
-    let Some(label) = request.spec.linux.mount_label else { return to.arena.string(&[data]) };
+    let Some(label) = request.spec.linux.mount_label else { return to.arena.copy(data) };
     if has(label.to_bytes(), b'"') {
         to.refuse(c!("linux.mountLabel"), c!("must not contain a quotation mark"));
     }

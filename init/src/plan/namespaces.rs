@@ -178,7 +178,7 @@ pub(super) fn set_clocks<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) 
         }
         line.text(clock).signed(offset.seconds.unwrap_or(0)).byte(b' ').number(offset.nanoseconds.into());
     }
-    let offsets = to.arena.string(&[line.bytes()]);
+    let offsets = to.arena.copy(line.bytes());
     to.push(Step::NewTimeNamespace { offsets });
 }
 

@@ -226,24 +226,24 @@ pub fn each_line(plan: &Plan, each: &mut dyn FnMut(&dyn Print)) {
     for note in plan.notes {
         each(&Note(*note));
     }
-    for (heading, steps) in [
-        ("before:", plan.before),
-        ("inside:", plan.inside),
-        ("after:", plan.after),
-        ("poststart:", plan.poststart),
-        ("clean:", plan.clean),
-    ] {
-        if steps.is_empty() && heading == "poststart:" {
-            continue;
-        }
-        each(&Heading(heading));
-        for step in steps {
-            each(&Indented(step));
-        }
+    list("before:", plan.before, each);
+    list("inside:", plan.inside, each);
+    list("after:", plan.after, each);
+    if !plan.poststart.is_empty() {
+        list("poststart:", plan.poststart, each);
     }
+    list("clean:", plan.clean, each);
     each(&Heading("undo:"));
     for undo in plan.undo {
         each(&Indented(&undo.step));
+    }
+}
+
+#[inline(never)]
+fn list(heading: &'static str, steps: &[Step], each: &mut dyn FnMut(&dyn Print)) {
+    each(&Heading(heading));
+    for step in steps {
+        each(&Indented(step));
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn outside<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
             // A class that others have made must be as it is said to be, and stay so.
             to.push(Step::ExpectLine { path: schemata, text: line });
         } else {
-            let text = to.arena.string(&[line.to_bytes(), b"\n"]);
+            let text = to.arena.pair(line, s!("\n"));
             to.write(schemata, text);
         }
     };

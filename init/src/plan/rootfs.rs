@@ -7,7 +7,7 @@ use crate::config::spec::{Mount, Spec};
 use crate::error::{Error, Result};
 use crate::plan::facts::Facts;
 use crate::plan::mounts::Where;
-use crate::plan::step::{Attributes, Base, Existing, NewMount, Place, Step};
+use crate::plan::step::{Attributes, Base, Place, Step};
 use crate::plan::{Request, Steps, devices, hooks, identity, mounts, options, path};
 use crate::texts::CStr;
 
@@ -77,30 +77,10 @@ fn overlay<'a>(
     let base = directory.to_bytes();
     let layers =
         to.arena.string(&[b"lowerdir=", base, b"/lower,upperdir=", upper.to_bytes(), b",workdir=", work.to_bytes()]);
-    to.push(Step::Mount(NewMount {
-        kind: s!("tmpfs"),
-        source: s!("tmpfs"),
-        target: Place::machine(memory),
-        flags,
-        data,
-        existing: Existing::Cover,
-        attributes,
-        copy_up: false,
-        no_link: false,
-    }));
+    to.mount(s!("tmpfs"), memory, flags, data, &attributes);
     to.make_directory(&Place::machine(upper));
     to.make_directory(&Place::machine(work));
-    to.push(Step::Mount(NewMount {
-        kind: s!("overlay"),
-        source: s!("overlay"),
-        target: Place::machine(target),
-        flags,
-        data: layers,
-        existing: Existing::Cover,
-        attributes: Attributes::default(),
-        copy_up: false,
-        no_link: false,
-    }));
+    to.mount(s!("overlay"), target, flags, layers, &Attributes::default());
 }
 
 /// runtime.json's mounts, in order, each with the directories that an overlay wants.

@@ -58,7 +58,7 @@ pub(super) fn exec(caller: &Caller) -> u8 {
             // Again, as it concerns this process.
             *facts = observe::facts(facts.section, facts.name, facts.bundle, spec);
             process::adjust(caller, place.id, &manner, spec, facts, arena);
-            facts.manner.joins = Some(arena.string(&[group.to_bytes()]));
+            facts.manner.joins = Some(arena.copy(group.to_bytes()));
             Ok(())
         },
         ready: &|pid, _| process::tell(caller, pid),

@@ -197,7 +197,7 @@ impl Caller {
 
     /// A copy that lives as long as the process.
     fn kept(&self, text: &CStr) -> &'static CStr {
-        Arena::new(map::zeroed(text.to_bytes().len() + 1).unwrap_or_default()).string(&[text.to_bytes()])
+        Arena::new(map::zeroed(text.to_bytes().len() + 1).unwrap_or_default()).copy(text.to_bytes())
     }
 
     /// A variable of the environment.

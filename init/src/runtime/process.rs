@@ -115,7 +115,7 @@ pub(super) fn find_systemd(caller: &Caller) -> Result<Systemd<'static>> {
     let own = caller.variable(b"XDG_RUNTIME_DIR").unwrap_or_default();
     let mut directory = s!("/run/systemd");
     let group = apply::scope::group_above(directory, &mut arena).or_else(|_| {
-        directory = arena.string(&[own.to_bytes(), b"/systemd"]);
+        directory = arena.pair(own, s!("/systemd"));
         apply::scope::group_above(directory, &mut arena)
     });
     let Ok(group) = group else {
@@ -218,7 +218,7 @@ pub(super) fn adjust<'x>(
         facts.controllers = delegated(systemd.group);
     }
     // What runc calls it.
-    facts.manner.keyring = manner.keyring.map(|_| arena.string(&[b"_ses.", id.to_bytes()]));
+    facts.manner.keyring = manner.keyring.map(|_| arena.pair(s!("_ses."), id));
     let process = &mut spec.process;
     // Before the program looks. Whoever has no terminal has no say.
     if process.terminal
@@ -232,7 +232,7 @@ pub(super) fn adjust<'x>(
         arena.push(&mut environment, *pair);
     }
     if let Some(count) = caller.variable(b"LISTEN_FDS") {
-        let count = arena.string(&[b"LISTEN_FDS=", count.to_bytes()]);
+        let count = arena.pair(s!("LISTEN_FDS="), count);
         arena.push(&mut environment, count);
         arena.push(&mut environment, s!("LISTEN_PID=1"));
     }

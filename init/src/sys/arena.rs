@@ -124,6 +124,18 @@ impl<'a> Arena<'a> {
         unsafe { CStr::from_ptr(to.cast()) }
     }
 
+    /// Two strings, one after the other, as one.
+    #[inline(never)]
+    pub fn pair(&mut self, first: &CStr, second: &CStr) -> &'a CStr {
+        self.string(&[first.to_bytes(), second.to_bytes()])
+    }
+
+    /// Copies bytes into a C string: [`Arena::string`].
+    #[inline(never)]
+    pub fn copy(&mut self, bytes: &[u8]) -> &'a CStr {
+        self.string(&[bytes])
+    }
+
     /// Lends `count` copies of an element for as long as the arena lives: for a list whose length is known.
     pub fn filled<T: Copy>(&mut self, count: usize, element: T) -> &'a mut [T] {
         // SAFETY: the element is of this size; `T` is `Copy`, so its bytes may be copied.

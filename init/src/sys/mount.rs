@@ -47,7 +47,11 @@ pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> Result<()> {
 
 /// Changes attributes and propagation of the mount that `mount` is open on, or with [`CWD`] of the root: mount_setattr(2).
 pub fn set_attributes(mount: BorrowedFd, set: u32, clear: u32, propagation: u32, recursive: bool) -> Result<()> {
-    change(mount, &mount_attr { attr_set: set.into(), attr_clr: clear.into(), propagation: propagation.into(), userns_fd: 0 }, recursive)
+    change(
+        mount,
+        &mount_attr { attr_set: set.into(), attr_clr: clear.into(), propagation: propagation.into(), userns_fd: 0 },
+        recursive,
+    )
 }
 
 fn change(mount: BorrowedFd, attributes: &mount_attr, recursive: bool) -> Result<()> {
