@@ -5,6 +5,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -13,7 +14,7 @@ use crate::artifacts::{busybox, pidone_binary};
 use crate::kernel::Kernel;
 use crate::root::add_busybox;
 use crate::tree::Tree;
-use crate::vm::{Builder, Vm};
+use crate::vm::{Builder, End, Ending, Vm};
 use crate::{cache, debian, disk, modules};
 
 /// What such a machine needs beside the usual modules: the engines' networks.
@@ -66,6 +67,16 @@ impl Host {
         Ok(Host { packages: packages.iter().map(|name| name.to_string()).collect(), own, systemd: false })
     }
 
+    /// Has podman keep images in memory, and take any.
+    pub fn with_store(mut self) -> Host {
+        self.own.file("etc/containers/storage.conf", 0o644, STORAGE).file(
+            "etc/containers/policy.json",
+            0o644,
+            "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}\n",
+        );
+        self
+    }
+
     /// Something more on it.
     pub fn own(&mut self) -> &mut Tree {
         &mut self.own
@@ -116,8 +127,43 @@ impl Host {
     }
 }
 
-/// Whether what a script said is the pattern, in which `...` stands for anything.
-pub fn matches(text: &str, pattern: &str) -> bool {
+/// A machine that is booted when somebody first looks at what its script saw: for promises, one a test.
+pub struct Guest {
+    machine: fn() -> Result<Builder>,
+    end: OnceLock<Result<End, String>>,
+}
+
+impl Guest {
+    /// The machine that this makes.
+    pub const fn new(machine: fn() -> Result<Builder>) -> Guest {
+        Guest { machine, end: OnceLock::new() }
+    }
+
+    /// What the script said under this key is the pattern, in which `...` stands for anything.
+    #[track_caller]
+    pub fn expect(&self, key: &str, pattern: &str) {
+        let end = self.end.get_or_init(|| self.run().map_err(|error| format!("{error:#}"))).as_ref().unwrap();
+        let found = end.probe(key).join("");
+        assert!(matches(&found, pattern), "{key}:\n found {found}\n  not {pattern}\n{}\n{}", end.report, end.console);
+    }
+
+    fn run(&self) -> Result<End> {
+        let end = (self.machine)()?.start()?.expect(Ending::PowerOff)?;
+        println!("{}", end.report);
+        Ok(end)
+    }
+}
+
+/// Promises about a [`debian_host::Guest`](crate::debian_host::Guest): a name, the key of what the script saw, and what that
+/// must be. `...` stands for anything.
+#[macro_export]
+macro_rules! promises {
+    ($guest:expr; $($name:ident: $key:literal => $pattern:literal,)*) => {
+        $(#[test] fn $name() { $guest.expect($key, $pattern); })*
+    };
+}
+
+fn matches(text: &str, pattern: &str) -> bool {
     let mut rest = text;
     let mut parts = pattern.split("...").peekable();
     if let Some(first) = parts.next() {
@@ -140,6 +186,8 @@ const DEADLINE: Duration = Duration::from_secs(900);
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n\
     nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n";
+
+const STORAGE: &str = "[storage]\ndriver=\"overlay\"\nrunroot=\"/run/containers\"\ngraphroot=\"/tmp/store\"\n";
 
 /// The initramfs's: a tmpfs over the disk, with what is ours in it, becomes the root.
 const FIRST: &str = "#!/bin/busybox sh
@@ -203,3 +251,23 @@ check() {
     say "$key" "$code: $(echo "$output" | tr '\n' '|')"
 }
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_all_of_a_text_but_for_what_dots_stand_for() {
+        for (pattern, is_one) in [
+            ("0: a|b|", true),
+            ("0: ...", true),
+            ("...b|", true),
+            ("0:...|b|", true),
+            ("0: a|", false),
+            ("1: ...", false),
+        ] {
+            assert_eq!(matches("0: a|b|", pattern), is_one, "{pattern}");
+        }
+        assert!(!matches("", "0: ...") && !matches("0: ab", "0: ab...b"));
+    }
+}

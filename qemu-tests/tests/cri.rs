@@ -4,21 +4,15 @@
 //!
 //! `cri/` stands for `crictl`, which Debian does not have.
 
-use std::sync::OnceLock;
-
 use anyhow::Result;
 use qemu_tests::artifacts::cri_client;
-use qemu_tests::debian_host::{Host, matches};
-use qemu_tests::vm::{End, Ending};
+use qemu_tests::debian_host::{Guest, Host};
+use qemu_tests::promises;
+use qemu_tests::vm::Builder;
 
-/// Promises: a name, the key of what the script saw, and what that must be.
-macro_rules! promises {
-    ($($name:ident: $key:literal => $expected:literal,)*) => {
-        $(#[test] fn $name() { expect($key, $expected); })*
-    };
-}
+static GUEST: Guest = Guest::new(machine);
 
-promises! {
+promises! { GUEST;
     a_pod_has_an_address: "pidone-pod" => "0: ready 10.88.7.2|",
     a_container_is_created: "pidone-created" => "0: created 0  |",
     a_container_is_started: "pidone-running" => "0: running 0  |",
@@ -73,14 +67,7 @@ promises! {
     docker_leaves_nothing: "docker-left" => "...: 0|0|0|",
 }
 
-fn expect(key: &str, expected: &str) {
-    static END: OnceLock<Result<End, String>> = OnceLock::new();
-    let end = END.get_or_init(|| machine().map_err(|error| format!("{error:#}"))).as_ref().unwrap();
-    let found = end.probe(key).join("");
-    assert!(matches(&found, expected), "{key}:\n found {found}\n  not {expected}\n{}\n{}", end.report, end.console);
-}
-
-fn machine() -> Result<End> {
+fn machine() -> Result<Builder> {
     let packages = [
         "containerd",
         "containernetworking-plugins",
@@ -95,20 +82,14 @@ fn machine() -> Result<End> {
         "iptables",
         "systemd",
     ];
-    let mut host = Host::new(&packages)?.with_systemd();
+    let mut host = Host::new(&packages)?.with_systemd().with_store();
     host.own()
         .host_file("usr/bin/cri", 0o755, cri_client()?)
-        .file("etc/containers/storage.conf", 0o644, STORAGE)
-        .file("etc/containers/policy.json", 0o644, "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}\n")
         .file("etc/containerd/config.toml", 0o644, CONTAINERD)
         .file("etc/cni/net.d/10-pods.conflist", 0o644, NETWORK)
         .file("etc/docker/daemon.json", 0o644, DOCKER);
-    let end = host.machine(SCRIPT)?.start()?.expect(Ending::PowerOff)?;
-    println!("{}", end.report);
-    Ok(end)
+    host.machine(SCRIPT)
 }
-
-const STORAGE: &str = "[storage]\ndriver=\"overlay\"\nrunroot=\"/run/containers\"\ngraphroot=\"/tmp/store\"\n";
 
 /// Two handlers, as a cluster has runtime classes: control groups by their files, and by systemd.
 const CONTAINERD: &str = r#"version = 2

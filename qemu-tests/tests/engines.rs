@@ -3,97 +3,88 @@
 //! One guest an engine: a script drives it and says what it saw, a promise looks at one thing of that. Images are made in
 //! the guest; no registry is asked. `PIDONE_ENGINES_RUNTIME=crun` shows what the engine makes of another runtime.
 
-use std::sync::OnceLock;
-
 use anyhow::Result;
-use qemu_tests::debian_host::{Host, matches};
-use qemu_tests::vm::{End, Ending};
+use qemu_tests::debian_host::Host;
+use qemu_tests::vm::Builder;
 
-/// What a guest said, or why there was none.
-type Shared = OnceLock<Result<End, String>>;
+mod podman {
+    use qemu_tests::debian_host::Guest;
 
-/// Promises about one engine: a name, the key of what the script saw, and what that must be. `...` stands for anything.
-macro_rules! promises {
-    ($engine:ident: $($name:ident: $key:literal => $expected:literal,)*) => {
-        mod $engine {
-            static END: super::Shared = super::Shared::new();
-            $(#[test] fn $name() { super::expect(&END, super::$engine, $key, $expected); })*
-        }
-    };
+    static GUEST: Guest = Guest::new(super::podman);
+
+    qemu_tests::promises! { GUEST;
+        the_streams_and_the_exit_code_come_back: "run" => "7: out|err|",
+        a_missing_program_is_127: "missing" => "127: ...",
+        a_missing_program_is_named: "missing-name" => "127: ...nosuchprogram...no such file or directory...",
+        a_program_that_cannot_be_executed_is_126: "not-executable" => "126: ...ermission denied...",
+        a_terminal_is_one: "terminal" => "0: /dev/pts/0|...",
+        users_and_groups_are_those_asked_for: "user" => "0: uid=1000(1000) gid=1001(1001) groups=7,1001(1001)|",
+        environment_directory_and_hostname_are_set: "environment" => "0: blue|/var/work|inner|",
+        a_root_can_be_read_only: "read-only" => "0: touch: /x: Read-only file system|refused|",
+        limits_are_in_the_control_group: "limits" => "0: 67108864|33|50000 100000|...",
+        capabilities_are_those_asked_for: "capabilities" =>
+            "0: CapInh:\t0000000000000000|CapPrm:\t0000000000000001|CapEff:\t0000000000000001|CapBnd:\t0000000000000001|CapAmb:\t0000000000000000|",
+        the_usual_filter_is_in_force: "seccomp" => "0: Seccomp:\t2|...",
+        a_privileged_container_may_mount: "privileged" => "0: Seccomp:\t0|mounted|",
+        volumes_are_bound: "volume" => "0: text|touch: /data/x: Read-only file system|refused|",
+        temporary_file_systems_are_mounted: "tmpfs" => "0: tmpfs /scratch tmpfs|",
+        paths_are_masked: "masked" => "0: 0|touch: /proc/sys/kernel/hostname: Read-only file system|refused|",
+        devices_are_made: "device" => "0: /dev/kmsg|",
+        sysctls_are_set: "sysctl" => "0: 1|",
+        limits_of_the_process_are_set: "ulimit" => "0: 77|88|",
+        an_init_of_the_engine_can_be_put_first: "init" => "0: podman-init|",
+        ids_are_mapped: "user-namespace" => "0: 0| 0 100000 5000|",
+        namespaces_of_the_host_are_shared: "host" => "0: tests|",
+        a_network_is_joined: "bridge" => "0: 1|1|",
+        a_service_is_reached: "reach" => "0: page|",
+        a_command_is_executed_inside: "exec" => "9: inside|",
+        a_command_inside_has_a_terminal: "exec-terminal" => "0: /dev/pts/0|",
+        a_missing_command_inside_is_127: "exec-missing" => "127: ...",
+        a_command_inside_has_its_own_user: "exec-user" => "0: 5|b|/tmp|",
+        a_command_inside_reads_its_input: "exec-input" => "0: given|",
+        a_command_inside_can_be_left_alone: "exec-detached" => "0: .../done|",
+        processes_are_listed: "top" => "0: s...|",
+        usage_is_told: "stats" => "0: long|",
+        a_container_is_frozen_and_goes_on: "pause" => "0: paused|running|",
+        limits_are_changed: "update" => "0: 100663296|35|",
+        output_is_logged: "logs" => "0: begun|",
+        a_container_is_stopped_politely: "stop" => "0: exited 5|",
+        the_last_line_is_logged: "logs-after" => "0: begun|bye|",
+        a_stopped_container_is_started_again: "restart" => "0: running|",
+        a_container_is_killed: "kill" => "0: 137|",
+        a_container_is_removed: "remove" => "0: long|",
+        a_pod_shares_its_network: "pod" => "0: [...]|pod|",
+        a_step_of_a_build_is_run_by_buildah: "buildah" => "4: 0|...built|",
+        a_step_of_a_build_has_a_terminal: "buildah-terminal" => "0: .../dev/pts/0|",
+        nothing_is_left: "left" => "...: 0|0|0|0|",
+        an_ordinary_user_runs_a_container: "rootless" => "3: hello|0|...",
+        an_ordinary_user_executes_inside: "rootless-exec" => "9: 0|",
+    }
 }
 
-fn expect(shared: &'static Shared, engine: fn() -> Result<End>, key: &str, expected: &str) {
-    let end = shared.get_or_init(|| engine().map_err(|error| format!("{error:#}"))).as_ref().unwrap();
-    let found = end.probe(key).join("");
-    assert!(matches(&found, expected), "{key}:\n found {found}\n  not {expected}\n{}", end.console);
+mod containerd {
+    use qemu_tests::debian_host::Guest;
+
+    static GUEST: Guest = Guest::new(super::containerd);
+
+    qemu_tests::promises! { GUEST;
+        the_output_and_the_exit_code_come_back: "run" => "3: out|",
+        a_missing_program_is_named: "missing" => "1: .../no/such/program...",
+        a_terminal_is_one: "terminal" => "0: .../dev/pts/0|",
+        limits_are_in_the_control_group: "limits" => "0: 67108864|50000 100000|",
+        environment_and_directory_are_set: "environment" => "0: 0|b|/tmp|refused|",
+        the_usual_filter_is_in_force: "seccomp" => "0: Seccomp:\t2|",
+        a_task_is_listed: "list" => "0: long RUNNING|",
+        a_command_is_executed_inside: "exec" => "4: inside|",
+        processes_are_listed: "ps" => "0: 2|",
+        a_task_is_frozen_and_goes_on: "pause" => "0: PAUSED|RUNNING|",
+        usage_is_told: "metrics" => "0: ...",
+        a_task_is_killed_and_deleted: "kill" => "0: STOPPED|...",
+        nothing_is_left: "left" => "...: 0|0|0|",
+    }
 }
 
-promises! { podman:
-    the_streams_and_the_exit_code_come_back: "run" => "7: out|err|",
-    a_missing_program_is_127: "missing" => "127: ...",
-    a_missing_program_is_named: "missing-name" => "127: ...nosuchprogram...no such file or directory...",
-    a_program_that_cannot_be_executed_is_126: "not-executable" => "126: ...ermission denied...",
-    a_terminal_is_one: "terminal" => "0: /dev/pts/0|...",
-    users_and_groups_are_those_asked_for: "user" => "0: uid=1000(1000) gid=1001(1001) groups=7,1001(1001)|",
-    environment_directory_and_hostname_are_set: "environment" => "0: blue|/var/work|inner|",
-    a_root_can_be_read_only: "read-only" => "0: touch: /x: Read-only file system|refused|",
-    limits_are_in_the_control_group: "limits" => "0: 67108864|33|50000 100000|...",
-    capabilities_are_those_asked_for: "capabilities" =>
-        "0: CapInh:\t0000000000000000|CapPrm:\t0000000000000001|CapEff:\t0000000000000001|CapBnd:\t0000000000000001|CapAmb:\t0000000000000000|",
-    the_usual_filter_is_in_force: "seccomp" => "0: Seccomp:\t2|...",
-    a_privileged_container_may_mount: "privileged" => "0: Seccomp:\t0|mounted|",
-    volumes_are_bound: "volume" => "0: text|touch: /data/x: Read-only file system|refused|",
-    temporary_file_systems_are_mounted: "tmpfs" => "0: tmpfs /scratch tmpfs|",
-    paths_are_masked: "masked" => "0: 0|touch: /proc/sys/kernel/hostname: Read-only file system|refused|",
-    devices_are_made: "device" => "0: /dev/kmsg|",
-    sysctls_are_set: "sysctl" => "0: 1|",
-    limits_of_the_process_are_set: "ulimit" => "0: 77|88|",
-    an_init_of_the_engine_can_be_put_first: "init" => "0: podman-init|",
-    ids_are_mapped: "user-namespace" => "0: 0| 0 100000 5000|",
-    namespaces_of_the_host_are_shared: "host" => "0: tests|",
-    a_network_is_joined: "bridge" => "0: 1|1|",
-    a_service_is_reached: "reach" => "0: page|",
-    a_command_is_executed_inside: "exec" => "9: inside|",
-    a_command_inside_has_a_terminal: "exec-terminal" => "0: /dev/pts/0|",
-    a_missing_command_inside_is_127: "exec-missing" => "127: ...",
-    a_command_inside_has_its_own_user: "exec-user" => "0: 5|b|/tmp|",
-    a_command_inside_reads_its_input: "exec-input" => "0: given|",
-    a_command_inside_can_be_left_alone: "exec-detached" => "0: .../done|",
-    processes_are_listed: "top" => "0: s...|",
-    usage_is_told: "stats" => "0: long|",
-    a_container_is_frozen_and_goes_on: "pause" => "0: paused|running|",
-    limits_are_changed: "update" => "0: 100663296|35|",
-    output_is_logged: "logs" => "0: begun|",
-    a_container_is_stopped_politely: "stop" => "0: exited 5|",
-    the_last_line_is_logged: "logs-after" => "0: begun|bye|",
-    a_stopped_container_is_started_again: "restart" => "0: running|",
-    a_container_is_killed: "kill" => "0: 137|",
-    a_container_is_removed: "remove" => "0: long|",
-    a_pod_shares_its_network: "pod" => "0: [...]|pod|",
-    a_step_of_a_build_is_run_by_buildah: "buildah" => "4: 0|...built|",
-    a_step_of_a_build_has_a_terminal: "buildah-terminal" => "0: .../dev/pts/0|",
-    nothing_is_left: "left" => "...: 0|0|0|0|",
-    an_ordinary_user_runs_a_container: "rootless" => "3: hello|0|...",
-    an_ordinary_user_executes_inside: "rootless-exec" => "9: 0|",
-}
-
-promises! { containerd:
-    the_output_and_the_exit_code_come_back: "run" => "3: out|",
-    a_missing_program_is_named: "missing" => "1: .../no/such/program...",
-    a_terminal_is_one: "terminal" => "0: .../dev/pts/0|",
-    limits_are_in_the_control_group: "limits" => "0: 67108864|50000 100000|",
-    environment_and_directory_are_set: "environment" => "0: 0|b|/tmp|refused|",
-    the_usual_filter_is_in_force: "seccomp" => "0: Seccomp:\t2|",
-    a_task_is_listed: "list" => "0: long RUNNING|",
-    a_command_is_executed_inside: "exec" => "4: inside|",
-    processes_are_listed: "ps" => "0: 2|",
-    a_task_is_frozen_and_goes_on: "pause" => "0: PAUSED|RUNNING|",
-    usage_is_told: "metrics" => "0: ...",
-    a_task_is_killed_and_deleted: "kill" => "0: STOPPED|...",
-    nothing_is_left: "left" => "...: 0|0|0|",
-}
-
-fn podman() -> Result<End> {
+fn podman() -> Result<Builder> {
     let packages = [
         "podman",
         "conmon",
@@ -114,32 +105,22 @@ fn podman() -> Result<End> {
     run(host, PODMAN)
 }
 
-fn containerd() -> Result<End> {
+fn containerd() -> Result<Builder> {
     let mut host = Host::new(&["containerd", "podman", "conmon", "crun", "runc", "strace", "bsdutils"])?;
     let config = "version = 2\nroot = \"/tmp/containerd\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n";
     host.own().file("etc/containerd/config.toml", 0o644, config);
     run(host, CONTAINERD)
 }
 
-fn run(mut host: Host, script: &str) -> Result<End> {
-    host.own().file("etc/containers/storage.conf", 0o644, STORAGE).file(
-        "etc/containers/policy.json",
-        0o644,
-        "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}\n",
-    );
+fn run(host: Host, script: &str) -> Result<Builder> {
     let runtime = std::env::var("PIDONE_ENGINES_RUNTIME").unwrap_or("pidone".into());
-    let end =
-        host.machine(&format!("export runtime={runtime}\n{MAKE_ROOT}{script}"))?.start()?.expect(Ending::PowerOff)?;
-    println!("{}", end.report);
-    Ok(end)
+    host.with_store().machine(&format!("export runtime={runtime}\n{MAKE_ROOT}{script}"))
 }
 
 /// podman reads a runtime's log as JSON only if it knows its name.
 const CONTAINERS: &str = "[containers]\nlog_driver=\"k8s-file\"\ninit_path=\"/usr/bin/catatonit\"\n\
     [engine]\ncgroup_manager=\"cgroupfs\"\nevents_logger=\"file\"\nruntime_supports_json=[\"crun\",\"pidone\"]\n\
     [engine.runtimes]\npidone=[\"/usr/bin/pidone\"]\n";
-
-const STORAGE: &str = "[storage]\ndriver=\"overlay\"\nrunroot=\"/run/containers\"\ngraphroot=\"/tmp/store\"\n";
 
 const MAKE_ROOT: &str = r#"
 make_root() {

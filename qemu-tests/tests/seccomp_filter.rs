@@ -1,7 +1,7 @@
 //! The filter for the profile that engines use: what it decides, its size, and what a call costs, beside libseccomp's.
 
 use std::collections::BTreeSet;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::io::{Read, Seek};
 use std::os::fd::AsRawFd;
 
@@ -117,7 +117,7 @@ impl Library {
         (!library.is_null()).then_some(Library(library))
     }
 
-    fn symbol(&self, name: &CStr) -> *mut c_void {
+    fn symbol(&self, name: &std::ffi::CStr) -> *mut c_void {
         // SAFETY: an open library and a C string.
         let symbol = unsafe { libc::dlsym(self.0, name.as_ptr()) };
         assert!(!symbol.is_null(), "{name:?}");

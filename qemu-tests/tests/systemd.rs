@@ -2,20 +2,14 @@
 //! init is systemd; by root, and by a user whose own systemd does it. One guest: a script says what it saw, a promise looks
 //! at one thing of that.
 
-use std::sync::OnceLock;
-
 use anyhow::Result;
-use qemu_tests::debian_host::{Host, matches};
-use qemu_tests::vm::{End, Ending};
+use qemu_tests::debian_host::{Guest, Host};
+use qemu_tests::promises;
+use qemu_tests::vm::Builder;
 
-/// Promises: a name, the key of what the script saw, and what that must be.
-macro_rules! promises {
-    ($($name:ident: $key:literal => $expected:literal,)*) => {
-        $(#[test] fn $name() { expect($key, $expected); })*
-    };
-}
+static GUEST: Guest = Guest::new(machine);
 
-promises! {
+promises! { GUEST;
     systemd_is_offered: "offered" => "0: +SYSTEMD|1|",
     the_streams_and_the_exit_code_come_back: "run" => "7: out|",
     a_missing_program_is_127: "missing" => "127",
@@ -67,26 +61,15 @@ promises! {
     nothing_is_left_of_a_users_podman: "user-podman-left" => "0: 0|0|0|",
 }
 
-fn expect(key: &str, expected: &str) {
-    static END: OnceLock<Result<End, String>> = OnceLock::new();
-    let end = END.get_or_init(|| machine().map_err(|error| format!("{error:#}"))).as_ref().unwrap();
-    let found = end.probe(key).join("");
-    assert!(matches(&found, expected), "{key}:\n found {found}\n  not {expected}\n{}", end.console);
-}
-
-fn machine() -> Result<End> {
+fn machine() -> Result<Builder> {
     let packages = ["podman", "conmon", "crun", "iptables", "systemd", "uidmap", "dbus", "dbus-user-session"];
-    let mut host = Host::new(&packages)?.with_systemd();
+    let mut host = Host::new(&packages)?.with_systemd().with_store();
     host.own()
         .file("profile", 0o644, include_bytes!("data/apparmor-profile.bin"))
         .file("etc/pam.d/systemd-user", 0o644, PAM)
         .file("etc/pam.d/other", 0o644, "")
-        .file("etc/containers/containers.conf", 0o644, CONTAINERS)
-        .file("etc/containers/storage.conf", 0o644, STORAGE)
-        .file("etc/containers/policy.json", 0o644, "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}\n");
-    let end = host.machine(&[SCRIPT, SCRIPT_OF_USER].concat())?.start()?.expect(Ending::PowerOff)?;
-    println!("{}", end.report);
-    Ok(end)
+        .file("etc/containers/containers.conf", 0o644, CONTAINERS);
+    host.machine(&[SCRIPT, SCRIPT_OF_USER].concat())
 }
 
 const CONTAINERS: &str = "[containers]\nlog_driver=\"k8s-file\"\n[engine]\ncgroup_manager=\"systemd\"\n\
@@ -94,8 +77,6 @@ const CONTAINERS: &str = "[containers]\nlog_driver=\"k8s-file\"\n[engine]\ncgrou
 
 /// What Debian's scripts would have made: nothing is asked of a user whose processes are begun by systemd.
 const PAM: &str = "account required pam_permit.so\nsession required pam_permit.so\nsession optional pam_systemd.so\n";
-
-const STORAGE: &str = "[storage]\ndriver=\"overlay\"\nrunroot=\"/run/containers\"\ngraphroot=\"/tmp/store\"\n";
 
 const SCRIPT: &str = r#"
 echo messagebus:x:100:100::/nonexistent:/usr/sbin/nologin >> /etc/passwd; echo messagebus:x:100: >> /etc/group

@@ -145,8 +145,14 @@ impl Control {
 
     /// The place of an answerer; of process 0, a free one.
     #[inline(never)]
-    fn place(&mut self, answerer: Pid) -> Option<&mut (Pid, u64)> {
-        self.places.iter_mut().find(|(taken, _)| *taken == answerer)
+    fn place(&self, answerer: Pid) -> Option<usize> {
+        self.places.iter().position(|(taken, _)| *taken == answerer)
+    }
+
+    /// Puts another process, and until when it may be, in the place of one: whether there was such a place.
+    fn replace(&mut self, answerer: Pid, by: (Pid, u64)) -> bool {
+        let place = self.place(answerer).and_then(|at| self.places.get_mut(at));
+        place.map(|place| *place = by).is_some()
     }
 
     /// Whether there is a place for an answerer of this user's.
@@ -156,15 +162,12 @@ impl Control {
 
     /// An answerer is at work.
     pub(super) fn begun(&mut self, answerer: Pid, now_us: u64) {
-        if let Some(free) = self.place(0) {
-            *free = (answerer, now_us.saturating_add(limits::ANSWER_US));
-            self.taken += 1;
-        }
+        self.taken += usize::from(self.replace(0, (answerer, now_us.saturating_add(limits::ANSWER_US))));
     }
 
     /// Whether a child is an answerer.
     pub(super) fn knows(&self, child: Pid) -> bool {
-        self.places.iter().any(|(answerer, _)| *answerer == child)
+        self.place(child).is_some()
     }
 
     /// Whether an answerer is at work.
@@ -174,10 +177,9 @@ impl Control {
 
     /// A child has ended: whether it was an answerer.
     pub(super) fn ended(&mut self, child: Pid) -> bool {
-        let Some(place) = self.place(child) else { return false };
-        *place = (0, 0);
-        self.taken -= 1;
-        true
+        let was_one = self.replace(child, (0, 0));
+        self.taken -= usize::from(was_one);
+        was_one
     }
 
     /// Kills those that take too long; when to look again, if ever.
