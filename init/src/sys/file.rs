@@ -230,28 +230,30 @@ pub fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
 
 /// What is known of a file: fstatat(2).
 #[inline(never)]
-fn status(directory: BorrowedFd, path: &CStr, flags: u32, found: &mut stat) -> Result<()> {
-    let call = [directory.argument(), path.as_ptr() as usize, &raw mut *found as usize, flags as usize, 0];
+fn status(directory: BorrowedFd, path: &CStr, flags: u32) -> Result<stat> {
+    // SAFETY: a C structure of integers, for which all zeros are valid.
+    let mut found: stat = unsafe { core::mem::zeroed() };
+    let call = [directory.argument(), path.as_ptr() as usize, &raw mut found as usize, flags as usize, 0];
     // SAFETY: a borrowed descriptor, a C string, and the kernel writes one `struct stat`.
-    unsafe { raw::value(__NR_newfstatat, call) }.map(drop)
+    unsafe { raw::value(__NR_newfstatat, call) }?;
+    Ok(found)
 }
 
-fn no_status() -> stat {
-    // SAFETY: a C structure of integers, for which all zeros are valid.
-    unsafe { core::mem::zeroed() }
+/// What is known of what a descriptor is open on.
+#[inline(never)]
+fn own_status(file: BorrowedFd) -> Result<stat> {
+    status(file, s!(""), AT_EMPTY_PATH)
 }
 
 /// The type of what a path leads to, links followed.
 pub fn kind(directory: BorrowedFd, path: &CStr) -> Result<FileType> {
-    let mut found = no_status();
-    status(directory, path, 0, &mut found)?;
+    let found = status(directory, path, 0)?;
     Ok(FileType::of(found.st_mode))
 }
 
 /// The type of what a descriptor is open on.
 pub fn kind_of(file: BorrowedFd) -> Result<FileType> {
-    let mut found = no_status();
-    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
+    let found = own_status(file)?;
     Ok(FileType::of(found.st_mode))
 }
 
@@ -277,45 +279,39 @@ pub fn status_of(file: BorrowedFd) -> Result<Status> {
 
 /// What is known of what a directory has under a name, or with an empty one of what the descriptor is open on.
 pub fn status_in(directory: BorrowedFd, name: &CStr) -> Result<Status> {
-    let mut found = no_status();
-    status(directory, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, &mut found)?;
+    let found = status(directory, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)?;
     let (kind, mode) = (FileType::of(found.st_mode), found.st_mode & 0o7777);
     Ok(Status { kind, mode, user: found.st_uid, group: found.st_gid, device: found.st_rdev })
 }
 
 /// Whether a descriptor is open on a node of this kind with this device number; a pipe has none.
 pub fn is_node(file: BorrowedFd, kind: FileType, device: u64) -> Result<bool> {
-    let mut found = no_status();
-    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
+    let found = own_status(file)?;
     Ok(FileType::of(found.st_mode) == kind && (kind == FileType::FIFO || found.st_rdev == device))
 }
 
 /// Whether two descriptors are open on files of the same file system.
 pub fn are_on_same_device(one: BorrowedFd, other: BorrowedFd) -> Result<bool> {
-    let (mut first, mut second) = (no_status(), no_status());
-    status(one, s!(""), AT_EMPTY_PATH, &mut first)?;
-    status(other, s!(""), AT_EMPTY_PATH, &mut second)?;
-    Ok(first.st_dev == second.st_dev)
+    Ok(own_status(one)?.st_dev == own_status(other)?.st_dev)
 }
 
 /// Whether two paths of the machine lead to the same file.
 pub fn are_same(one: &CStr, other: &CStr) -> bool {
-    let (mut first, mut second) = (no_status(), no_status());
-    status(CWD, one, 0, &mut first).and_then(|()| status(CWD, other, 0, &mut second)).is_ok()
-        && (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+    match (status(CWD, one, 0), status(CWD, other, 0)) {
+        (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+        _ => false,
+    }
 }
 
 /// A number that no other file has, nor pipe nor socket, as long as this one is there.
 pub fn identity(file: BorrowedFd) -> Result<u64> {
-    let mut found = no_status();
-    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
+    let found = own_status(file)?;
     Ok(found.st_ino ^ found.st_dev.rotate_right(16))
 }
 
 /// How long a file is.
 pub fn size_of_file(file: BorrowedFd) -> Result<usize> {
-    let mut found = no_status();
-    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
+    let found = own_status(file)?;
     usize::try_from(found.st_size).map_err(|_| Errno::FBIG)
 }
 
@@ -423,8 +419,7 @@ pub fn is_open(number: u32) -> bool {
 
 /// Whether what a descriptor is open on has no name any more.
 pub fn is_removed(file: BorrowedFd) -> Result<bool> {
-    let mut found = no_status();
-    status(file, s!(""), AT_EMPTY_PATH, &mut found)?;
+    let found = own_status(file)?;
     Ok(found.st_nlink == 0)
 }
 
@@ -475,7 +470,7 @@ pub fn exists(path: &CStr) -> bool {
 
 /// Whether there is anything at a path of the machine, if only a link that leads nowhere.
 pub fn exists_itself(path: &CStr) -> bool {
-    status(CWD, path, AT_SYMLINK_NOFOLLOW, &mut no_status()).is_ok()
+    status(CWD, path, AT_SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// Whether a path of the machine is the root of a mount.

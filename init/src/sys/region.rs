@@ -50,6 +50,7 @@ impl<T> Lent<T> {
 static REGIONS: Lent<Regions> = Lent::new(Regions { config: [0; _], runtime: [0; _], arena: [0; _] });
 
 /// Lends the launcher's regions: to the first caller, for good.
+#[inline(never)]
 pub fn take() -> Option<&'static mut Regions> {
     REGIONS.take()
 }
