@@ -1,19 +1,37 @@
 //! Descriptors: a number with an owner. Like the standard library's, which a freestanding program does not have.
 
 use core::marker::PhantomData;
+use core::num::NonZero;
 
 use linux_raw_sys::general::{__NR_close, __NR_fcntl, __NR_setsockopt};
 
 use super::{Result, raw};
 use crate::limits;
 
+/// The number of a descriptor, inverted: -1, which none has, becomes 0, so that one that may be missing is one number too.
+#[derive(Clone, Copy, Debug)]
+struct Number(NonZero<u32>);
+
+impl Number {
+    /// # Safety
+    /// It is not -1.
+    const unsafe fn new(number: u32) -> Number {
+        // SAFETY: of -1 alone the inverse is 0.
+        Number(unsafe { NonZero::new_unchecked(!number) })
+    }
+
+    const fn get(self) -> u32 {
+        !self.0.get()
+    }
+}
+
 /// An open descriptor, closed when it is dropped.
 #[derive(Debug)]
-pub struct OwnedFd(u32);
+pub struct OwnedFd(Number);
 
 /// A descriptor that stays open while it is borrowed, or [`super::file::CWD`].
 #[derive(Clone, Copy, Debug)]
-pub struct BorrowedFd<'a>(u32, PhantomData<&'a OwnedFd>);
+pub struct BorrowedFd<'a>(Number, PhantomData<&'a OwnedFd>);
 
 /// What has a descriptor to lend.
 pub trait AsFd {
@@ -27,25 +45,27 @@ impl OwnedFd {
     /// # Safety
     /// It is open, and nobody else knows it.
     pub(super) const unsafe fn new(number: u32) -> OwnedFd {
-        OwnedFd(number)
+        // SAFETY: -1 is never open.
+        OwnedFd(unsafe { Number::new(number) })
     }
 }
 
 impl BorrowedFd<'_> {
     /// # Safety
-    /// It stays open for `'static`, or stands for the current directory.
+    /// It stays open for `'static`, or is -100 and stands for the current directory.
     pub(super) const unsafe fn always(number: i32) -> BorrowedFd<'static> {
-        BorrowedFd(number as u32, PhantomData)
+        // SAFETY: -1 is neither.
+        BorrowedFd(unsafe { Number::new(number as u32) }, PhantomData)
     }
 
     /// Its number, as system calls take it.
     pub(super) fn argument(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize
     }
 
     /// Its number.
     pub fn number(self) -> u32 {
-        self.0
+        self.0.get()
     }
 }
 
@@ -53,7 +73,7 @@ impl<'a> BorrowedFd<'a> {
     /// The same for rustix.
     pub fn for_rustix(self) -> rustix::fd::BorrowedFd<'a> {
         // SAFETY: it is open for `'a`.
-        unsafe { rustix::fd::BorrowedFd::borrow_raw(self.0 as i32) }
+        unsafe { rustix::fd::BorrowedFd::borrow_raw(self.0.get() as i32) }
     }
 }
 
@@ -86,6 +106,6 @@ pub fn set_option(socket: rustix::fd::BorrowedFd, level: u32, option: u32) {
 impl Drop for OwnedFd {
     fn drop(&mut self) {
         // SAFETY: it is ours, and with `self` the last way to it goes. What close(2) may report was lost before.
-        let _ = unsafe { raw::call(__NR_close, self.0 as usize, 0, 0) };
+        let _ = unsafe { raw::call(__NR_close, self.0.get() as usize, 0, 0) };
     }
 }
