@@ -105,7 +105,8 @@ impl Work for Machine<'_> {
                 gate: None,
                 target: None,
                 console: None,
-                announce: &announce,
+                shares: false,
+                announce: &|_| announce(),
                 ready: &|_, plan| {
                     let _ = group.borrow_mut().join(&[plan.cgroup.to_bytes()]);
                     Ok(())

@@ -10,8 +10,8 @@
 //!                      <----    end of file: it runs. failed: it does not
 //! ```
 //!
-//! Where the container's process needs nothing of the launcher meanwhile, the last word is said first, and the launcher listens
-//! when all is said: neither waits for the other.
+//! Where the container's process needs nothing of the launcher meanwhile, it does its part in the launcher's memory, which
+//! costs neither copies nor words: [`become_alone`].
 //!
 //! When a process that joins namespaces makes the container's, that says so first, with the id, and ends.
 //!
@@ -25,9 +25,10 @@ use super::output::Streams;
 use crate::abi::Errno;
 use crate::apply::{Applier, Mapped};
 use crate::arena::Arena;
-use crate::plan::step::{Filter, Plan, Step};
+use crate::error::Error;
+use crate::plan::step::{Plan, Step};
 use crate::sys::board::Board;
-use crate::sys::process::{self, Fork, Pid};
+use crate::sys::process::{self, EXIT_NOT_LAUNCHED, Fork, Pid};
 use crate::sys::{Result, identity, namespace, signal, terminal};
 
 const GO: u8 = 1;
@@ -100,11 +101,6 @@ impl Channel {
         self.send(GO, 0, 0)
     }
 
-    /// Waits until the container's process has said all that it will say.
-    pub(super) fn await_end(&self) {
-        wait::closed(self.socket.as_fd());
-    }
-
     /// Waits for what the container's process says.
     pub(super) fn answer(&self) -> Answer {
         match self.receive() {
@@ -172,8 +168,64 @@ impl Channel {
     }
 }
 
-/// What a container's process exits with when it never became the container; nobody reads it but a tracer.
-const EXIT_NOT_LAUNCHED: u8 = 125;
+/// What the container's process leaves in the memory of the launcher.
+pub(super) struct Said {
+    pub(super) answer: Answer,
+    pub(super) error: Option<Error>,
+}
+
+/// The life of a container's process before its program, in the launcher's memory, which waits. What it has said when it
+/// ends, or has executed its program, is `said`.
+pub(super) fn become_alone<'a>(
+    plan: &Plan<'a>,
+    request: &Request,
+    pid: Pid,
+    said: &mut Said,
+    streams: &Streams,
+    mapped: &mut Mapped,
+    arena: &mut Arena<'a>,
+) {
+    (request.announce)(false);
+    if let Err(error) = (request.ready)(pid, plan) {
+        said.error = Some(error);
+        return;
+    }
+    let mut applier = Applier::new(arena);
+    applier.set_mapped(mapped);
+    applier.set_ends(request.target, request.console);
+    let hidden = prepare(plan);
+    for (index, step) in plan.inside.iter().enumerate() {
+        let mut ready = hidden;
+        prepare_for(step, plan, &mut applier);
+        if index == plan.start {
+            ready = streams.install().and_then(|()| applier.take_console().map_or(Ok(()), use_console));
+            signal::unblock_all();
+            said.answer = Answer::Ready;
+        }
+        if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
+            said.answer = Answer::Failed { number: index, errno };
+            return;
+        }
+    }
+}
+
+/// Before anything else.
+fn prepare(plan: &Plan) -> Result<()> {
+    // Before a namespace is joined whose processes might look into this one, which still has the machine's descriptors
+    // (CVE-2016-9962).
+    let hidden = identity::set_undumpable();
+    // What is made for the container has the permissions that were asked for. `SetUser` sets the container's own mask.
+    identity::set_umask(0);
+    // Not at the exec, where a filter might deny it. All that is opened from here on is so from birth.
+    hidden.and_then(|()| namespace::close_on_exec_from(3 + descriptors(plan)))
+}
+
+/// What the program needs to know is found out while nothing keeps this process from asking.
+fn prepare_for<'a>(step: &Step<'a>, plan: &Plan<'a>, applier: &mut Applier<'_, 'a>) {
+    if let (Step::FilterSystemCalls(_) | Step::Execute(_), Some(last)) = (step, plan.inside.last()) {
+        applier.prepare(last);
+    }
+}
 
 /// The life of the container's process before its program.
 pub(super) fn become_container<'a>(
@@ -187,13 +239,7 @@ pub(super) fn become_container<'a>(
     if !is_made_by_joiner(plan) {
         begin(plan, &channel, request);
     }
-    // Before a namespace is joined whose processes might look into this one, which still has the machine's descriptors
-    // (CVE-2016-9962).
-    let hidden = identity::set_undumpable();
-    // Not at the exec, where a filter might deny it. All that is opened from here on is so from birth.
-    let hidden = hidden.and_then(|()| namespace::close_on_exec_from(3 + descriptors(plan)));
-    // What is made for the container has the permissions that were asked for. `SetUser` sets the container's own mask.
-    identity::set_umask(0);
+    let hidden = prepare(plan);
     let mut applier = Applier::new(arena);
     applier.set_mapped(mapped);
     applier.set_ends(request.target, request.console);
@@ -202,12 +248,8 @@ pub(super) fn become_container<'a>(
     }
     for (index, step) in plan.inside.iter().enumerate() {
         let (mut ready, mut failed) = (hidden, index);
+        prepare_for(step, plan, &mut applier);
         match step {
-            Step::FilterSystemCalls(_) | Step::Execute(_) => {
-                if let Some(last) = plan.inside.last() {
-                    applier.prepare(last);
-                }
-            }
             Step::AwaitHooks => ready = ready.and_then(|()| wait_ready(&channel)),
             Step::MakeProcess { namespaces } => {
                 ready = ready.and_then(|()| make_process(*namespaces, plan, &channel, request))
@@ -232,7 +274,7 @@ pub(super) fn become_container<'a>(
             signal::unblock_all();
         }
         if let Err(errno) = ready.and_then(|()| applier.apply(step)) {
-            if channel.fail(failed as u16, errno).is_ok() && !is_alone(plan, request) {
+            if channel.fail(failed as u16, errno).is_ok() {
                 // Until the launcher has taken back what would end with this process's namespaces.
                 channel.receive();
             }
@@ -255,11 +297,20 @@ pub(super) fn mapping(plan: &Plan) -> usize {
     plan.after.iter().take_while(|step| matches!(step, Step::MapIds { .. })).count()
 }
 
-/// Whether nobody does anything for the process inside between its first step and its exec.
+/// Whether the process inside may have the launcher's memory: nobody does anything for it between its first step and its
+/// exec, it does nothing that the kernel refuses a process that shares its memory, and takes nothing away from the launcher.
+/// If the kernel ends it for want of memory, it ends both: not where its group is short of that.
 pub(super) fn is_alone(plan: &Plan, request: &Request) -> bool {
-    let waits =
-        |step: &Step| matches!(step, Step::AwaitHooks | Step::FilterSystemCalls(Filter { listener: Some(_), .. }));
-    request.gate.is_none() && plan.after.len() == mapping(plan) && !plan.inside.iter().any(waits)
+    let forbids = |step: &Step| match step {
+        Step::AwaitHooks | Step::RunHook { .. } | Step::MakeProcess { .. } | Step::BecomeRoot => true,
+        Step::JoinNamespace { .. } | Step::JoinContainer { .. } | Step::NewTimeNamespace { .. } => true,
+        Step::FilterSystemCalls(filter) => filter.listener.is_some(),
+        Step::Bind(bind) => bind.ids.is_some(),
+        Step::WriteCgroup { file, .. } => file.to_bytes().starts_with(b"memory"),
+        _ => false,
+    };
+    let steps = plan.before.iter().chain(plan.inside);
+    request.shares && request.gate.is_none() && plan.after.is_empty() && !{ steps }.any(forbids)
 }
 
 /// Whether the first process inside only joins namespaces, and makes the container's.
@@ -269,7 +320,7 @@ pub(super) fn is_made_by_joiner(plan: &Plan) -> bool {
 
 /// The first moments of the container's own process.
 fn begin(plan: &Plan, channel: &Channel, request: &Request) {
-    (request.announce)();
+    (request.announce)(true);
     if mapping(plan) > 0 {
         channel.wait();
     }

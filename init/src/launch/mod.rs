@@ -19,7 +19,7 @@ use crate::apply::{self, Applier, Mapped};
 use crate::arena::{Arena, List};
 use crate::error::{Context, Error, Result};
 use crate::launch::bundle::Source;
-use crate::launch::child::{Answer, Channel};
+use crate::launch::child::{Answer, Channel, Said};
 use crate::launch::listener::Connection;
 use crate::limits;
 use crate::log;
@@ -45,8 +45,12 @@ pub struct Request<'r> {
     pub target: Option<BorrowedFd<'r>>,
     /// Where the other end of its terminal is sent to.
     pub console: Option<BorrowedFd<'r>>,
-    /// Called first of all by the container's own process, in it: how PID 1 learns which process it is.
-    pub announce: &'r dyn Fn(),
+    /// Whether the container's process may have this one's memory until its exec, if it needs nobody: `announce` and `ready`
+    /// are then called there, one after the other, and while nobody else changes what they use.
+    pub shares: bool,
+    /// Called first of all by the container's own process, in it: how PID 1 learns which process it is. Whether it has memory
+    /// of its own.
+    pub announce: &'r dyn Fn(bool),
     /// Called by the launcher when all but the exec is done that needs it: the last moment at which all can be taken back.
     pub ready: &'r dyn Fn(Pid, &Plan) -> Result<()>,
     /// Called with what failed, in words and as it is.
@@ -207,11 +211,16 @@ fn run<'a>(
     mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
     let listener = listener::connect(plan, arena).doing(c!("connect to linux.seccomp.listenerPath"))?;
     let mut doing = s!("");
-    let (pid, channel) = make_process(plan, request, done.group.take(), &mut mapped, arena, &mut doing)
+    let made = make_process(plan, request, done.group.take(), &mut mapped, arena, &mut doing)
         .map_err(|errno| Error::kernel(doing, errno))?;
     done.release();
-    let pid = made(plan, &channel, pid)?;
-    let result = conduct(plan, request, pid, &channel, listener.as_ref(), arena, done);
+    let (pid, result) = match made {
+        Made::Waits(pid, channel) => {
+            let pid = own(plan, &channel, pid)?;
+            (pid, conduct(plan, request, pid, &channel, listener.as_ref(), arena, done))
+        }
+        Made::Runs(pid, said) => (pid, begun(plan, pid, said, arena, done)),
+    };
     if result.is_err() {
         for undo in done.undone(plan).filter(|undo| needs_process(undo)) {
             take_back(name, arena, Some(pid), &[undo.step]);
@@ -226,7 +235,7 @@ fn run<'a>(
 }
 
 /// The container's process: the one that was made, or that one's own.
-fn made(plan: &Plan, channel: &Channel, pid: Pid) -> Result<Pid> {
+fn own(plan: &Plan, channel: &Channel, pid: Pid) -> Result<Pid> {
     if !child::is_made_by_joiner(plan) {
         return Ok(pid);
     }
@@ -234,6 +243,14 @@ fn made(plan: &Plan, channel: &Channel, pid: Pid) -> Result<Pid> {
         Answer::Made { pid } => Ok(pid),
         answer => heard(answer, plan).and_then(|_| Err(killed())),
     }
+}
+
+/// A process that was made.
+enum Made {
+    /// It waits for words.
+    Waits(Pid, Channel),
+    /// It has executed its program, or never will.
+    Runs(Pid, Said),
 }
 
 /// Makes the container's process, which does its part from here on. `doing` says what failed.
@@ -244,7 +261,7 @@ fn make_process<'a>(
     mapped: &mut Mapped,
     arena: &mut Arena<'a>,
     doing: &mut &'static CStr,
-) -> sys::Result<(Pid, Channel)> {
+) -> sys::Result<Made> {
     *doing = c!("open the log files");
     let streams = (request.streams)()?;
     *doing = c!("open the control group");
@@ -253,16 +270,36 @@ fn make_process<'a>(
         _ if plan.cgroup.is_empty() => None,
         _ => Some(apply::open_cgroup(plan.cgroup)?),
     };
+    let (flags, cgroup) = (plan.clone_flags, cgroup.as_ref().map(AsFd::as_fd));
+    if child::is_alone(plan, request) {
+        *doing = c!("make the container's process");
+        let mut said = Said { answer: Answer::Gone, error: None };
+        let pid = process::clone_and_wait(flags, cgroup, request.sibling, &mut |pid| {
+            child::become_alone(plan, request, pid, &mut said, &streams, mapped, arena)
+        })?;
+        return Ok(Made::Runs(pid, said));
+    }
     *doing = c!("make the launcher's channel");
     let (ours, theirs) = child::channel(plan)?;
     *doing = c!("make the container's process");
-    match process::clone_container(plan.clone_flags, cgroup.as_ref().map(AsFd::as_fd), request.sibling)? {
+    match process::clone_container(flags, cgroup, request.sibling)? {
         Fork::Child => {
             drop(ours);
             child::become_container(plan, request, theirs, &streams, mapped, arena)
         }
-        Fork::Parent(pid) => Ok((pid, ours)),
+        Fork::Parent(pid) => Ok(Made::Waits(pid, ours)),
     }
+}
+
+/// The launcher's part when the container's process needed nobody.
+fn begun<'a>(plan: &Plan<'a>, pid: Pid, said: Said, arena: &mut Arena<'a>, done: &mut Progress<'a>) -> Result<()> {
+    if let Some(error) = said.error {
+        return Err(error);
+    }
+    if !heard(said.answer, plan)? {
+        return Err(killed());
+    }
+    perform(plan.poststart, plan.before.len() + plan.inside.len(), None, Some(pid), arena, done)
 }
 
 /// The launcher's part once the container's process exists. Its id maps come first: without them it is nobody.
@@ -282,23 +319,14 @@ fn conduct<'a>(
         perform(maps, first, None, Some(pid), arena, done)?;
         channel.go().doing(GO_ON)?;
     }
-    let is_alone = child::is_alone(plan, request);
-    if !is_alone {
+    await_ready(channel, plan, pid, listener)?;
+    perform(rest, first + mapping, None, Some(pid), arena, done)?;
+    if plan.inside.iter().any(|step| matches!(step, Step::AwaitHooks)) {
+        channel.go().doing(GO_ON)?;
         await_ready(channel, plan, pid, listener)?;
-        perform(rest, first + mapping, None, Some(pid), arena, done)?;
-        if plan.inside.iter().any(|step| matches!(step, Step::AwaitHooks)) {
-            channel.go().doing(GO_ON)?;
-            await_ready(channel, plan, pid, listener)?;
-        }
     }
     (request.ready)(pid, plan)?;
-    let gone = channel.go().doing(c!("start the container's program"));
-    if is_alone {
-        // It may have failed by now, and says what.
-        channel.await_end();
-        await_ready(channel, plan, pid, None)?;
-    }
-    gone?;
+    channel.go().doing(c!("start the container's program"))?;
     if request.gate.is_some() {
         return Ok(());
     }

@@ -44,7 +44,14 @@ impl Beginning<'_> {
             gate: self.gate,
             target: self.target,
             console: self.attended.console(),
-            announce: &|| self.place.unlock(),
+            // A descriptor of the process can be had outside only.
+            shares: self.target.is_none() && !caller.options.has(Name::PidfdSocket),
+            announce: &|own_memory| {
+                // Who shares ours would only close his own.
+                if own_memory {
+                    self.place.unlock();
+                }
+            },
             ready: self.ready,
             fail: &|failure, error| caller.fail(failure, error),
         };

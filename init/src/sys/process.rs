@@ -6,7 +6,8 @@ use crate::abi::Errno;
 use linux_raw_sys::general::{
     __NR_chdir, __NR_chroot, __NR_clone, __NR_clone3, __NR_dup3, __NR_execve, __NR_exit_group, __NR_fchdir,
     __NR_getpid, __NR_getppid, __NR_kill, __NR_pidfd_getfd, __NR_pidfd_open, __NR_pidfd_send_signal, __NR_setsid,
-    __NR_wait4, __NR_waitid, CLONE_INTO_CGROUP, CLONE_PARENT, SIGCHLD, WEXITED, WNOHANG, WNOWAIT, clone_args,
+    __NR_wait4, __NR_waitid, CLONE_INTO_CGROUP, CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_VFORK, CLONE_VM, SIGCHLD,
+    WEXITED, WNOHANG, WNOWAIT, clone_args,
 };
 
 use super::arena::Arena;
@@ -57,6 +58,43 @@ pub fn fork() -> Result<Fork> {
 /// `namespaces` is a set of `CLONE_NEW*`. With `sibling` the new process becomes a child of *our parent*: that is how
 /// PID 1 gets the exit status of a container whose launcher has long gone.
 pub fn clone_container(namespaces: u64, cgroup: Option<BorrowedFd>, sibling: bool) -> Result<Fork> {
+    let arguments = arguments(namespaces, cgroup, sibling);
+    let pointer = &raw const arguments as usize;
+    // SAFETY: a whole `clone_args` of the size given; no shared memory and no new stack: a fork as far as memory goes.
+    let pid = unsafe { raw::value(__NR_clone3, [pointer, size_of::<clone_args>(), 0, 0, 0]) }?;
+    Ok(if pid == 0 { Fork::Child } else { Fork::Parent(pid as Pid) })
+}
+
+/// [`clone_container`] whose process runs `child` in this one's memory, and is told its id as this one sees it. This one goes
+/// on when that has executed a program or ended, with all that `child` did to memory.
+///
+/// What `child` drops that has a descriptor stays open here. It must not end by a panic, which does not exist.
+pub fn clone_and_wait(
+    namespaces: u64,
+    cgroup: Option<BorrowedFd>,
+    sibling: bool,
+    child: &mut dyn FnMut(Pid),
+) -> Result<Pid> {
+    struct With<'c> {
+        pid: u32,
+        child: &'c mut dyn FnMut(Pid),
+    }
+    extern "C" fn begin(with: usize) -> ! {
+        // SAFETY: the address of the `With` below, which nobody uses meanwhile: who made it waits.
+        let with = unsafe { &mut *(with as *mut With) };
+        (with.child)(with.pid as Pid);
+        exit(EXIT_NOT_LAUNCHED)
+    }
+    let mut with = With { pid: 0, child };
+    let mut arguments = arguments(namespaces, cgroup, sibling);
+    arguments.flags |= u64::from(CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID);
+    arguments.parent_tid = &raw mut with.pid as u64;
+    // SAFETY: both flags, no stack, and room for the id. `begin` gets what it wants, alive until it is done with it.
+    let pid = unsafe { raw::clone_here(&arguments, begin, &raw mut with as usize) };
+    if pid > -4096_isize as usize { Err(Errno::new((pid as u32).wrapping_neg())) } else { Ok(pid as Pid) }
+}
+
+fn arguments(namespaces: u64, cgroup: Option<BorrowedFd>, sibling: bool) -> clone_args {
     let mut arguments = clone_args {
         flags: namespaces,
         pidfd: 0,
@@ -79,11 +117,11 @@ pub fn clone_container(namespaces: u64, cgroup: Option<BorrowedFd>, sibling: boo
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = u64::from(cgroup.number());
     }
-    let pointer = &raw const arguments as usize;
-    // SAFETY: a whole `clone_args` of the size given; no shared memory and no new stack: a fork as far as memory goes.
-    let pid = unsafe { raw::value(__NR_clone3, [pointer, size_of::<clone_args>(), 0, 0, 0]) }?;
-    Ok(if pid == 0 { Fork::Child } else { Fork::Parent(pid as Pid) })
+    arguments
 }
+
+/// What a container's process exits with when it never became the container; nobody reads it but a tracer.
+pub const EXIT_NOT_LAUNCHED: u8 = 125;
 
 /// A NULL-terminated vector of C strings, as execve(2) wants it.
 pub struct Vector<'a>(&'a [*const u8]);

@@ -55,12 +55,6 @@ pub fn exceptional(descriptor: BorrowedFd, seconds: u64) -> Result<bool> {
     unsafe { raw::value(__NR_ppoll, call) }.map(|ready| ready > 0)
 }
 
-/// Waits until nobody has the other end of a socket any more. What was said there wakes nobody, and is still to be read.
-pub fn closed(socket: BorrowedFd) {
-    let mut polled = [pollfd { fd: socket.number() as i32, events: 0, revents: 0 }];
-    while poll(&mut polled, None) == Err(Errno::INTR) {}
-}
-
 /// A pair of connected sockets that keep messages apart and in order: socketpair(2), unix(7).
 pub fn sockets() -> Result<(OwnedFd, OwnedFd)> {
     pair_of_sockets(0)

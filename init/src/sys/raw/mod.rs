@@ -6,7 +6,7 @@
 mod x86_64;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86_64::{port_in, port_out};
+pub(super) use x86_64::{clone_here, port_in, port_out};
 
 #[cfg(target_arch = "x86_64")]
 use x86_64::system_call;

@@ -2,6 +2,8 @@
 
 use core::arch::asm;
 
+use linux_raw_sys::general::{__NR_clone3, clone_args};
+
 /// # Safety
 /// See [`super::call`].
 #[inline]
@@ -12,6 +14,28 @@ pub(super) unsafe fn system_call(a: usize, b: usize, c: usize, d: usize, e: usiz
     unsafe {
         asm!("syscall", inlateout("rax") number as usize => result, in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
             in("r8") e, in("r9") 0, lateout("rcx") _, lateout("r11") _, options(nostack))
+    };
+    result
+}
+
+/// clone3(2) with `CLONE_VM` and `CLONE_VFORK`, onto the caller's stack: below what is on it, where there is room, since the
+/// caller does not go on before the new process has its own memory or none any more.
+///
+/// # Safety
+/// `arguments` are a whole `clone_args` that asks for both and for no stack. What `begin` does to memory is as if the caller
+/// had called it.
+pub(in crate::sys) unsafe fn clone_here(
+    arguments: &clone_args,
+    begin: extern "C" fn(usize) -> !,
+    with: usize,
+) -> usize {
+    let result;
+    // SAFETY: as above. The kernel keeps the caller's registers, whatever becomes of the new process's; without `nostack`
+    // the stack is aligned for a call and nothing of the caller's is below it.
+    unsafe {
+        asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r12", "call r13", "ud2", "2:",
+            inlateout("rax") __NR_clone3 as usize => result, in("rdi") arguments, in("rsi") size_of::<clone_args>(),
+            in("r12") with, in("r13") begin, lateout("rcx") _, lateout("r11") _)
     };
     result
 }
