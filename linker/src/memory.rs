@@ -1,7 +1,7 @@
 //! The routines the compiler calls by name. `core` needs them and, without a C library, nobody else brings them.
 //!
-//! They are string instructions on purpose: a plain loop would be recognised and compiled into a call to itself, and
-//! `rep movsb` is both the shortest and, since Ivy Bridge (ERMSB), a fast way.
+//! They are in assembly on purpose: a plain loop would be recognised and compiled into a call to itself, and `rep movsb` is
+//! both the shortest and, since Ivy Bridge (ERMSB), a fast way. Those that compare and search are slow as string instructions.
 //!
 //! None is inlined, or link time optimisation would put its body into all its callers.
 //!
@@ -57,10 +57,12 @@ unsafe extern "C" fn memset(to: *mut u8, byte: c_int, count: usize) -> *mut u8 {
 #[inline(never)]
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> c_int {
     let difference: c_int;
-    // SAFETY: reads at most the caller's ranges; with `count` 0 the comparison of `eax` with itself leaves "equal".
+    // SAFETY: reads at most the caller's ranges; `rcx` counts up to `count`, where `eax` says "equal".
     unsafe {
-        asm!("xor eax, eax", "repe cmpsb", "seta al", "sbb al, 0", "movsx eax, al", out("eax") difference,
-            inout("rcx") count => _, inout("rdi") right => _, inout("rsi") left => _, options(nostack, readonly))
+        asm!("2:", "xor eax, eax", "cmp rcx, rdx", "je 3f", "movzx eax, byte ptr [rdi + rcx]",
+            "movzx r8d, byte ptr [rsi + rcx]", "inc rcx", "sub eax, r8d", "je 2b", "3:", out("eax") difference,
+            inout("rcx") 0_usize => _, in("rdx") count, in("rdi") left, in("rsi") right, out("r8") _,
+            options(nostack, readonly))
     };
     difference
 }
@@ -79,12 +81,18 @@ unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> c_
 #[cfg_attr(not(test), unsafe(no_mangle))]
 #[inline(never)]
 unsafe extern "C" fn strlen(string: *const c_char) -> usize {
-    let rest: usize;
-    // SAFETY: reads up to the NUL that the caller vouches for.
+    let length: usize;
+    // Sixteen bytes at a time: lengths are asked for all the time, and `repne scasb` is as slow as it is short.
+    // SAFETY: reads up to the NUL that the caller vouches for, and what is in the same aligned sixteen bytes as something of
+    // the string, and so in the same page.
     unsafe {
-        asm!("repne scasb", inout("rcx") usize::MAX => rest, inout("rdi") string => _, in("al") 0u8, options(nostack, readonly))
+        asm!("mov rax, rdi", "and rax, -16", "mov ecx, edi", "and ecx, 15", "pxor xmm0, xmm0", "pcmpeqb xmm0, [rax]",
+            "pmovmskb edx, xmm0", "shr edx, cl", "shl edx, cl", "test edx, edx", "jnz 3f",
+            "2:", "add rax, 16", "pxor xmm0, xmm0", "pcmpeqb xmm0, [rax]", "pmovmskb edx, xmm0", "test edx, edx", "jz 2b",
+            "3:", "bsf edx, edx", "sub rax, rdi", "add rax, rdx", out("rax") length, in("rdi") string, out("rcx") _,
+            out("rdx") _, out("xmm0") _, options(nostack, readonly))
     };
-    usize::MAX - rest - 1
+    length
 }
 
 #[cfg(test)]
@@ -162,9 +170,16 @@ mod tests {
 
     #[test]
     fn strlen_counts_up_to_the_nul() {
-        for string in [c"", c"a", c"a longer string with spaces"] {
+        #[repr(align(16))]
+        struct Aligned([u8; 80]);
+        // Behind a NUL, and before another one, at every place in sixteen bytes.
+        for (start, length) in (0..17).flat_map(|start| (0..40).map(move |length| (start, length))) {
+            let mut bytes = Aligned([0; 80]);
+            bytes.0[start..start + length].fill(b'a');
+            bytes.0[start + length + 1..].fill(b'b');
+            bytes.0[79] = 0;
             // SAFETY: a C string.
-            assert_eq!(unsafe { strlen(string.as_ptr()) }, string.to_bytes().len());
+            assert_eq!(unsafe { strlen(bytes.0[start..].as_ptr().cast()) }, length, "{start}");
         }
     }
 }

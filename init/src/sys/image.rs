@@ -137,7 +137,7 @@ pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<()> {
 /// Maps the same code in its place, from where the file begins.
 fn map_code(code: &Segment, file: &OwnedFd) -> Result<()> {
     let Range { start, end } = code.pages;
-    let (protection, flags) = (PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED);
+    let (protection, flags) = (PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED | MAP_POPULATE);
     let call = [start, end - start, protection as usize, flags as usize, file.as_fd().argument()];
     // SAFETY: every byte is what it was: it is the file that this process runs, which nobody can write to meanwhile, and
     // the linker script puts the segment at its beginning. Nobody writes to what is mapped.
