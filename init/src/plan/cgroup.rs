@@ -328,13 +328,18 @@ impl<'a> Files<'_, '_, 'a> {
             if limit.handles.is_none() && limit.objects.is_none() {
                 self.to.refuse_entry(field, number, c!("needs hcaHandles or hcaObjects"));
             }
-            for (name, count) in [(" hca_handle=", limit.handles), (" hca_object=", limit.objects)] {
-                if let Some(count) = count {
-                    let count = self.to.number(count.into());
-                    let text = self.to.arena.string(&[device.to_bytes(), name.as_bytes(), count.to_bytes()]);
-                    self.write(field, s!("rdma.max"), text);
-                }
-            }
+            self.rdma_limit(field, device, s!(" hca_handle="), limit.handles);
+            self.rdma_limit(field, device, s!(" hca_object="), limit.objects);
+        }
+    }
+
+    #[inline(never)]
+    fn rdma_limit(&mut self, field: &'static CStr, device: &CStr, name: &CStr, count: Option<u32>) {
+        if let Some(count) = count {
+            let count = self.to.number(count.into());
+            let limit = self.to.arena.pair(name, count);
+            let text = self.to.arena.pair(device, limit);
+            self.write(field, s!("rdma.max"), text);
         }
     }
 

@@ -83,11 +83,13 @@ impl<'a> Namespaces<'a> {
             to.refuse(OFFSETS, c!("the container has no new time namespace"));
         }
         if !self.is_own(Namespace::Uts) {
-            for (field, name) in [(s!("hostname"), spec.hostname), (s!("domainname"), spec.domainname)] {
+            let mut refuse = |field, name: Option<&CStr>| {
                 if name.is_some_and(|name| !name.is_empty()) {
                     to.refuse(field, c!("the container has no uts namespace of its own"));
                 }
-            }
+            };
+            refuse(s!("hostname"), spec.hostname);
+            refuse(s!("domainname"), spec.domainname);
         }
     }
 
@@ -172,14 +174,18 @@ pub(super) fn set_clocks<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) 
     let mut buffer = [0; OFFSETS_BYTES];
     let mut line = Line::new(&mut buffer);
     let TimeOffsets { monotonic, boottime } = request.spec.linux.time_offsets;
-    for (clock, offset) in [("monotonic ", monotonic), ("\nboottime ", boottime)] {
-        if offset.nanoseconds >= 1_000_000_000 {
-            to.refuse(OFFSETS, c!("nanosecs: must be less than 1000000000"));
-        }
-        line.text(clock).signed(offset.seconds.unwrap_or(0)).byte(b' ').number(offset.nanoseconds.into());
-    }
+    set_clock("monotonic ", &monotonic, &mut line, to);
+    set_clock("\nboottime ", &boottime, &mut line, to);
     let offsets = to.arena.copy(line.bytes());
     to.push(Step::NewTimeNamespace { offsets });
+}
+
+#[inline(never)]
+fn set_clock(clock: &str, offset: &TimeOffset, line: &mut Line, to: &mut Steps) {
+    if offset.nanoseconds >= 1_000_000_000 {
+        to.refuse(OFFSETS, c!("nanosecs: must be less than 1000000000"));
+    }
+    line.text(clock).signed(offset.seconds.unwrap_or(0)).byte(b' ').number(offset.nanoseconds.into());
 }
 
 fn has_offsets(offsets: &TimeOffsets) -> bool {

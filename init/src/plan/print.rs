@@ -394,10 +394,11 @@ impl Print for Scheduler {
     fn print(&self, line: &mut Line) {
         line.say(t!("schedule by ")).raw(scheduling::name(scheduling::POLICIES, self.policy));
         line.flags(scheduling::SCHEDULING_FLAGS, self.flags.0);
-        for (name, number) in [(" nice ", self.nice), (" priority ", self.priority)] {
-            if let Some(number) = number {
-                line.text(name).signed(number);
-            }
+        if let Some(nice) = self.nice {
+            line.text(" nice ").signed(nice);
+        }
+        if let Some(priority) = self.priority {
+            line.text(" priority ").signed(priority);
         }
         if self.runtime | self.deadline | self.period != 0 {
             let numbers = [self.runtime, self.deadline, self.period].map(Value::Number);

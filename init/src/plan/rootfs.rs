@@ -9,6 +9,7 @@ use crate::plan::facts::Facts;
 use crate::plan::mounts::Where;
 use crate::plan::step::{Attributes, Base, Place, Step};
 use crate::plan::{Request, Steps, devices, hooks, identity, mounts, options, path};
+use crate::text::cut;
 use crate::texts::CStr;
 
 const RUNTIME_MOUNTS: &CStr = s!("runtime.json: mounts");
@@ -94,12 +95,10 @@ pub(super) fn runtime_mounts<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
             continue;
         }
         for option in mount.options {
-            for prefix in [&b"upperdir="[..], b"workdir="] {
-                if let Some(directory) = option.to_bytes().strip_prefix(prefix) {
-                    let directory = to.arena.string(&[b"/", directory]);
-                    let directory = path::join(to.arena, s!("/"), directory);
-                    to.make_directory(&Place::machine(directory));
-                }
+            if let Some((b"upperdir" | b"workdir", directory)) = cut(option.to_bytes(), b'=') {
+                let directory = to.arena.copy(directory);
+                let directory = path::join(to.arena, s!("/"), directory);
+                to.make_directory(&Place::machine(directory));
             }
         }
         mounts::one(request, to, Where::Machine, number, mount, target);
