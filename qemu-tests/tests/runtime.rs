@@ -677,6 +677,16 @@ fn what_is_mounted_finds_its_place_behind_links_and_among_permissions() {
 }
 
 #[test]
+fn a_process_that_fails_unheard_is_heard_all_the_same() {
+    let Some(host) = host("unheard") else { return };
+    fs::remove_dir(host.path("bundle/rootfs/proc")).unwrap();
+    std::os::unix::fs::symlink("/tmp", host.path("bundle/rootfs/proc")).unwrap();
+    let done = host.run(&["run", &host.id("unheard")]);
+    assert_eq!(done.code, 125);
+    assert!(done.err.contains("mount proc on /proc: ENOTDIR"), "{}", done.err);
+}
+
+#[test]
 fn a_user_namespace_is_shown_what_its_root_has_no_way_to() {
     let Some(host) = host("far") else { return };
     fs::create_dir_all(host.path("closed/inner")).unwrap();

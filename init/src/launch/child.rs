@@ -89,7 +89,8 @@ impl Channel {
         let mut message = [0; MESSAGE_BYTES];
         loop {
             match file::read(self.socket.as_fd(), &mut message) {
-                Err(Errno::INTR) => continue,
+                // Reset, once: the other side ended before it read all, and what it said comes next.
+                Err(Errno::INTR | Errno::CONNRESET) => continue,
                 Ok(length) if length as usize == MESSAGE_BYTES => return Some(message),
                 _ => return None,
             }
