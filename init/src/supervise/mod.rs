@@ -303,6 +303,8 @@ impl<W: Work> Supervisor<'_, W> {
         }
         if now_us >= self.logger_us {
             self.logger_us = now_us.saturating_add(limits::LOGGER_PAUSE_US);
+            // It keeps PID 1's exemption from being killed when memory is short: it is to tell of that, what it takes is
+            // bounded by limits.rs and no container's, and killed it would only be forked again.
             match process::fork() {
                 Ok(Fork::Child) => process::exit(self.work.log(false)),
                 Ok(Fork::Parent(pid)) => {
