@@ -104,7 +104,7 @@ object! {
 object! {
     IoPriority {
         required "class" => IoClass(class),
-        required "priority" => U64(priority),
+        optional "priority" => U64(priority),
     }
 }
 

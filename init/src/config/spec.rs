@@ -106,7 +106,7 @@ pub struct SchedulerFlags(pub u32);
 pub struct IoPriority {
     /// `class`: its position among the names, one less than its number. Required.
     pub class: u8,
-    /// `priority`: 0 (highest) to 7. Required.
+    /// `priority`: 0 (highest) to 7; 0 where none is given.
     pub priority: u64,
 }
 

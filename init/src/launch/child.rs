@@ -251,6 +251,7 @@ pub(super) fn become_container<'a>(
         let (mut ready, mut failed) = (hidden, index);
         prepare_for(step, plan, &mut applier);
         match step {
+            Step::LimitCapabilities { .. } => streams.give(user(plan)),
             Step::AwaitHooks => ready = ready.and_then(|()| wait_ready(&channel)),
             Step::MakeProcess { namespaces } => {
                 ready = ready.and_then(|()| make_process(*namespaces, plan, &channel, request))
@@ -312,6 +313,16 @@ pub(super) fn is_alone(plan: &Plan, request: &Request) -> bool {
     };
     let steps = plan.before.iter().chain(plan.inside);
     request.shares && request.gate.is_none() && plan.after.is_empty() && !{ steps }.any(forbids)
+}
+
+/// Who runs the program: a user and a group.
+fn user(plan: &Plan) -> (u32, u32) {
+    for step in plan.inside {
+        if let Step::SetUser { uid, gid, .. } = step {
+            return (*uid, *gid);
+        }
+    }
+    (0, 0)
 }
 
 /// Whether the first process inside only joins namespaces, and makes the container's.

@@ -190,7 +190,8 @@ fn take_back<'a>(name: &CStr, arena: &mut Arena<'a>, process: Option<Pid>, steps
     let mut all = true;
     for step in steps {
         if let Err(errno) = applier.apply(step) {
-            all = false;
+            // A hook that fails then is no reason to run it again: the specification wants a warning.
+            all &= matches!(step, Step::RunHook { .. });
             let step = Value::Part(step, limits::LOG_PART_BYTES);
             log::warning(t!("container {}: clean up: {}: {}"), &[Value::Name(name), step, Value::Kernel(errno)]);
         }

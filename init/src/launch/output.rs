@@ -5,9 +5,9 @@ use crate::logger::file::{OLD, PATH_BYTES, Place, path};
 use crate::logger::store::Store;
 use crate::plan::facts::Section;
 use crate::sys::Result;
-use crate::sys::file::{self, CWD, Open};
+use crate::sys::file::{self, CWD, FileType, Open};
 use crate::sys::path::join;
-use crate::sys::{AsFd, OwnedFd, pipe, process};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, pipe, process};
 use crate::texts::CStr;
 
 /// A container's standard descriptors, opened by the launcher while it still sees the machine. `None` keeps the
@@ -41,6 +41,20 @@ impl Streams {
             }
         }
         Ok(streams)
+    }
+
+    /// Gives them to who is not root, who could not open them again otherwise, by names such as /dev/stderr. Devices stay
+    /// whose they are, and so does what is nobody's in this user namespace. Before a filter might deny it.
+    pub(super) fn give(&self, (user, group): (u32, u32)) {
+        let give = |stream: &Option<OwnedFd>, inherited: BorrowedFd| {
+            let stream = stream.as_ref().map_or(inherited, AsFd::as_fd);
+            if user != 0 && file::kind_of(stream) != Ok(FileType::CHARACTER_DEVICE) {
+                let _ = file::set_owner(stream, user, group);
+            }
+        };
+        give(&self.input, file::standard_input());
+        give(&self.out, file::standard_output());
+        give(&self.err, file::standard_error());
     }
 
     /// Makes them this process's standard descriptors.

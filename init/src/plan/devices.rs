@@ -5,7 +5,6 @@ use crate::abi::mount::{MS_NOSUID, MS_STRICTATIME};
 use crate::arena::{Arena, List};
 use crate::config::spec::{Device, DeviceRule, Mount};
 use crate::error::Error;
-use crate::plan::options::Options;
 use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::plan::{Request, Steps, mounts, path};
 use crate::texts::CStr;
@@ -35,10 +34,7 @@ const EVERYBODY: u32 = 0o666;
 
 /// Whether the container's /dev is its own. A bind mount there is somebody else's, to be left alone.
 pub(super) fn are_made(request: &Request) -> bool {
-    let is_bind = |mount: &Mount| {
-        is_dev(mount) && (mount.kind == Some(s!("bind")) || Options::read(mount.options).bind.is_some())
-    };
-    !request.spec.mounts.iter().any(is_bind)
+    !mounts::is_bound(request, s!("/dev"))
 }
 
 fn is_dev(mount: &Mount) -> bool {

@@ -125,7 +125,8 @@ pub(super) fn one<'a>(
     if place == Where::Container && !options.remount {
         let is_cgroup = kind == s!("cgroup") || kind == s!("cgroup2");
         let namespaces = &request.namespaces;
-        if is_cgroup && namespaces.is_new(Namespace::Cgroup) && !namespaces.is_governed(Namespace::Network) {
+        let is_machines = !namespaces.is_governed(Namespace::Network) || is_bound(request, s!("/sys"));
+        if is_cgroup && namespaces.is_new(Namespace::Cgroup) && is_machines {
             // The machine's /sys is shown then, and in it this file system: the kernel mounts none on itself.
             let own = path::join(to.arena, s!("/sys/fs/cgroup"), request.cgroup);
             return bind_machines(to, own, target, false, options);
@@ -138,6 +139,15 @@ pub(super) fn one<'a>(
         }
     }
     file_system(request, to, kind, mount.source.unwrap_or_default(), target, mount, options);
+}
+
+/// Whether the configuration mounts there what the machine has.
+#[inline(never)]
+pub(super) fn is_bound(request: &Request, target: &CStr) -> bool {
+    request.spec.mounts.iter().any(|mount| {
+        mount.destination.is_some_and(|other| path::same(other, target))
+            && (mount.kind == Some(s!("bind")) || Options::read(mount.options).bind.is_some())
+    })
 }
 
 const COPY_UP: &CStr = c!("options: tmpcopyup is for tmpfs");

@@ -53,8 +53,8 @@ pub fn set_io_priority(pid: Pid, class: u32, priority: u32) -> Result<()> {
 
 /// Sets where this process's memory is taken from: a mode with its flags, and a set of nodes.
 pub fn set_memory_policy(mode: u32, nodes: &[u64]) -> Result<()> {
-    // The kernel takes one off before it counts.
-    let count = if nodes.is_empty() { 0 } else { nodes.len() * 64 + 1 };
+    // The kernel takes one off before it counts, also from none.
+    let count = nodes.len() * 64 + 1;
     // SAFETY: the kernel reads as many bits as are said, less one.
     unsafe { raw::call(__NR_set_mempolicy, mode as usize, nodes.as_ptr() as usize, count) }
 }
