@@ -119,6 +119,20 @@ fn a_poststop_hook_that_fails_is_a_warning_and_the_container_is_gone() {
 }
 
 #[test]
+fn a_further_process_makes_no_directory_to_work_in() {
+    let Some(host) = host() else { return };
+    let id = format!("peers-cwd-{}", std::process::id());
+    host.configure("sleep 1000", |_| {});
+    // Who waits for the end of its output waits for the container's.
+    let status = host.pidone(&["run", "--detach", &id]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    let (code, _, errors) = said(&mut host.pidone(&["exec", "--cwd", "/nowhere/at/all", &id, "true"]));
+    assert!(code != 0 && errors.contains("enter directory /nowhere/at/all: ENOENT"), "{code} {errors}");
+    assert!(!host.path("bundle/rootfs/nowhere").exists());
+    assert!(host.pidone(&["delete", "--force", &id]).status().unwrap().success());
+}
+
+#[test]
 fn what_needs_no_number_needs_none() {
     let Some(host) = host() else { return };
     host.written("idle", "true", |config| config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_IDLE"}));
