@@ -197,7 +197,7 @@ pub(super) fn become_alone<'a>(
     let hidden = prepare(plan);
     for (index, step) in plan.inside.iter().enumerate() {
         let mut ready = hidden;
-        prepare_for(step, plan, &mut applier);
+        prepare_for(step, plan, streams, &mut applier);
         if index == plan.start {
             ready = streams.install().and_then(|()| applier.take_console().map_or(Ok(()), use_console));
             signal::unblock_all();
@@ -221,8 +221,11 @@ fn prepare(plan: &Plan) -> Result<()> {
     hidden.and_then(|()| namespace::close_on_exec_from(3 + descriptors(plan)))
 }
 
-/// What the program needs to know is found out while nothing keeps this process from asking.
-fn prepare_for<'a>(step: &Step<'a>, plan: &Plan<'a>, applier: &mut Applier<'_, 'a>) {
+/// What the program needs to know is found out, and is given what it writes to, while nothing keeps this process from it.
+fn prepare_for<'a>(step: &Step<'a>, plan: &Plan<'a>, streams: &Streams, applier: &mut Applier<'_, 'a>) {
+    if let Step::LimitCapabilities { .. } = step {
+        streams.give(user(plan));
+    }
     if let (Step::FilterSystemCalls(_) | Step::Execute(_), Some(last)) = (step, plan.inside.last()) {
         applier.prepare(last);
     }
@@ -249,9 +252,8 @@ pub(super) fn become_container<'a>(
     }
     for (index, step) in plan.inside.iter().enumerate() {
         let (mut ready, mut failed) = (hidden, index);
-        prepare_for(step, plan, &mut applier);
+        prepare_for(step, plan, streams, &mut applier);
         match step {
-            Step::LimitCapabilities { .. } => streams.give(user(plan)),
             Step::AwaitHooks => ready = ready.and_then(|()| wait_ready(&channel)),
             Step::MakeProcess { namespaces } => {
                 ready = ready.and_then(|()| make_process(*namespaces, plan, &channel, request))
