@@ -1,4 +1,5 @@
-//! C strings, by their address; in bytes; and two static ones in the space of one pointer, for errors that fit into two registers.
+//! C strings: known by their address, found in bytes, and two static ones in the space of one pointer, for errors that fit
+//! into two registers.
 //!
 //! All statics of a program lie within 2 GiB of each other: the code model that programs are compiled for says so. So the
 //! low half of an address tells which one is meant, and any other static tells the high half.
