@@ -1,7 +1,7 @@
 //! What a plan needs to know about the machine. Read by `observe`, given to [`crate::plan::plan`]; plain data, so that a
 //! test can state a machine.
 
-use crate::text::fields;
+use crate::text::{fields, position};
 use crate::texts::CStr;
 
 /// See the module's documentation.
@@ -141,23 +141,21 @@ impl Section {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Controllers(u16);
 
+/// Their names.
+const NAMES: &[u8] = b"cpuset cpu io memory hugetlb pids rdma misc dmem";
+
 /// What is said of a controller that is missing.
 static MISSING: [&CStr; 9] = [
-    s!("the kernel has no cpuset controller"),
-    s!("the kernel has no cpu controller"),
-    s!("the kernel has no io controller"),
-    s!("the kernel has no memory controller"),
-    s!("the kernel has no hugetlb controller"),
-    s!("the kernel has no pids controller"),
-    s!("the kernel has no rdma controller"),
-    s!("the kernel has no misc controller"),
-    s!("the kernel has no dmem controller"),
+    c!("the kernel has no cpuset controller"),
+    c!("the kernel has no cpu controller"),
+    c!("the kernel has no io controller"),
+    c!("the kernel has no memory controller"),
+    c!("the kernel has no hugetlb controller"),
+    c!("the kernel has no pids controller"),
+    c!("the kernel has no rdma controller"),
+    c!("the kernel has no misc controller"),
+    c!("the kernel has no dmem controller"),
 ];
-
-/// The name of a controller in what is said of it.
-fn name_in(problem: &CStr) -> Option<&[u8]> {
-    problem.to_bytes().strip_prefix(b"the kernel has no ")?.strip_suffix(b" controller")
-}
 
 impl Controllers {
     /// Processors and memory nodes to run on.
@@ -186,7 +184,7 @@ impl Controllers {
 
     /// The controller of that name.
     fn named(name: &[u8]) -> Option<Controllers> {
-        MISSING.iter().position(|known| name_in(known) == Some(name)).map(|position| Controllers(1 << position))
+        position(NAMES, name).map(|position| Controllers(1 << position))
     }
 
     /// The controller that a control file belongs to, by its name.
@@ -209,7 +207,7 @@ impl Controllers {
         if from.has(Controllers::DELEGATED) {
             return c!("the user's systemd was not given the controller: `systemctl edit user@.service`, Delegate=yes");
         }
-        MISSING.get(self.0.trailing_zeros() as usize).copied().unwrap_or(s!("the kernel has no such controller"))
+        MISSING.get(self.0.trailing_zeros() as usize).copied().unwrap_or(c!("the kernel has no such controller"))
     }
 }
 
