@@ -116,6 +116,10 @@ syscalls *options:
 faults *options:
     @cargo run -q -p qemu-tests --bin faults -- {{options}}
 
+# Another runtime's own tests, of Debian's source package, against pidone in a guest: `just peers crun [FILE...]`. Needs gcc.
+peers suite="crun" *files: build
+    @cargo run -q -p qemu-tests --bin peers -- {{suite}} {{files}}
+
 # Feed random bytes to one of the targets of fuzz/src/lib.rs: config, runtime, cmdline, netlink, modules, messages... Needs cargo-fuzz and g++.
 fuzz target seconds="60":
     #!/usr/bin/env bash
