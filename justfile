@@ -72,7 +72,7 @@ form: build
 size: build
     @linker/size
 
-# Memory of PID 1 with ten services and of a launcher, and the timeline up to the first container's exec, measured in a guest.
+# Memory of PID 1 with ten services, what of it is a container's, that of a launcher, and the timeline up to the first container's exec, measured in a guest.
 mem: build
     @cargo run -q -p qemu-tests --bin measure
 

@@ -12,7 +12,14 @@ use serde_json::json;
 
 /// Fields of /proc/1/status and /proc/1/smaps_rollup that tell what PID 1 costs.
 const LOOK: &str = "sleep 1; grep -E '^(Rss|Pss|Private_Clean|Private_Dirty):' /proc/1/smaps_rollup; \
-    grep -E '^(VmRSS|VmHWM|Threads):' /proc/1/status; echo children $(ls /proc | grep -c '^[0-9]'); kill -USR2 1";
+    grep -E '^(VmRSS|VmHWM|Threads):' /proc/1/status; echo children $(ls /proc | grep -c '^[0-9]'); \
+    own=$(readlink /proc/1/exe); for process in /proc/[0-9]*; do [ \"$(readlink $process/exe)\" = \"$own\" ] && echo $process; done | \
+    sed 's/^/process of its own: /'; kill -USR2 1";
+
+/// How many containers run when PID 1 is looked at: ten services, and the one that looks.
+const RUNNING: u64 = 11;
+/// What PID 1 may keep for each of them, in kB.
+const PER_CONTAINER_KB: u64 = 8;
 
 /// The same of a launcher, by a hook for which it waits.
 const LOOK_AT_LAUNCHER: &str =
@@ -27,6 +34,7 @@ fn main() -> Result<()> {
     };
     println!("memory of PID 1, idle with ten services (kB):");
     figures("figure: ");
+    per_container(&end)?;
     println!("memory of a launcher, while its container waits for it (kB):");
     figures("launcher: ");
     println!(
@@ -40,6 +48,21 @@ fn main() -> Result<()> {
     let started = milliseconds(&end, " pidone")?;
     let executed = milliseconds(&end, " onboot 000-first")? + executed_after(&end, "onboot 000-first")?;
     println!("from the kernel starting pidone to the first container's exec: {:.1} ms", executed - started);
+    Ok(())
+}
+
+/// The bar of memory that is kept: all that PID 1 has written to, and its processes, by the number of containers.
+fn per_container(end: &End) -> Result<()> {
+    let mut lines = end.console.lines().filter_map(|line| line.strip_prefix("figure: "));
+    let dirty = lines.clone().find_map(|line| line.strip_prefix("Private_Dirty:")).context("no Private_Dirty")?;
+    let dirty: u64 = dirty.trim().trim_end_matches(" kB").parse().context("Private_Dirty is no number")?;
+    let others = lines.by_ref().filter(|line| line.starts_with("process of its own: ")).count().saturating_sub(1);
+    let kept = dirty.div_ceil(RUNNING);
+    let verdict = if kept <= PER_CONTAINER_KB { "holds" } else { "MISSED" };
+    println!(
+        "kept for each of {RUNNING} containers: {kept} kB of PID 1's, all of it shared out, at most {PER_CONTAINER_KB}: {verdict}; \
+        processes of pidone beside it: {others}, for all of them"
+    );
     Ok(())
 }
 
