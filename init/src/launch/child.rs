@@ -311,6 +311,7 @@ pub(super) fn is_alone(plan: &Plan, request: &Request) -> bool {
         Step::FilterSystemCalls(filter) => filter.listener.is_some(),
         Step::Bind(bind) => bind.ids.is_some(),
         Step::WriteCgroup { file, .. } => file.to_bytes().starts_with(b"memory"),
+        Step::MakeScope { .. } => true,
         _ => false,
     };
     let steps = plan.before.iter().chain(plan.inside);

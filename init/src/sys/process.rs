@@ -311,6 +311,14 @@ mod tests {
     }
 
     #[test]
+    fn a_child_in_our_memory_leaves_there_what_it_did_and_knows_its_id() {
+        let mut told = 0;
+        let pid = clone_and_wait(0, None, false, &mut |pid| told = pid).unwrap();
+        assert_eq!(told, pid);
+        assert_eq!(reap(pid, true), Ok(Some(Ended::Exited(EXIT_NOT_LAUNCHED))));
+    }
+
+    #[test]
     fn a_killed_child_reports_its_signal() {
         let Fork::Parent(pid) = fork().unwrap() else {
             loop {
