@@ -10,7 +10,7 @@ use pidone::{log, sys, texts};
 // SAFETY: the one definition of the symbol that `linker` declares, with the same signature.
 #[unsafe(no_mangle)]
 fn pidone_main(start: linker::Start) -> ! {
-    pidone::command::main(texts::all(start.arguments()), texts::all(start.environment()))
+    pidone::command::main(texts::all(start.arguments().addresses()), texts::all(start.environment().addresses()))
 }
 
 /// A bug in pidone. As PID 1 this ends in the kernel's own panic, which is what the operator's `panic=` option and the

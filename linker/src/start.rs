@@ -72,14 +72,17 @@ pub struct Strings {
 }
 
 impl Strings {
-    /// Where each of them is, as the kernel laid them out: C strings that live as long as the process, and that nothing in
-    /// it writes to.
-    pub fn addresses(&self) -> &'static [*const core::ffi::c_char] {
+    /// Where each of them is, as the kernel laid them out.
+    pub fn addresses(&self) -> &'static [Address] {
         let count = self.clone().count();
         // SAFETY: so many pointers were just found there, in memory that nobody writes to.
         unsafe { core::slice::from_raw_parts(self.next.cast(), count) }
     }
 }
+
+/// Where a C string is that lives as long as the process, and that nothing in it writes to.
+#[repr(transparent)]
+pub struct Address(#[expect(dead_code, reason = "whoever wants the string casts it")] *const core::ffi::c_char);
 
 impl Iterator for Strings {
     type Item = &'static CStr;

@@ -48,8 +48,9 @@ impl Applier<'_, '_> {
     pub(super) fn bind(&mut self, bind: &Bind) -> Result<()> {
         let prepared = if bind.is_prepared() { self.mapped.as_mut() } else { None };
         let tree = match prepared.and_then(|mapped| mapped.take()) {
-            Some(tree) => tree,
-            None => copy_of(bind)?,
+            Some(tree) if bind.ids.is_some() => tree,
+            // A copy of its own first: there, the container's root cannot clear the machine's flags (mount_namespaces(7)).
+            prepared => copy_of(bind).or_else(|errno| prepared.ok_or(errno))?,
         };
         set_on(tree.as_fd(), &bind.attributes)?;
         let target = self.open_target(&bind.target, file::kind_of(tree.as_fd())?)?;

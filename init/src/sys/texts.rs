@@ -8,7 +8,7 @@ use core::ffi;
 use core::fmt;
 use core::num::NonZero;
 
-use linker::start::Strings;
+use linker::start::Address;
 
 /// A C string known by its address alone: a reference to one is a single word, where core's is two. What needs its
 /// length, which little does, counts.
@@ -76,10 +76,10 @@ impl CStr {
 }
 
 /// The words of a command line or the environment, where the kernel put them.
-pub fn all(words: Strings) -> &'static [&'static CStr] {
-    let words: *const [*const ffi::c_char] = words.addresses();
+// Of `linker` only a type: a test that links this library has an entry point of its own.
+pub fn all(words: &'static [Address]) -> &'static [&'static CStr] {
     // SAFETY: each is the address of a C string that lives as long as the process, and so a reference to one.
-    unsafe { &*(words as *const [&CStr]) }
+    unsafe { &*(&raw const *words as *const [&CStr]) }
 }
 
 impl PartialEq for CStr {

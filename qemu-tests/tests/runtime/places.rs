@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::host::host;
+use super::host::{Host, host};
 use super::kills::traced;
 
 #[test]
@@ -100,22 +100,42 @@ fn a_process_that_fails_unheard_is_heard_all_the_same() {
     assert!(done.err.contains("mount proc on /proc: ENOTDIR"), "{}", done.err);
 }
 
+/// A container in a user namespace of its own that shows a directory of the machine's at /run.
+fn configure_mapped(host: &Host, source: &str, args: &[&str]) {
+    host.configure(args, |config| {
+        let mapping = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        (config["linux"]["uidMappings"], config["linux"]["gidMappings"]) = (mapping.clone(), mapping);
+        config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "sysfs" && mount["type"] != "cgroup");
+        let mount = json!({"destination": "/run", "source": host.path(source), "options": ["bind"]});
+        config["mounts"].as_array_mut().unwrap().push(mount);
+        for set in ["bounding", "effective", "permitted"] {
+            config["process"]["capabilities"][set].as_array_mut().unwrap().push(json!("CAP_SYS_ADMIN"));
+        }
+    });
+}
+
 #[test]
 fn a_user_namespace_is_shown_what_its_root_has_no_way_to() {
     let Some(host) = host("far") else { return };
     fs::create_dir_all(host.path("closed/inner")).unwrap();
     fs::write(host.path("closed/inner/file"), "far\n").unwrap();
     fs::set_permissions(host.path("closed"), fs::Permissions::from_mode(0o700)).unwrap();
-    host.configure(&["cat", "/run/file"], |config| {
-        let mapping = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
-        config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
-        (config["linux"]["uidMappings"], config["linux"]["gidMappings"]) = (mapping.clone(), mapping);
-        config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "sysfs" && mount["type"] != "cgroup");
-        let source = host.path("closed/inner");
-        let mount = json!({"destination": "/run", "source": source, "options": ["bind", "ro"]});
-        config["mounts"].as_array_mut().unwrap().push(mount);
-    });
+    configure_mapped(&host, "closed/inner", &["cat", "/run/file"]);
     assert_eq!(host.good(&["run", &host.id("far")]), "far\n");
+}
+
+#[test]
+fn what_the_machine_has_mounted_readonly_stays_so_for_root_of_a_user_namespace() {
+    let Some(host) = host("locked") else { return };
+    fs::create_dir(host.path("locked")).unwrap();
+    for options in ["-t tmpfs -o mode=777 tmpfs", "-o remount,bind,ro"] {
+        let mount = Command::new("mount").args(options.split(' ')).arg(host.path("locked")).status();
+        assert!(mount.unwrap().success());
+    }
+    let script = "busybox mount -o remount,bind,rw /run 2> /dev/null; busybox touch /run/new 2> /dev/null && echo open || echo closed";
+    configure_mapped(&host, "locked", &["sh", "-c", script]);
+    assert_eq!(host.good(&["run", &host.id("locked")]), "closed\n");
 }
 
 #[test]
