@@ -82,7 +82,7 @@ impl Strings {
 
 /// Where a C string is that lives as long as the process, and that nothing in it writes to.
 #[repr(transparent)]
-pub struct Address(#[expect(dead_code, reason = "whoever wants the string casts it")] *const core::ffi::c_char);
+pub struct Address(*const core::ffi::c_char);
 
 impl Iterator for Strings {
     type Item = &'static CStr;
