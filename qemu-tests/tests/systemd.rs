@@ -27,6 +27,7 @@ promises! { GUEST;
     a_container_is_killed: "kill" => "0: 137|",
     nothing_is_left_of_podmans: "left" => "0: 0|0|0|",
     the_default_is_a_scope_of_our_own: "create" => "0: /system.slice/pidone-one.scope/container|created|",
+    the_rest_of_a_bandwidth_is_left_as_it_is: "update-two" => "0: 20000 50000|52428800|",
     the_process_that_waited_does_not_count: "lonely" => "0: 1|1|container/|",
     a_command_is_executed_under_a_profile: "profile" => "0: pidone-test (enforce)|",
     a_slice_is_below_those_of_its_name: "slices" => "0: /a.slice/a-b.slice/p-two.scope/container|running|",
@@ -127,6 +128,8 @@ check lonely sh -c 'pidone --systemd-cgroup run -d --config /tmp/lonely.json -b 
     cd /sys/fs/cgroup$(group lonely) && cat pids.max pids.current && cd .. && ls -d */ && pidone delete --force lonely'
 sed -i 's/"linux": {/"linux": { "cgroupsPath": "a-b.slice:p:two",/' /tmp/bundle/config.json
 check slices sh -c 'pidone --cgroup-manager systemd run -d -b /tmp/bundle two < /dev/null > /tmp/two 2>&1 && group two && status two'
+check update-two sh -c 'pidone update --cpu-quota 20000 two && pidone update --cpu-period 50000 two && pidone update --memory 50M two
+    cd /sys/fs/cgroup$(group two) && cat cpu.max memory.max'
 check delete-two pidone delete --force two
 sed -i 's/a-b.slice:p:two/a-b.slice:p:three/; s/"resources": {/"resources": { "unified": { "memory.max": "nothing" },/' /tmp/bundle/config.json
 check refused-text pidone --systemd-cgroup create -b /tmp/bundle three

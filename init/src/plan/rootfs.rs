@@ -169,7 +169,12 @@ pub(super) fn enter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
     mounts::make_readonly(request, to);
     hooks::before_root(request, to);
     identity::labels(request, to);
-    to.push(match (is_new, request.facts.manner.moves_root) {
+    let moves = request.facts.manner.moves_root;
+    if moves && request.namespaces.is_mapped() {
+        // The machine's /proc stays below, and lets the container's root mount one without masks.
+        to.refuse(s!("--no-pivot"), c!("not with a user namespace, whose root would have all of /proc"));
+    }
+    to.push(match (is_new, moves) {
         (true, false) => Step::PivotRoot,
         (true, true) => Step::MoveRoot,
         (false, _) => Step::ChangeRoot,

@@ -7,7 +7,7 @@ use super::process::delegated;
 use super::state::{Container, Place, Status};
 use crate::apply::{self, Applier};
 use crate::arena::Arena;
-use crate::config::spec::{Kept, Resources, Spec};
+use crate::config::spec::{Cpu, Kept, Resources, Spec};
 use crate::error::Error;
 use crate::plan::facts::Section;
 use crate::sys::file::{self, CWD, Open};
@@ -84,6 +84,7 @@ pub(super) fn update(caller: &Caller) -> u8 {
     if flags(caller, &mut wanted).is_none() {
         caller.refuse(DOING, c!("not a number"));
     }
+    keep_bandwidth(group, &mut wanted.cpu);
     let mut facts = observe::facts(Section::Other, s!(""), container.kept.bundle.unwrap_or_default(), &Spec::default());
     if !identity::is_root_of_machine() {
         facts.controllers = delegated(group);
@@ -98,13 +99,40 @@ pub(super) fn update(caller: &Caller) -> u8 {
     0
 }
 
+/// Quota and period are in one file: who gives one of them leaves the other as it is.
+fn keep_bandwidth(group: &CStr, cpu: &mut Cpu) {
+    let (quota, period) = (cpu.quota.unwrap_or(0), cpu.period.unwrap_or(0));
+    let mut buffer = [0; 64];
+    if (quota == 0) == (period == 0) {
+        return;
+    }
+    let mut words = fields(value(group, s!("cpu.max"), b"", &mut buffer).unwrap_or_default(), b' ');
+    let now = words.next().and_then(|word| number(word, 10));
+    if quota == 0 {
+        cpu.quota = now.map(|quota| quota as i64);
+    } else {
+        cpu.period = words.next().and_then(|word| number(word, 10));
+    }
+}
+
+/// A number of bytes, perhaps with a unit: `52428800` or `50M`.
+fn bytes(text: &[u8]) -> Option<u64> {
+    let (unit, digits) = text.split_last()?;
+    match b"kmgt".iter().position(|known| known == &(unit | 0x20)) {
+        Some(place) => number(digits, 10)?.checked_mul(1 << (10 * (place + 1))),
+        None => number(text, 10),
+    }
+}
+
 /// What the options say, in the place of what the file says.
 fn flags<'a>(caller: &Caller, wanted: &mut Resources<'a>) -> Option<()> {
     let get = |name| caller.options.get(name).map(CStr::to_bytes);
     let amount = |name: Name, to: &mut Option<i64>| {
         let Some(text) = get(name) else { return Some(()) };
         let (digits, sign) = text.strip_prefix(b"-").map_or((text, 1), |digits| (digits, -1));
-        *to = Some(i64::try_from(number(digits, 10)?).ok()? * sign);
+        let is_memory = matches!(name, Name::MemoryLimit | Name::MemoryReservation | Name::MemorySwap);
+        let amount = if is_memory { bytes(digits) } else { number(digits, 10) };
+        *to = Some(i64::try_from(amount?).ok()? * sign);
         Some(())
     };
     let natural = |name: Name, to: &mut Option<u64>| {

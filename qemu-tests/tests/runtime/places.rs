@@ -156,6 +156,15 @@ fn a_control_group_of_others_is_neither_joined_nor_taken_along() {
 }
 
 #[test]
+fn a_root_is_not_moved_to_where_that_would_show_all_of_proc() {
+    let Some(host) = host("masks") else { return };
+    configure_mapped(&host, "bundle", &["true"]);
+    let why = "--no-pivot: not with a user namespace, whose root would have all of /proc";
+    let done = host.run(&["run", "--no-pivot", &host.id("masks")]);
+    assert!(done.code == 125 && done.err.contains(why), "{} {}", done.code, done.err);
+}
+
+#[test]
 fn a_root_can_be_moved_to_instead_of_pivoted() {
     let Some(host) = host("move") else { return };
     let id = &*host.id("a");
