@@ -184,6 +184,8 @@ fn set_up_text(list: &[u8]) {
         }
     });
     identity::set_umask(0o022);
+    // What is mounted is entered first.
+    let _ = process::change_directory(s!("/"));
 }
 
 /// Version 2, unless the host asks for version 1 or the kernel has nothing else.

@@ -90,6 +90,8 @@ fn set_up(list: Phrase, writable: bool) {
         }
     });
     identity::set_umask(0o022);
+    // What is mounted is entered first.
+    let _ = process::change_directory(s!("/"));
 }
 
 /// The operator's options, from the kernel command line. From here on the log obeys them.

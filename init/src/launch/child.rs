@@ -51,6 +51,7 @@ pub(super) struct Channel {
 const LOOK_US: u64 = 500;
 
 /// What the container's process says.
+#[derive(Clone, Copy)]
 pub(super) enum Answer {
     /// All but the exec is done.
     Ready,

@@ -215,12 +215,13 @@ fn run<'a>(
     let made = make_process(plan, request, done.group.take(), &mut mapped, arena, &mut doing)
         .map_err(|errno| Error::kernel(doing, errno))?;
     done.release();
-    let (pid, result) = match made {
+    // By reference: the channel's end, which ends who waits, comes when all is taken back.
+    let (pid, result) = match &made {
         Made::Waits(pid, channel) => {
-            let pid = own(plan, &channel, pid)?;
-            (pid, conduct(plan, request, pid, &channel, listener.as_ref(), arena, done))
+            let pid = own(plan, channel, *pid)?;
+            (pid, conduct(plan, request, pid, channel, listener.as_ref(), arena, done))
         }
-        Made::Runs(pid, said) => (pid, begun(plan, pid, said, arena, done)),
+        Made::Runs(pid, said) => (*pid, begun(plan, *pid, said, arena, done)),
     };
     if result.is_err() {
         for undo in done.undone(plan).filter(|undo| needs_process(undo)) {
@@ -293,7 +294,7 @@ fn make_process<'a>(
 }
 
 /// The launcher's part when the container's process needed nobody.
-fn begun<'a>(plan: &Plan<'a>, pid: Pid, said: Said, arena: &mut Arena<'a>, done: &mut Progress<'a>) -> Result<()> {
+fn begun<'a>(plan: &Plan<'a>, pid: Pid, said: &Said, arena: &mut Arena<'a>, done: &mut Progress<'a>) -> Result<()> {
     if let Some(error) = said.error {
         return Err(error);
     }
