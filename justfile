@@ -4,7 +4,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 # What the binary may weigh, in bytes: what it weighs, and 2 % for compilers of other versions. The whole product is to
 # weigh 200,000 at most: it is over that, and is to shrink.
-size_budget := "294000"
+size_budget := "268000"
 
 # Show the recipes.
 default:
