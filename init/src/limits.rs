@@ -178,8 +178,6 @@ pub const PARTITIONS_MAX: u64 = 256;
 pub const ENTROPY_BYTES_MAX: usize = 4096;
 /// Bytes of a seed that counts: what other systems keep.
 pub const SEED_BYTES: usize = 512;
-/// Words of a command: the kernel panics at more than this (CONFIG_INIT_ENV_ARG_LIMIT).
-pub const COMMAND_WORDS_MAX: usize = 32;
 /// Where QEMU puts an isa-debug-exit unless told otherwise.
 pub const DEBUG_EXIT_PORT: u16 = 0x501;
 /// How long a standard stream's port may take to appear: the driver learns of each from the monitor.

@@ -200,7 +200,7 @@ pub(super) fn become_alone<'a>(
         let mut ready = hidden;
         prepare_for(step, plan, streams, &mut applier);
         if index == plan.start {
-            ready = streams.install().and_then(|()| applier.take_console().map_or(Ok(()), use_console));
+            ready = ready.and_then(|()| take_streams(streams, &mut applier));
             signal::unblock_all();
             said.answer = Answer::Ready;
         }
@@ -230,6 +230,12 @@ fn prepare_for<'a>(step: &Step<'a>, plan: &Plan<'a>, streams: &Streams, applier:
     if let (Step::FilterSystemCalls(_) | Step::Execute(_), Some(last)) = (step, plan.inside.last()) {
         applier.prepare(last);
     }
+}
+
+/// Takes the streams that it was given, or its terminal instead.
+fn take_streams(streams: &Streams, applier: &mut Applier) -> Result<()> {
+    streams.install()?;
+    applier.take_console().map_or(Ok(()), use_console)
 }
 
 /// The life of the container's process before its program.
@@ -262,7 +268,7 @@ pub(super) fn become_container<'a>(
             _ => {}
         }
         if index == plan.start {
-            ready = streams.install().and_then(|()| applier.take_console().map_or(Ok(()), use_console));
+            ready = ready.and_then(|()| take_streams(streams, &mut applier));
             if let Some(gate) = request.gate {
                 // What can be known before `start` is told before, as a failure of the exec.
                 if let (Ok(()), Err(errno)) = (ready, look_up(plan, &applier)) {

@@ -44,7 +44,10 @@ pub(super) fn host(name: &str) -> Option<Host> {
         fs::create_dir_all(rootfs.join(folder)).unwrap();
     }
     fs::copy(artifacts::busybox().unwrap(), rootfs.join("bin/busybox")).unwrap();
-    for tool in ["sh", "ls", "cat", "sleep", "echo", "id", "tty", "stty", "true", "readlink", "kill", "env", "printf"] {
+    for tool in [
+        "sh", "ls", "cat", "sleep", "echo", "id", "tty", "stty", "true", "readlink", "kill", "env", "printf", "stat",
+        "grep",
+    ] {
         std::os::unix::fs::symlink("busybox", rootfs.join("bin").join(tool)).unwrap();
     }
     fs::write(rootfs.join("bin/broken"), "no program").unwrap();

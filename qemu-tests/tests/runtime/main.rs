@@ -6,6 +6,7 @@ mod host;
 mod kills;
 mod life;
 mod machine;
+mod peers;
 mod places;
 mod protection;
 mod reports;
