@@ -154,7 +154,7 @@ fn copy_of(bind: &Bind) -> Result<OwnedFd> {
     Ok(tree)
 }
 
-/// Copies that only the machine may make, made before the container's process is: in the order of the steps that bind
+/// Copies that perhaps only the machine can make, made before the container's process is: in the order of the steps that bind
 /// them. Empty for nearly every container.
 pub struct Mapped {
     trees: [Option<OwnedFd>; IDMAPPED_MOUNTS_MAX],

@@ -156,12 +156,12 @@ pub struct Bind<'a> {
     pub attributes: Attributes,
     /// Ids to show. Only the machine may decide that: the launcher prepares such a copy before the process exists.
     pub ids: Option<&'a IdMap<'a>>,
-    /// Whether the process is in a user namespace, and may have no way to the source: the launcher then tries first.
+    /// Whether the process is in a user namespace, and may have no way to the source: the launcher's copy is for that case.
     pub is_far: bool,
 }
 
 impl Bind<'_> {
-    /// Whether the launcher makes the copy.
+    /// Whether the launcher makes a copy.
     pub fn is_prepared(&self) -> bool {
         self.is_far || self.ids.is_some()
     }
