@@ -29,7 +29,7 @@ test: check
     cargo test -q -p pidone --lib
     cargo test -q -p mini-netlink
     cargo test -q -p fuzz
-    cargo test -q -p qemu-tests
+    cargo test -q --no-fail-fast -p qemu-tests
 
 # Format, lints, and the form of the binary.
 check: build form

@@ -184,6 +184,8 @@ pub const DEBUG_EXIT_PORT: u16 = 0x501;
 pub const PORT_WAIT_US: u64 = 5_000_000;
 /// How long a terminal may take to send what was written to it: a screenful at 9600 baud is two seconds.
 pub const DRAIN_US: u64 = 5_000_000;
+/// How long the host may take to read an exit code from a connection: no longer than a terminal may.
+pub const LINGER_S: u32 = 5;
 /// How long telling the host of the end may take, draining every console included.
 pub const FAREWELL_US: u64 = 15_000_000;
 /// `__NEW_UTS_LEN` of sethostname(2).

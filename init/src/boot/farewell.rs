@@ -42,7 +42,12 @@ fn tell(exit: Exit, code: u8) -> Result<()> {
             Err(_) => Ok(()),
         },
         Exit::Port(name) => send(ports::open(name).doing(c!("open the port"))?),
-        Exit::Vsock(port) => send(socket::connect_vsock(socket::HOST, port).doing(c!("connect to the host"))?),
+        Exit::Vsock(port) => {
+            let host = socket::connect_vsock(socket::HOST, port).doing(c!("connect to the host"))?;
+            // What is on its way when the machine ends is lost.
+            let _ = socket::set_linger(host.as_fd(), limits::LINGER_S);
+            send(host)
+        }
         Exit::DebugExit(port) => debug_exit(port, code),
         // The line on the console was all, and a panic is for PID 1.
         Exit::Console | Exit::Panic => Ok(()),

@@ -8,7 +8,7 @@ use linux_raw_sys::general::{
     __NR_setsockopt, __NR_socket, O_CLOEXEC,
 };
 use linux_raw_sys::net::{
-    AF_UNIX, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SO_PEEK_OFF, SO_PEERCRED, SO_SNDBUFFORCE,
+    AF_UNIX, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SO_LINGER, SO_PEEK_OFF, SO_PEERCRED, SO_SNDBUFFORCE,
     SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, cmsghdr, msghdr, ucred,
 };
 
@@ -146,18 +146,24 @@ pub fn receive(socket: BorrowedFd, bytes: &mut [u8], peek: bool) -> Result<(usiz
 
 /// Lets the next look at messages begin so many bytes behind the first one, and go on from there: `SO_PEEK_OFF`.
 pub fn look_from(socket: BorrowedFd, offset: u32) -> Result<()> {
-    set(socket, SO_PEEK_OFF, offset)
+    set(socket, SO_PEEK_OFF, &offset)
 }
 
 /// Gives what is sent over a socket and not received yet so much room: `SO_SNDBUFFORCE`.
 pub fn set_room(socket: BorrowedFd, bytes: u32) -> Result<()> {
-    set(socket, SO_SNDBUFFORCE, bytes)
+    set(socket, SO_SNDBUFFORCE, &bytes)
 }
 
-fn set(socket: BorrowedFd, option: u32, value: u32) -> Result<()> {
+/// Lets closing a connection wait so many seconds until its peer has all that was sent: `SO_LINGER`.
+pub fn set_linger(socket: BorrowedFd, seconds: u32) -> Result<()> {
+    set(socket, SO_LINGER, &[1, seconds])
+}
+
+/// `value` is of integers only.
+fn set<T>(socket: BorrowedFd, option: u32, value: &T) -> Result<()> {
     let call =
-        [socket.argument(), SOL_SOCKET as usize, option as usize, &raw const value as usize, size_of_val(&value)];
-    // SAFETY: a borrowed descriptor, numbers, and one `int` of the size given.
+        [socket.argument(), SOL_SOCKET as usize, option as usize, &raw const *value as usize, size_of_val(value)];
+    // SAFETY: a borrowed descriptor, numbers, and a value that the kernel reads in the size given.
     unsafe { raw::value(__NR_setsockopt, call) }.map(drop)
 }
 
