@@ -3,6 +3,7 @@
 //! QEMU enters an uncompressed `vmlinux` directly (PVH), which spares the guest from decompressing itself. Lanes:
 //! - nothing set: what `linux-image-cloud-amd64` depends on (6.1 on Debian 12);
 //! - `PIDONE_KERNEL=6.12`: the newest `linux-image-6.12*-cloud-amd64` of the configured archives;
+//! - `PIDONE_KERNEL=full`: the kernel for all machines, what `linux-image-amd64` depends on: it has more drivers;
 //! - `PIDONE_KERNEL=small`: the one that `kernel/build` makes, with all that the tests need built in;
 //! - `PIDONE_VMLINUX=path`, with `PIDONE_MODULES=directory` if it has modules: a kernel of one's own.
 
@@ -38,8 +39,8 @@ impl Kernel {
         }
     }
 
-    /// Debian's newest cloud kernel of a version, for what older ones cannot. `None`, and a loud word of it, where it
-    /// cannot be had.
+    /// Debian's newest cloud kernel of a version, for what older ones cannot; or `full`, for what cloud kernels cannot.
+    /// `None`, and a loud word of it, where it cannot be had.
     pub fn of_version(version: &str) -> Option<Kernel> {
         let kernel = of_debian(Some(version));
         if let Err(error) = &kernel {
@@ -106,18 +107,22 @@ fn package_file(lane: Option<&str>) -> Result<String> {
 
 fn resolve(lane: Option<&str>) -> Result<String> {
     let package = match lane {
-        None => {
-            let depends = command::text(Command::new("apt-cache").args(["depends", "linux-image-cloud-amd64"]))?;
-            let mut names = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-            names.find(|name| name.starts_with("linux-image-")).map(str::to_owned)
-        }
+        None => dependency_of("linux-image-cloud-amd64")?,
+        Some("full") => dependency_of("linux-image-amd64")?,
         Some(lane) => newest_of_lane(lane)?,
     };
-    let package = package.with_context(|| format!("apt knows no cloud kernel {}", lane.unwrap_or_default()))?;
+    let package = package.with_context(|| format!("apt knows no kernel {}", lane.unwrap_or("for clouds")))?;
     let uris = command::text(Command::new("apt-get").args(["download", "--print-uris", &package]))?;
     // 'URI' FILE SIZE HASH
     let file = uris.lines().find_map(|line| line.split_whitespace().nth(1)).context("apt-get gave no address")?;
     Ok(file.to_owned())
+}
+
+/// The kernel that a package without content depends on.
+fn dependency_of(package: &str) -> Result<Option<String>> {
+    let depends = command::text(Command::new("apt-cache").args(["depends", package]))?;
+    let mut names = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    Ok(names.find(|name| name.starts_with("linux-image-")).map(str::to_owned))
 }
 
 fn newest_of_lane(lane: &str) -> Result<Option<String>> {

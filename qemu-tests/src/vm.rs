@@ -93,6 +93,7 @@ pub fn probe_values(text: &str, key: &str) -> Vec<String> {
 /// A guest to be: what it is made of.
 pub struct Builder {
     kernel: Kernel,
+    machine: String,
     initramfs: Option<Tree>,
     disks: Vec<Disk>,
     command_line: Vec<String>,
@@ -131,6 +132,7 @@ impl Vm {
     pub fn new(kernel: &Kernel) -> Builder {
         Builder {
             kernel: kernel.clone(),
+            machine: "q35".into(),
             initramfs: None,
             disks: Vec::new(),
             // Debian's kernel spends 0.4 s of a boot testing its ciphers. Its test of the timer fails, and ends in a panic,
@@ -149,6 +151,12 @@ impl Vm {
 }
 
 impl Builder {
+    /// Another machine of QEMU's. `microvm` has no PCI: no disks, no second serial line, and a panic looks like a reset.
+    pub fn machine(mut self, machine: &str) -> Builder {
+        self.machine = machine.into();
+        self
+    }
+
     /// The first root file system.
     pub fn initramfs(mut self, tree: &Tree) -> Builder {
         self.initramfs = Some(tree.clone());
@@ -250,7 +258,7 @@ impl Builder {
 
     fn command(&self, acceleration: Acceleration, directory: &Path) -> Result<Command> {
         let mut command = Command::new("qemu-system-x86_64");
-        command.args(["-S", "-nodefaults", "-nographic", "-M", "q35", "-accel", acceleration.name()]);
+        command.args(["-S", "-nodefaults", "-nographic", "-M", &self.machine, "-accel", acceleration.name()]);
         // An emulated processor without this instruction leaves the guest's random numbers unready for seconds.
         let processor = match acceleration {
             Acceleration::Tcg => "qemu64,+rdrand",
@@ -260,7 +268,10 @@ impl Builder {
         command.args(["-m", &self.memory_mib.to_string(), "-smp", &self.processors.to_string()]);
         command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
         // The events that tell the endings apart; without the panic device a panic looks like a reboot.
-        command.args(["-action", "reboot=shutdown,shutdown=poweroff,panic=exit-failure", "-device", "pvpanic-pci"]);
+        command.args(["-action", "reboot=shutdown,shutdown=poweroff,panic=exit-failure"]);
+        if !self.machine.starts_with("microvm") {
+            command.args(["-device", "pvpanic-pci"]);
+        }
         command.arg("-kernel").arg(&self.kernel.vmlinux).args(["-append", &self.command_line.join(" ")]);
         if let Some(tree) = &self.initramfs {
             let archive = directory.join("initramfs");

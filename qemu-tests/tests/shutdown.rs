@@ -35,6 +35,57 @@ fn signals_of_the_contract_end_the_machine_each_in_its_way() -> Result<()> {
     Ok(())
 }
 
+/// Asks for the end of the machine by a signal to PID 1.
+fn asker(signal: u32) -> Container {
+    Container::probe("asker", &format!("signal 1 {signal} , sleep forever")).pid_host().capabilities(&["CAP_KILL"])
+}
+
+#[test]
+fn a_machine_that_cannot_switch_its_power_off_ends_by_a_reset_as_its_monitor_expects() -> Result<()> {
+    for (machine, option, signal, ending) in [
+        ("q35", "acpi=off", 12, Ending::Reset),
+        ("q35", "acpi=off", 10, Ending::Halt),
+        ("microvm,acpi=off", "reboot=t", 12, Ending::Reset),
+    ] {
+        let image = Image::new()?.service(asker(signal));
+        let end = image.vm()?.machine(machine).append(option).start()?.expect(ending)?;
+        assert_eq!(end.console.contains("its monitor is told"), signal == 12, "{machine}\n{}", end.console);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_machine_whose_acpi_knows_no_sleep_ends_by_a_reset() -> Result<()> {
+    let print = "echo PROBE table=$(od -An -v -t x1 /sys/firmware/acpi/tables/FACP) >/dev/ttyS1";
+    let printer = Container::shell("printer", print).with_report();
+    let end = Image::new()?.onboot(printer).run("")?;
+    let text = end.probe("table").concat();
+    let bytes = text.split_whitespace().map(|byte| u8::from_str_radix(byte, 16));
+    let table = bytes.collect::<Result<Vec<u8>, _>>()?;
+    assert!(table.starts_with(b"FACP"), "{}", end.console);
+    // The kernel takes tables from its initramfs in the place of the firmware's.
+    let image = Image::new()?.file("kernel/firmware/acpi/facp.aml", 0o644, without_sleep(table)).service(asker(12));
+    let end = image.vm()?.machine("q35,pic=off").append("reboot=t").start()?.expect(Ending::Reset)?;
+    assert!(end.console.contains("its monitor is told"), "{}", end.console);
+    Ok(())
+}
+
+/// ACPI's fixed description table as Firecracker has it: with "reduced hardware", and no register for sleep.
+fn without_sleep(mut table: Vec<u8>) -> Vec<u8> {
+    const BYTES: u8 = 244;
+    const REVISION: u8 = 5;
+    table.resize(268, 0);
+    table[4..8].copy_from_slice(&268_u32.to_le_bytes());
+    table[8] = REVISION;
+    // Newer than the firmware's.
+    table[24] += 1;
+    table[114] |= 0x10;
+    table[usize::from(BYTES)..].fill(0);
+    table[9] = 0;
+    table[9] = table.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
+    table
+}
+
 #[test]
 fn the_power_button_powers_off() -> Result<()> {
     let mut vm = ready(Image::new()?.service(steady()))?;

@@ -266,7 +266,7 @@ pub(super) fn end(wanted: Power, code: Option<u8>) {
             process::exit(code.unwrap_or(1).max(1))
         }
         Power::PowerOff if power::restart_is_power_off() => {
-            log::info(t!("power off: there is no ACPI, resetting is how this machine's monitor is told"), &[]);
+            log::info(t!("power off: not in this machine's power; its monitor is told by a reset"), &[]);
             Command::Restart
         }
         Power::PowerOff => Command::PowerOff,

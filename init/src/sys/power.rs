@@ -1,6 +1,5 @@
 //! The machine's power: reboot(2). It does not write anything back: sync first.
 
-use super::texts::CStr;
 use crate::abi::Errno;
 use linux_raw_sys::general::{
     __NR_reboot, __NR_sync, LINUX_REBOOT_CMD_CAD_OFF, LINUX_REBOOT_CMD_HALT, LINUX_REBOOT_CMD_KEXEC,
@@ -49,11 +48,39 @@ pub fn sync() {
     let _ = unsafe { raw::call(__NR_sync, 0, 0, 0) };
 }
 
-/// Where the kernel shows ACPI's tables.
-const ACPI: &CStr = s!("/sys/firmware/acpi");
-
-/// Whether a reset is how this machine's monitor is told to let go of it: an x86 machine without ACPI has no other way
-/// (Firecracker, QEMU's microvm without ACPI). Other architectures have PSCI.
+/// Whether a reset is how this machine's monitor is told to let go of it: an x86 machine whose kernel knows no way to switch
+/// it off, and would only halt. It has no ACPI (QEMU's microvm without it), or one that says nothing of sleep (Firecracker).
+/// Other architectures have PSCI.
 pub fn restart_is_power_off() -> bool {
-    cfg!(target_arch = "x86_64") && file::exists(s!("/sys/kernel")) && !file::exists(ACPI)
+    let mut table = [0; FADT_BYTES];
+    cfg!(target_arch = "x86_64")
+        && match file::read_file(s!("/sys/firmware/acpi/tables/FACP"), &mut table) {
+            Ok(table) => cannot_sleep(table),
+            Err(errno) => errno == Errno::NOENT && file::exists(s!("/sys/kernel")),
+        }
+}
+
+/// What is looked at of ACPI's fixed description table.
+const FADT_BYTES: usize = 256;
+
+/// Whether a machine whose hardware is "reduced" has no register to switch it off by.
+fn cannot_sleep(table: &[u8]) -> bool {
+    let reduced = table.get(114).is_some_and(|flags| flags & 0x10 != 0);
+    // SLEEP_CONTROL_REG, its address.
+    reduced && table.get(248..FADT_BYTES).is_none_or(|address| address.iter().all(|byte| *byte == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_a_register_for_sleep_cannot_be_switched_off() {
+        let mut table = [0; FADT_BYTES];
+        assert!(!cannot_sleep(&table) && !cannot_sleep(&[]), "hardware of the usual kind has other registers");
+        table[114] = 0x10;
+        assert!(cannot_sleep(&table) && cannot_sleep(&table[..200]));
+        table[250] = 6;
+        assert!(!cannot_sleep(&table));
+    }
 }
