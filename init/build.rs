@@ -15,7 +15,6 @@ fn main() {
     link();
     pack();
     fs::write(output("messages.rs"), messages()).expect("the build's own directory can be written to");
-    fs::write(output("syscalls.rs"), system_calls()).expect("the build's own directory can be written to");
 }
 
 fn link() {
@@ -168,49 +167,6 @@ fn pairs(texts: &mut [Vec<u8>], free: impl Iterator<Item = u8>) -> Vec<(u8, [u8;
         pairs.push((byte, pair));
     }
     pairs
-}
-
-/// The names of system calls for `abi/syscall.rs`: those of a block behind each other, each but the first without the
-/// beginning that it shares with the one before, packed.
-fn system_calls() -> String {
-    const BLOCK: usize = 16;
-    let path = "src/abi/syscall/x86_64.tbl";
-    println!("cargo:rerun-if-changed={path}");
-    let source = fs::read_to_string(path).expect("the source can be read");
-    let names: Vec<&[u8]> = source
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.split(' ').next().unwrap_or("").as_bytes())
-        .collect();
-    assert!(names.is_sorted(), "{path} is not in order");
-    let shared: Vec<usize> = (0..names.len())
-        .map(|index| match index % BLOCK {
-            0 => 0,
-            _ => names[index].iter().zip(names[index - 1]).take_while(|(byte, other)| byte == other).count(),
-        })
-        .collect();
-    let mut rests: Vec<Vec<u8>> = names.iter().zip(&shared).map(|(name, shared)| name[*shared..].to_vec()).collect();
-    // Below letters, and no digits.
-    let mut table = [[0; 2]; b'_' as usize];
-    for (byte, pair) in pairs(&mut rests, (1..b'_').filter(|byte| !byte.is_ascii_digit())) {
-        table[usize::from(byte)] = pair;
-    }
-    let (mut packed, mut blocks) = (Vec::new(), Vec::new());
-    for (index, rest) in rests.iter().enumerate() {
-        if index % BLOCK == 0 {
-            blocks.push(packed.len());
-        }
-        packed.push(0x80 | shared[index] as u8);
-        packed.extend(rest);
-    }
-    packed.push(0x80);
-    format!(
-        "const BLOCK: usize = {BLOCK};\nstatic PACKED: [u8; {}] = {packed:?};\nstatic BLOCKS: [u16; {}] = {blocks:?};\n\
-         static PAIRS: [[u8; 2]; {}] = {table:?};\n",
-        packed.len(),
-        blocks.len(),
-        table.len(),
-    )
 }
 
 fn replaced(message: &[u8], pair: [u8; 2], by: u8) -> Vec<u8> {

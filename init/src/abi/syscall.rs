@@ -1,10 +1,8 @@
 //! Names and numbers of system calls, for the architectures whose calls a process of this machine can make.
 //!
-//! The source is a text, `syscall/x86_64.tbl`. `build.rs` turns it into the names that are kept: in the order of bytes, each
-//! but the first of a block without the beginning that it shares with the one before, and with one byte for two that are
-//! often together. The compiler turns it into numbers of nine bits.
-
-include!(concat!(env!("OUT_DIR"), "/syscalls.rs"));
+//! The source is a text, `syscall/x86_64.tbl`. The compiler turns it into what is kept: of each name a hash, by which it is found
+//! in a dozen steps and not in hundreds, and numbers of nine bits. A name that no system call has is taken for one in one
+//! case of ten million.
 
 /// Whose numbers they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,44 +41,17 @@ impl Name {
 
     /// The system call of that name.
     pub fn named(name: &[u8]) -> Name {
-        Name::find(name).unwrap_or(Name::UNKNOWN)
-    }
-
-    fn find(name: &[u8]) -> Option<Name> {
-        // The last block whose first name is not behind the one that is looked for.
-        let (mut low, mut high) = (0, BLOCKS.len());
-        while high - low > 1 {
+        let hash = hash(name, 0, name.len());
+        let (mut low, mut high) = (0, HASHES.len());
+        while low < high {
             let middle = (low + high) / 2;
-            if is_behind(*BLOCKS.get(middle)?, name) { high = middle } else { low = middle }
+            let Some(other) = HASHES.get(middle) else { break };
+            if *other == hash {
+                return Name(middle as u16);
+            }
+            if *other < hash { low = middle + 1 } else { high = middle }
         }
-        let first = low * BLOCK;
-        let mut bytes = Bytes::at(*BLOCKS.get(low)?);
-        // Bytes that the entry before has in common with the name. An entry that shares more with it than those differs
-        // where it differs, and one that shares fewer is behind where the name would be.
-        let mut common = 0;
-        let mut shared = usize::from(bytes.next()? & !START);
-        for index in first..first + BLOCK {
-            // What differs needs no unpacking.
-            let next = if shared != common {
-                bytes.skip()?
-            } else {
-                loop {
-                    let byte = bytes.next()?;
-                    if byte & START == 0 && name.get(common) == Some(&byte) {
-                        common += 1;
-                    } else if byte & START == 0 {
-                        break bytes.skip()?;
-                    } else if common == name.len() {
-                        return Some(Name(index as u16));
-                    } else {
-                        break usize::from(byte & !START);
-                    }
-                }
-            };
-            common = common.min(next);
-            shared = next;
-        }
-        None
+        Name::UNKNOWN
     }
 
     /// Its number, if it has one.
@@ -114,58 +85,6 @@ impl Name {
     }
 }
 
-/// The bytes of names, unpacked.
-struct Bytes {
-    rest: core::slice::Iter<'static, u8>,
-    /// The second halves of pairs, the next one last.
-    waiting: [u8; 16],
-    count: usize,
-}
-
-impl Bytes {
-    fn at(place: u16) -> Bytes {
-        let rest = PACKED.get(usize::from(place)..).unwrap_or_default();
-        Bytes { rest: rest.iter(), waiting: [0; _], count: 0 }
-    }
-
-    #[inline(never)]
-    fn next(&mut self) -> Option<u8> {
-        let mut byte = match self.count.checked_sub(1) {
-            Some(count) => {
-                self.count = count;
-                *self.waiting.get(count)?
-            }
-            None => *self.rest.next()?,
-        };
-        while let Some([first, second]) = PAIRS.get(usize::from(byte)).filter(|pair| pair[0] != 0) {
-            *self.waiting.get_mut(self.count)? = *second;
-            self.count += 1;
-            byte = *first;
-        }
-        Some(byte)
-    }
-
-    /// Goes on behind this entry: how many bytes the next one shares with it.
-    fn skip(&mut self) -> Option<usize> {
-        self.count = 0;
-        let next = self.rest.find(|byte| **byte & START != 0)?;
-        Some(usize::from(next & !START))
-    }
-}
-
-/// Whether the entry at a place, which is written out, is behind a name.
-fn is_behind(at: u16, name: &[u8]) -> bool {
-    let mut entry = Bytes::at(at + 1);
-    for byte in name {
-        match entry.next() {
-            Some(other) if other == *byte => {}
-            Some(other) => return other & START == 0 && other > *byte,
-            None => return false,
-        }
-    }
-    entry.next().is_some_and(|byte| byte & START == 0)
-}
-
 /// Whether a call of i386 stands for many.
 pub fn is_multiplexer(number: u16) -> bool {
     number == SOCKETCALL || number == IPC
@@ -181,8 +100,6 @@ const SOURCE: &[u8] = include_bytes!("syscall/x86_64.tbl");
 
 /// No number.
 const NONE: u16 = 0x1ff;
-/// The bit of a byte that begins an entry; its other bits are how many bytes the entry shares with the one before.
-const START: u8 = 0x80;
 /// The first of x32's own numbers.
 const X32_FIRST: u16 = 512;
 /// How many of those there are, and how many calls x32 does not have.
@@ -195,11 +112,34 @@ const SOCKETCALLS: usize = 21;
 const IPCS: usize = 25;
 
 const TABLE: Table = Table::read();
+/// Of the names, in order: a name's place among them is [`Name`].
+static HASHES: [u32; TABLE.names] = hashes();
 static LOW: [u8; TABLE.names * 2] = first(&TABLE.low);
 static HIGH: [u8; TABLE.names / 4 + 1] = first(&TABLE.high);
 static X32_OWN: [u16; X32_COUNT + X32_ABSENT] = TABLE.x32;
 static IS_MULTIPLEXED: [u8; TABLE.names / 8 + 1] = first(&TABLE.is_multiplexed);
 static MULTIPLEXED: [u16; SOCKETCALLS + IPCS] = TABLE.multiplexed;
+
+const fn hashes() -> [u32; TABLE.names] {
+    let mut result = [0; TABLE.names];
+    let mut index = 0;
+    while index < result.len() {
+        result[index] = TABLE.lines[index].0;
+        assert!(index == 0 || result[index - 1] < result[index], "two names have one hash");
+        index += 1;
+    }
+    result
+}
+
+/// FNV-1a of what is between two places, its high half.
+const fn hash(text: &[u8], mut at: usize, end: usize) -> u32 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    while at < end && at < text.len() {
+        hash = (hash ^ text[at] as u64).wrapping_mul(0x100_0000_01b3);
+        at += 1;
+    }
+    (hash >> 32) as u32
+}
 
 const fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut result = [0; N];
@@ -214,6 +154,8 @@ const fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
 /// The source as it is kept, made by the compiler, with room behind.
 struct Table {
     names: usize,
+    /// The hash of each name, and where what is behind it begins and ends. In the order of the hashes.
+    lines: [(u32, usize, usize); 512],
     low: [u8; 1024],
     high: [u8; 128],
     /// The numbers on x86_64 of those that x32 has others for, in their order there, and of those it does not have.
@@ -229,6 +171,7 @@ impl Table {
     const fn read() -> Table {
         let mut table = Table {
             names: 0,
+            lines: [(u32::MAX, 0, 0); 512],
             low: [0; 1024],
             high: [0; 128],
             x32: [0; X32_COUNT + X32_ABSENT],
@@ -240,20 +183,36 @@ impl Table {
         while at < SOURCE.len() {
             let end = end_of(at, b'\n');
             if SOURCE[at] != b'#' {
-                table.numbers(end_of(at, b' ') + 1, end);
-                table.names += 1;
+                let name_end = end_of(at, b' ');
+                table.sort_in((hash(SOURCE, at, name_end), name_end + 1, end));
             }
             at = end + 1;
+        }
+        let mut index = 0;
+        while index < table.names {
+            table.numbers(index);
+            index += 1;
         }
         table
     }
 
+    const fn sort_in(&mut self, line: (u32, usize, usize)) {
+        let mut index = self.names;
+        while index > 0 && self.lines[index - 1].0 > line.0 {
+            self.lines[index] = self.lines[index - 1];
+            index -= 1;
+        }
+        self.lines[index] = line;
+        self.names += 1;
+    }
+
     /// What stands behind a name.
-    const fn numbers(&mut self, start: usize, end: usize) {
+    const fn numbers(&mut self, index: usize) {
+        let (_, start, end) = self.lines[index];
         let x86_64 = number(start);
         let mut at = end_of(start, b' ') + 1;
-        self.number(0, x86_64);
-        self.number(1, number(at));
+        self.number(index * 2, x86_64);
+        self.number(index * 2 + 1, number(at));
         at += word_length(at);
         while at < end {
             let word = SOURCE[at + 1];
@@ -265,19 +224,18 @@ impl Table {
                     self.absent += 1;
                 }
                 b'x' => self.x32[value - X32_FIRST as usize] = x86_64,
-                b's' => self.multiplexed[value] = self.names as u16,
-                _ => self.multiplexed[SOCKETCALLS + value] = self.names as u16,
+                b's' => self.multiplexed[value] = index as u16,
+                _ => self.multiplexed[SOCKETCALLS + value] = index as u16,
             }
             if word != b'x' {
-                self.is_multiplexed[self.names / 8] |= 1 << (self.names % 8);
+                self.is_multiplexed[index / 8] |= 1 << (index % 8);
             }
             at = value_at + word_length(value_at);
         }
     }
 
-    const fn number(&mut self, column: usize, number: u16) {
+    const fn number(&mut self, index: usize, number: u16) {
         assert!(number <= NONE);
-        let index = self.names * 2 + column;
         self.low[index] = number as u8;
         self.high[index / 8] |= ((number >> 8) as u8) << (index % 8);
     }
