@@ -24,9 +24,6 @@ use crate::text::has;
 
 const MISSING: &[u8] = b"missing ";
 
-/// No name of a field has more bytes.
-const NAME_BYTES_MAX: usize = 32;
-
 /// Reads a text into `record`. `doing` is what an error says was being done.
 ///
 /// # Errors
@@ -145,24 +142,33 @@ impl<'c, 'a> Reading<'c, 'a> {
         raw.as_bytes()
     }
 
-    /// Reads a string and keeps it.
+    /// Reads a string: what it stands for.
     #[inline(never)]
-    fn string(&mut self) -> &'a CStr {
+    fn bytes<'s>(&mut self) -> &'s [u8]
+    where
+        'c: 's,
+        'a: 's,
+    {
+        let plain_end = scan::plain_end(self.text, self.at + 1);
         let raw = self.raw();
-        if raw.iter().all(|byte| *byte != b'\\') {
-            return self.arena.copy(raw);
+        if self.at == plain_end + 1 {
+            return raw;
         }
         // What an escape stands for is shorter than the escape.
         let decoded = self.arena.bytes(raw.len());
         let length = decode(raw, decoded);
-        self.arena.copy(decoded.get(..length).unwrap_or_default())
+        decoded.get(..length).unwrap_or_default()
     }
 
     /// Reads a key and moves on to its value.
-    fn key(&mut self) -> &'a CStr {
-        let at = self.at;
-        let key = self.string();
-        self.at = scan::member_value(self.text, at);
+    fn key<'s>(&mut self) -> &'s [u8]
+    where
+        'c: 's,
+        'a: 's,
+    {
+        let key = self.bytes();
+        self.at = scan::skip_space(self.text, self.at);
+        self.at = scan::skip_space(self.text, self.at + 1);
         key
     }
 
@@ -183,9 +189,10 @@ impl<'c, 'a> Reading<'c, 'a> {
         match slot {
             Slot::Object(record) => return self.object(record),
             Slot::Optional(list) => {
-                let mut one = list.begin(self.arena, 1);
-                self.value(one.slot(0));
-                one.finish();
+                let mut one = list.begin(self.arena);
+                let slot = one.add(self.arena);
+                self.value(slot);
+                one.finish(self.arena);
             }
             Slot::List(list) => return self.list(list),
             Slot::Pairs(pairs) => return self.map(None, pairs),
@@ -215,11 +222,7 @@ impl<'c, 'a> Reading<'c, 'a> {
         let mut more = self.enter();
         while more {
             let at = self.at;
-            let mut name = [0; NAME_BYTES_MAX];
-            let length = decode(self.raw(), &mut name);
-            self.at = scan::member_value(self.text, at);
-            // No entry is empty, which is what a name too long for all of them becomes.
-            let (index, entry) = find(names, name.get(..length).unwrap_or_default());
+            let (index, entry) = find(names, self.key());
             let bit = 1_u32.wrapping_shl(index as u32);
             let problem = match entry {
                 // Unknown: skipped.
@@ -268,17 +271,16 @@ impl<'c, 'a> Reading<'c, 'a> {
     }
 
     fn list(&mut self, list: List<'_, 'a>) -> bool {
-        let count = scan::children(self.text, self.at).count();
-        let mut elements = list.begin(self.arena, count);
-        let mut index = 0;
+        let mut elements = list.begin(self.arena);
         let mut more = self.enter();
+        let is_there = more;
         while more {
-            self.value(elements.slot(index));
-            index += 1;
+            let slot = elements.add(self.arena);
+            self.value(slot);
             more = self.next();
         }
-        elements.finish();
-        count > 0
+        elements.finish(self.arena);
+        is_there
     }
 
     /// An object that maps strings to `values`, or to the values of pairs, which then hold the keys, too.
@@ -286,18 +288,19 @@ impl<'c, 'a> Reading<'c, 'a> {
         let at = self.at;
         let count = self.count_names();
         let kept = self.arena.filled(count, s!(""));
-        let mut values = values.begin(self.arena, count);
+        let mut values = values.begin(self.arena);
         let mut index = 0;
         let mut more = self.enter();
         while more {
             let key = self.key();
+            let key = self.arena.copy(key);
             if kept.iter().take(index).any(|earlier| *earlier == key) {
                 self.fail_twice(at, index);
             }
             if let Some(name) = kept.get_mut(index) {
                 *name = key;
             }
-            match values.slot(index) {
+            match values.add(self.arena) {
                 Slot::Object(mut pair) if names.is_none() => {
                     if let Slot::Word(name) = pair.slot(0) {
                         *name = key;
@@ -309,7 +312,7 @@ impl<'c, 'a> Reading<'c, 'a> {
             index += 1;
             more = self.next();
         }
-        values.finish();
+        values.finish(self.arena);
         if let Some(names) = names {
             *names = kept;
         }
@@ -341,13 +344,13 @@ impl<'c, 'a> Reading<'c, 'a> {
         while more {
             let at = self.at;
             let is_text = scan::byte(self.text, at) == shape::TEXT;
-            let name = if is_text { self.string() } else { s!("") };
+            let name = if is_text { self.bytes() } else { b"" };
             if !is_text {
                 self.skip();
             }
             let number = match list {
-                Some(list) => scheduling::named(list, name.to_bytes()),
-                None => capability::number(name.to_bytes()),
+                Some(list) => scheduling::named(list, name),
+                None => capability::number(name),
             };
             match number {
                 Some(number) => set |= 1_u64.wrapping_shl(number.into()),
@@ -362,8 +365,7 @@ impl<'c, 'a> Reading<'c, 'a> {
 
     /// Reads a string into `slot`. Whether it is not empty.
     fn text(&mut self, slot: Slot<'_, 'a>, at: usize, expected: &'static CStr) -> bool {
-        let text = self.string();
-        let bytes = text.to_bytes();
+        let bytes = self.bytes();
         let one = |letters: &[u8]| match bytes {
             [letter] if has(letters, *letter) => Some(*letter),
             _ => None,
@@ -371,11 +373,11 @@ impl<'c, 'a> Reading<'c, 'a> {
         // Most are one of some names.
         let (to, number) = match slot {
             Slot::Text(to) => {
-                *to = Some(text).filter(|text| !text.is_empty());
+                *to = Some(self.arena.copy(bytes)).filter(|text| !text.is_empty());
                 return !bytes.is_empty();
             }
             Slot::Word(to) => {
-                *to = text;
+                *to = self.arena.copy(bytes);
                 return !bytes.is_empty();
             }
             Slot::SystemCall(to) => {

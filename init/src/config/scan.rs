@@ -199,15 +199,14 @@ impl Walk<'_, '_> {
 
     fn string(&mut self) {
         loop {
-            self.at += 1;
+            self.at = plain_end(self.text, self.at + 1);
             match self.byte() {
                 b'"' => break self.at += 1,
                 b'\\' => match escape(self.text.get(self.at + 1..).unwrap_or(&[])) {
                     Ok((_, length)) => self.at += length,
                     Err(problem) => break self.fail(problem),
                 },
-                0..=0x1f => break self.fail(c!("control character in a string")),
-                _ => {}
+                _ => break self.fail(c!("control character in a string")),
             }
         }
     }
@@ -312,8 +311,39 @@ pub(super) fn byte(text: &[u8], at: usize) -> u8 {
 }
 
 /// The first offset from `at` on that is not white space.
+#[inline(never)]
 pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
-    while matches!(byte(text, at), b' ' | b'\t' | b'\n' | b'\r') {
+    loop {
+        match byte(text, at) {
+            b'!'.. => return at,
+            b' ' | b'\t' | b'\n' | b'\r' => at += 1,
+            _ => return at,
+        }
+        // Nearly all are blanks that indent.
+        while text.get(at..at + 4).is_some_and(|blanks| blanks == b"    ") {
+            at += 4;
+        }
+    }
+}
+
+/// The first offset from `at` on of what does not stand for itself in a string: a quote, a backslash, a control character,
+/// or the end.
+#[inline(never)]
+pub(super) fn plain_end(text: &[u8], mut at: usize) -> usize {
+    const EACH: u64 = u64::MAX / 0xff;
+    // Eight bytes at a time. The lowest bit that is left belongs to the first such byte; those above it may mean nothing.
+    while let Some(word) = text.get(at..at + 8).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*word);
+        let below = |bound: u64, word: u64| word.wrapping_sub(EACH * bound) & !word;
+        let quote = below(1, word ^ (EACH * b'"' as u64));
+        let backslash = below(1, word ^ (EACH * b'\\' as u64));
+        let ends = (below(b' '.into(), word) | quote | backslash) & (EACH * 0x80);
+        if ends != 0 {
+            return at + ends.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while !matches!(byte(text, at), 0..=0x1f | b'"' | b'\\') {
         at += 1;
     }
     at
@@ -322,12 +352,11 @@ pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
 /// The offset after the string at `at`, of a text that has been checked.
 pub(super) fn string_end(text: &[u8], mut at: usize) -> usize {
     loop {
-        at += 1;
+        at = plain_end(text, at + 1);
         match byte(text, at) {
             b'\\' => at += 1,
             b'"' => return at + 1,
-            0 => return at,
-            _ => {}
+            _ => return at,
         }
     }
 }
@@ -359,11 +388,6 @@ pub(super) fn value_end(text: &[u8], mut at: usize) -> usize {
         }
         at += 1;
     }
-}
-
-/// The offset of the value that belongs to the key at `at`, of a text that has been checked.
-pub(super) fn member_value(text: &[u8], at: usize) -> usize {
-    skip_space(text, skip_space(text, string_end(text, at)) + 1)
 }
 
 /// The offsets of what is in the array or object at an offset, of a text that has been checked: elements, or the keys of

@@ -165,7 +165,7 @@ impl<'i> Place<'i> {
             Err(Errno::NOENT) => &b"{}"[..],
             text => text.doing(LOAD)?,
         };
-        let mut arena = Arena::new(map::zeroed(2 * text.len() + 4096).doing(LOAD)?);
+        let mut arena = Arena::new(map::zeroed(6 * text.len() + 4096).doing(LOAD)?);
         config::read_kept(text, &mut arena, kept)?;
         Ok(self.status(kept))
     }

@@ -15,7 +15,7 @@
 
 use super::texts::CStr;
 use core::marker::PhantomData;
-use core::mem::{align_of, size_of};
+use core::mem::{MaybeUninit, align_of, size_of};
 use core::ptr::null_mut;
 
 use crate::error::{Error, Result};
@@ -39,8 +39,8 @@ pub struct List<T> {
 }
 
 #[derive(Default)]
-struct Stack {
-    count: usize,
+pub(super) struct Stack {
+    pub(super) count: usize,
     /// `high` before the list began, and after its last element.
     outer: usize,
     top: usize,
@@ -162,16 +162,6 @@ impl<'a> Arena<'a> {
         start
     }
 
-    /// Zeroed memory; null when it is full.
-    pub(super) fn zeroed(&mut self, bytes: usize, align: usize) -> *mut u8 {
-        let start = self.take(bytes, align);
-        if !start.is_null() {
-            // SAFETY: so many bytes were just taken.
-            unsafe { start.write_bytes(0, bytes) };
-        }
-        start
-    }
-
     /// Lends `length` zeroed bytes for as long as the arena lives: for text being decoded or files being read.
     pub fn bytes(&mut self, length: usize) -> &'a mut [u8] {
         self.filled(length, 0)
@@ -184,7 +174,7 @@ impl<'a> Arena<'a> {
     }
 
     #[inline(never)]
-    fn begin(&mut self) -> Stack {
+    pub(super) fn begin(&mut self) -> Stack {
         let outer = self.high;
         // Down to the elements' alignment, but never below what is in use.
         let misaligned = (self.start as usize).wrapping_add(outer) & (ALIGN - 1);
@@ -203,7 +193,7 @@ impl<'a> Arena<'a> {
 
     /// Memory for one more element of a list. Null when there is none.
     #[inline(never)]
-    fn above(&mut self, stack: &mut Stack, size: usize, align: usize) -> *mut u8 {
+    pub(super) fn above(&mut self, stack: &mut Stack, size: usize, align: usize) -> *mut u8 {
         debug_assert!(stack.top == self.high, "a list begun later is not finished yet");
         // Only misaligned when there was no room for aligning it.
         let aligned = (self.start as usize).wrapping_add(self.high) & (align - 1) == 0;
@@ -230,7 +220,7 @@ impl<'a> Arena<'a> {
 
     /// Moves the elements of a list down, in order. Null when there is no room.
     #[inline(never)]
-    fn gather(&mut self, stack: Stack, size: usize, align: usize) -> *mut u8 {
+    pub(super) fn gather(&mut self, stack: Stack, size: usize, align: usize) -> *mut u8 {
         debug_assert!(stack.top == self.high, "a list begun later is not finished yet");
         let bytes = size * stack.count;
         if stack.top != self.high {
@@ -238,16 +228,36 @@ impl<'a> Arena<'a> {
         }
         let to = self.take(bytes, align);
         if !to.is_null() {
-            for index in 0..stack.count {
-                // SAFETY: the stack holds `count` elements from `high` up, the last pushed lowest.
-                let from = unsafe { self.start.add(self.high + size * (stack.count - 1 - index)) };
-                // SAFETY: memory for `count` elements was just taken; `take` never passes `high`, so source and
-                // destination do not overlap.
-                unsafe { core::ptr::copy_nonoverlapping(from, to.add(size * index), size) };
+            // The stack holds them from `high` up, the last pushed lowest. `take` never passes `high`.
+            // SAFETY: memory for all elements was just taken, and does not overlap theirs; they are aligned and made of words.
+            unsafe {
+                let from = self.start.add(self.high);
+                if align == ALIGN { turn::<u64>(from, to, bytes, size) } else { turn::<u8>(from, to, bytes, size) }
             }
         }
         self.high = stack.outer;
         to
+    }
+}
+
+/// Copies elements in the opposite order, by words: a call for each would cost more than the copy.
+///
+/// # Safety
+/// There are `bytes` at `from` and memory for them at `to`, aligned, made of elements of `size` bytes, and those of words.
+unsafe fn turn<Word: Copy>(from: *const u8, to: *mut u8, bytes: usize, size: usize) {
+    let (mut first, mut at) = (bytes, 0);
+    while at < bytes {
+        first -= size;
+        let mut offset = 0;
+        while offset < size {
+            // SAFETY: inside an element, of which even what is between its fields may be copied.
+            unsafe {
+                let word: MaybeUninit<Word> = from.add(first + offset).cast::<MaybeUninit<Word>>().read();
+                to.add(at + offset).cast::<MaybeUninit<Word>>().write(word);
+            }
+            offset += size_of::<Word>();
+        }
+        at += size;
     }
 }
 

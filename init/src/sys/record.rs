@@ -10,7 +10,7 @@ use core::mem::{MaybeUninit, align_of, offset_of, size_of, zeroed};
 use core::ptr::slice_from_raw_parts;
 use core::slice::from_raw_parts;
 
-use super::arena::Arena;
+use super::arena::{Arena, Stack};
 use crate::abi::namespace::Namespace;
 use crate::abi::syscall::Name;
 
@@ -188,7 +188,7 @@ impl Iterator for Names {
 
     fn next(&mut self) -> Option<&'static CStr> {
         // SAFETY: a name or the empty one after the last.
-        let name = unsafe { CStr::from_ptr(self.0.cast()) };
+        let name = unsafe { CStr::from_ptr(self.0) };
         if name.is_empty() {
             return None;
         }
@@ -479,38 +479,31 @@ pub struct List<'r, 'a> {
     lives: Lives<'r, 'a>,
 }
 
-/// A list being made.
+/// A list being made: its elements are where the arena collects those of lists whose length is not known yet.
 pub struct Elements<'r, 'a> {
     list: List<'r, 'a>,
-    start: *mut u8,
-    count: usize,
+    stack: Stack,
 }
 
 impl<'r, 'a> List<'r, 'a> {
-    /// Begins a list of so many elements.
-    pub fn begin(self, arena: &mut Arena<'a>, count: usize) -> Elements<'r, 'a> {
-        let Description { size, align, .. } = *self.description;
-        let (size, align) = (usize::from(size), usize::from(align));
-        let start = arena.zeroed(size * count, align);
-        if !start.is_null() {
-            for index in 0..count {
-                // SAFETY: there is memory for so many elements.
-                unsafe { self.description.blank(start.add(size * index)) };
-            }
-        }
-        Elements { list: self, start, count: if start.is_null() { 0 } else { count } }
+    /// Begins a list.
+    pub fn begin(self, arena: &mut Arena<'a>) -> Elements<'r, 'a> {
+        Elements { list: self, stack: arena.begin() }
     }
 }
 
 impl<'a> Elements<'_, 'a> {
-    /// Where the value of an element goes.
-    pub fn slot(&mut self, index: usize) -> Slot<'_, 'a> {
-        if index >= self.count {
+    /// Where the value of one more element goes.
+    pub fn add(&mut self, arena: &mut Arena<'a>) -> Slot<'_, 'a> {
+        let description = self.list.description;
+        let start = arena.above(&mut self.stack, description.size.into(), description.align.into());
+        if start.is_null() {
             return Slot::Nothing;
         }
-        let description = self.list.description;
-        // SAFETY: there is memory for `count` elements.
-        let start = unsafe { self.start.add(index * usize::from(description.size)) };
+        // SAFETY: there is memory for an element.
+        unsafe { start.write_bytes(0, description.size.into()) };
+        // SAFETY: as above.
+        unsafe { description.blank(start) };
         let record = Record { start, description, lives: PhantomData };
         if record.names().next().is_some() {
             return Slot::Object(record);
@@ -520,19 +513,21 @@ impl<'a> Elements<'_, 'a> {
     }
 
     /// Puts the list where it belongs.
-    pub fn finish(self) {
-        if self.start.is_null() {
+    pub fn finish(self, arena: &mut Arena<'a>) {
+        let List { place, description, is_one, .. } = self.list;
+        let count = self.stack.count;
+        let start = arena.gather(self.stack, description.size.into(), description.align.into());
+        if start.is_null() || is_one && count == 0 {
             return;
         }
-        let place = self.list.place;
-        if self.list.is_one {
+        if is_one {
             // SAFETY: an optional reference is there, which has the form of a pointer; the element was written and lives as
             // long as the arena.
-            unsafe { place.cast::<*const u8>().write(self.start) };
+            unsafe { place.cast::<*const u8>().write(start) };
         } else {
             // SAFETY: a slice is there, which has the form of any other; the elements were written and live as long as the
             // arena.
-            unsafe { place.cast::<*const [u8]>().write(slice_from_raw_parts(self.start, self.count)) };
+            unsafe { place.cast::<*const [u8]>().write(slice_from_raw_parts(start, count)) };
         }
     }
 }
@@ -682,9 +677,9 @@ mod tests {
 
     fn make<'a>(slot: Slot<'_, 'a>, arena: &mut Arena<'a>, count: usize) {
         let (Slot::List(list) | Slot::Optional(list) | Slot::Named(_, list)) = slot else { panic!() };
-        let mut elements = list.begin(arena, count);
+        let mut elements = list.begin(arena);
         for index in 0..count {
-            match elements.slot(index) {
+            match elements.add(arena) {
                 Slot::Object(mut record) => match record.slot(1) {
                     Slot::U32(small) => *small = index as u32,
                     _ => panic!(),
@@ -693,8 +688,7 @@ mod tests {
                 _ => panic!(),
             }
         }
-        assert!(matches!(elements.slot(count), Slot::Nothing));
-        elements.finish();
+        elements.finish(arena);
     }
 
     #[test]
@@ -739,9 +733,9 @@ mod tests {
         let mut outer = Outer::default();
         let mut record = Record::new(&mut outer);
         let Slot::List(list) = record.slot(2) else { panic!() };
-        let mut elements = list.begin(&mut arena, 3);
-        assert!(matches!(elements.slot(0), Slot::Nothing));
-        elements.finish();
+        let mut elements = list.begin(&mut arena);
+        assert!(matches!(elements.add(&mut arena), Slot::Nothing));
+        elements.finish(&mut arena);
         assert!(outer.list.is_empty() && arena.check().is_err());
     }
 }
