@@ -95,6 +95,9 @@ pub const WORD_BYTES_MAX: usize = 1024;
 /// How long unmounting may take. It writes back what is cached: minutes on a slow disk would be lost data, for ever is
 /// a network file system whose server has gone.
 pub const UNMOUNT_US: u64 = 90_000_000;
+/// How long servers elsewhere are waited for when their file systems are unmounted. What was written to them has been sent
+/// when its files were closed: one that answers nothing for so long has gone.
+pub const SERVERS_US: u64 = 10_000_000;
 /// Rounds of unmounting and releasing devices. One level of a loop device on a file system on a loop device each.
 pub const UNMOUNT_ROUNDS: usize = 8;
 /// PATH_MAX of the kernel, the final NUL included.

@@ -37,4 +37,5 @@ pub mod qmp;
 pub mod root;
 pub mod soak;
 pub mod tree;
+pub mod virtiofs;
 pub mod vm;

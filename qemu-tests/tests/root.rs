@@ -3,12 +3,13 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use qemu_tests::image::Image;
 use qemu_tests::root::Root;
 use qemu_tests::tree::Tree;
+use qemu_tests::virtiofs::{self, Server};
 use qemu_tests::vm::{self, End, Ending};
 use qemu_tests::{command, disk, oneshot};
 
@@ -202,44 +203,12 @@ fn compressed_images_are_roots() -> Result<()> {
     Ok(())
 }
 
-/// A program of the host that ends with the test.
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_folder_of_the_host_is_a_root() -> Result<()> {
-    let server =
-        ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"].into_iter().find(|path| Path::new(path).exists());
-    let Some(server) = server else {
-        eprintln!("SKIPPED: virtiofsd is not installed");
-        return Ok(());
-    };
     let directory = tempfile::Builder::new().prefix("pidone-").tempdir_in("/tmp")?;
-    let (folder, socket) = (folder(directory.path())?, directory.path().join("fs"));
-    let mut serve = Command::new(server);
-    serve.arg(format!("--socket-path={}", socket.display()));
-    serve.args(["-o", &format!("source={},cache=auto,sandbox=chroot", folder.display())]);
-    let _server = Daemon(serve.stderr(File::create(directory.path().join("log"))?).spawn().context(server)?);
-    let started = std::time::Instant::now();
-    while !socket.exists() && started.elapsed().as_secs() < 30 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let machine = initramfs()?.memory_mib(512).arguments([
-        "-object",
-        "memory-backend-memfd,id=mem,size=512M,share=on",
-        "-numa",
-        "node,memdev=mem",
-        "-chardev",
-        &format!("socket,id=fs,path={}", socket.display()),
-        "-device",
-        "vhost-user-fs-pci,chardev=fs,tag=the-root",
-    ]);
+    let folder = folder(directory.path())?;
+    let Some(server) = Server::start(&folder, directory.path(), "the-root")? else { return Ok(()) };
+    let machine = virtiofs::share(initramfs()?, &[&server]);
     boots(machine, "root=the-root rootfstype=virtiofs ro pidone.overlay=tmpfs", "overlay", true)?;
     ensure!(!folder.join("etc/new").exists(), "the folder was written to");
     Ok(())

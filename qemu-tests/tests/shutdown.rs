@@ -1,9 +1,17 @@
 //! The way down, from every side it can be asked for.
 
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use qemu_tests::container::Container;
 use qemu_tests::image::Image;
+use qemu_tests::tree::Tree;
+use qemu_tests::virtiofs::{self, Server};
 use qemu_tests::vm::{Ending, Vm};
+use qemu_tests::{command, disk};
+use serde_json::json;
 
 fn steady() -> Container {
     Container::probe("steady", "on-term-sleep 0")
@@ -137,26 +145,74 @@ fn onshutdown_containers_run_in_order_when_the_services_have_ended() -> Result<(
 #[test]
 fn a_disk_is_unmounted_and_needs_no_recovery() -> Result<()> {
     let directory = tempfile::tempdir()?;
-    let disk = directory.path().join("disk");
-    let mut tree = qemu_tests::tree::Tree::new();
+    let image = directory.path().join("disk");
+    let mut tree = Tree::new();
     tree.directory("data", 0o755);
-    qemu_tests::disk::write(&tree, &disk, 16)?;
+    disk::write(&tree, &image, 16)?;
     let container = Container::probe("writer", "write /disk/data/file kept , on-term-sleep 0")
         .capability_all()
-        .runtime(serde_json::json!({
+        .runtime(json!({
             "mounts": [{ "destination": "/var/disk", "type": "ext4", "source": "/dev/vda" }],
         }))
         .bind("/var/disk:/disk");
-    let mut vm = Image::new()?.service(container).vm()?.disk_image(&disk).start()?;
+    let mut vm = Image::new()?.service(container).vm()?.disk_image(&image).start()?;
     vm.wait_for_report("on-term-sleep=ready")?;
     vm.power_button()?;
     let end = vm.expect(Ending::PowerOff)?;
     assert_eq!(end.probe("write"), ["/disk/data/file ok"]);
-    let look = |request: &str| {
-        qemu_tests::command::text(std::process::Command::new("debugfs").args(["-R", request]).arg(&disk))
-    };
-    assert!(look("cat /data/file")?.contains("kept"));
-    assert!(!look("features")?.contains("needs_recovery"), "the disk was not unmounted\n{}", end.console);
+    assert!(look(&image, "cat /data/file")?.contains("kept"));
+    assert!(!look(&image, "features")?.contains("needs_recovery"), "the disk was not unmounted\n{}", end.console);
+    Ok(())
+}
+
+/// What debugfs(8) says of a disk.
+fn look(disk: &Path, request: &str) -> Result<String> {
+    command::text(Command::new("debugfs").args(["-R", request]).arg(disk))
+}
+
+#[test]
+fn a_server_that_has_gone_holds_up_neither_the_machine_nor_its_disks() -> Result<()> {
+    let directory = tempfile::Builder::new().prefix("pidone-").tempdir_in("/tmp")?;
+    let (image, folder) = (directory.path().join("disk"), directory.path().join("folder"));
+    std::fs::create_dir(&folder)?;
+    std::fs::write(folder.join("file"), "far away")?;
+    let Some(far) = Server::start(&folder, directory.path(), "far")? else { return Ok(()) };
+    let Some(farther) = Server::start(&folder, directory.path(), "farther")? else { return Ok(()) };
+    disk::write(&Tree::new(), &image, 16)?;
+    let mount = |to: &str, kind: &str, from: &str| json!({ "destination": to, "type": kind, "source": from });
+    let mounts = [
+        mount("/var/far", "virtiofs", "far"),
+        mount("/var/disk", "ext4", "/dev/vda"),
+        mount("/var/disk/farther", "virtiofs", "farther"),
+    ];
+    let writer = Container::probe("writer", "write /disk/file kept , on-term-sleep 0")
+        .capability_all()
+        .runtime(json!({ "mounts": mounts, "mkdir": ["/var/disk/farther"] }))
+        .bind("/var/disk:/disk");
+    // It waits for the server in the kernel, where nothing can kill it; the disk is in its namespace, too.
+    let script = "echo more >/disk/more; echo PROBE stuck=soon >/dev/ttyS1; while cat /far/file >/dev/null; do :; done";
+    let stuck = Container::shell("stuck", script).bind("/var/disk:/disk").bind("/var/far:/far").with_report();
+    let stuck = stuck.annotation("pidone.after", "writer");
+    let machine = Image::new()?.service(writer).service(stuck).vm()?.disk_image(&image);
+    let machine = virtiofs::share(machine, &[&far, &farther]);
+    let mut vm = machine.append("pidone.timing pidone.grace=1").start()?;
+    vm.wait_for_report("on-term-sleep=ready")?;
+    vm.wait_for_report("stuck=soon")?;
+    far.fall_silent()?;
+    farther.fall_silent()?;
+    std::thread::sleep(Duration::from_secs(1));
+    vm.power_button()?;
+    let asked = Instant::now();
+    vm.wait_for(" unmounting\n")?;
+    vm.wait_for(" end\n")?;
+    assert!(asked.elapsed() < Duration::from_secs(60), "{:?}\n{}", asked.elapsed(), vm.console.text());
+    // QEMU itself waits for them when the machine ends.
+    far.go_on()?;
+    farther.go_on()?;
+    let end = vm.expect(Ending::PowerOff)?;
+    let [kept, more] = ["cat /file", "cat /more"].map(|request| look(&image, request));
+    assert!(kept?.contains("kept") && more?.contains("more"), "{}", end.console);
+    assert!(!look(&image, "features")?.contains("needs_recovery"), "the disk was not unmounted\n{}", end.console);
     Ok(())
 }
 

@@ -1,8 +1,5 @@
 //! The way down: asking and killing containers, unmounting, the last system call.
 
-use crate::sys::{AsFd, OwnedFd};
-use crate::texts::CStr;
-
 use super::table::Power;
 use crate::abi::{mount, signal};
 use crate::limits;
@@ -10,9 +7,10 @@ use crate::log;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::{below, join};
 use crate::sys::power::{self, Command};
-use crate::sys::process::{self, Pid};
-use crate::sys::{block, region};
+use crate::sys::process::{self, Fork, Handle, Pid};
+use crate::sys::{AsFd, OwnedFd, Result, block, mount as calls, region, time, wait};
 use crate::text::{Line, Value, cut_last, fields, number, position};
+use crate::texts::CStr;
 
 /// Longest path the kernel takes or gives, with its NUL.
 const PATH_BYTES: usize = 4096;
@@ -112,15 +110,36 @@ fn status_hears(status: &[u8], signal: u8, default: bool) -> bool {
 pub(super) fn unmount_all() -> u8 {
     let Some(regions) = region::take() else { return 1 };
     let buffer = &mut regions.arena;
+    let deadline_us = time::monotonic_us().saturating_add(limits::SERVERS_US);
+    // What is mounted where a process that could not be killed is, too, stays mounted there.
+    aside(deadline_us, &power::sync);
     for _ in 0..limits::UNMOUNT_ROUNDS {
-        let unmounted = unmount_once(buffer);
+        let unmounted = unmount_once(buffer, deadline_us);
         release_devices();
         if unmounted == 0 {
             break;
         }
     }
-    make_readonly(buffer);
+    if !make_readonly(buffer) {
+        aside(deadline_us, &power::sync);
+    }
     0
+}
+
+/// Does in a process of its own what a server that has gone may hold up for ever, and waits for it until the deadline.
+fn aside(deadline_us: u64, act: &dyn Fn()) {
+    match process::fork() {
+        Ok(Fork::Child) => {
+            act();
+            process::exit(0)
+        }
+        Ok(Fork::Parent(pid)) => {
+            if let Ok(handle) = Handle::open(pid) {
+                let _ = wait::ready(&[Some(handle.as_fd())], Some(deadline_us.saturating_sub(time::monotonic_us())));
+            }
+        }
+        Err(_) => act(),
+    }
 }
 
 /// One line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
@@ -148,7 +167,7 @@ impl<'a> Mounted<'a> {
         position(b"proc sys dev", top).is_some() || matches!(self.target, b"/" | b"/run")
     }
 
-    /// Whether a server elsewhere may be gone, for which nobody should wait.
+    /// Whether a server elsewhere may be gone, for which nobody should wait long.
     fn remote(&self) -> bool {
         position(b"nfs nfs4 cifs smb3 ceph afs 9p virtiofs", self.kind).is_some()
     }
@@ -197,26 +216,40 @@ fn for_each_mount(buffer: &mut [u8], each: &mut dyn FnMut(&Mounted, &CStr)) {
 }
 
 /// Unmounts what can be, from the last mount to the first; how many that were.
-fn unmount_once(buffer: &mut [u8]) -> usize {
+fn unmount_once(buffer: &mut [u8], deadline_us: u64) -> usize {
     let mut unmounted = 0;
     for_each_mount(buffer, &mut |mounted, target| {
-        if !mounted.stays() && crate::sys::mount::unmount(target, mounted.remote()).is_ok() {
+        if mounted.stays() {
+            return;
+        }
+        if mounted.remote() {
+            // It is detached at once. Whoever was the last to use it waits for the server.
+            aside(deadline_us, &|| _ = calls::unmount(target, true));
             unmounted += 1;
+        } else {
+            if mounted.device {
+                let _ = remount_readonly(target);
+            }
+            unmounted += usize::from(calls::unmount(target, false).is_ok());
         }
     });
     unmounted
 }
 
-/// What is left on block devices, the root among it, is made read-only, which writes it back.
-fn make_readonly(buffer: &mut [u8]) {
+/// Which writes it back, wherever else it is mounted, unless a file in it is open for writing.
+fn remount_readonly(target: &CStr) -> Result<()> {
+    calls::mount(s!("none"), target, s!(""), mount::MS_REMOUNT | mount::MS_RDONLY, s!(""))
+}
+
+/// What is left on block devices, the root among it, is made read-only, which writes it back; whether all of it is.
+fn make_readonly(buffer: &mut [u8]) -> bool {
     let mut failed = false;
     for_each_mount(buffer, &mut |mounted, target| {
         let root = target == s!("/");
         if !root && (mounted.stays() || !mounted.device) {
             return;
         }
-        let flags = mount::MS_REMOUNT | mount::MS_RDONLY;
-        let result = crate::sys::mount::mount(s!("none"), target, s!(""), flags, s!(""));
+        let result = remount_readonly(target);
         failed |= result.is_err();
         if !root || (mounted.device && result.is_err()) {
             let target = Value::Name(target);
@@ -228,9 +261,7 @@ fn make_readonly(buffer: &mut [u8]) {
             }
         }
     });
-    if failed {
-        power::sync();
-    }
+    !failed
 }
 
 /// Loop devices are detached from their files, mapped devices removed.
