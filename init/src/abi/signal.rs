@@ -48,6 +48,8 @@ pub const CHLD: u8 = 17;
 pub const WINCH: u8 = 28;
 /// Continue.
 pub const CONT: u8 = 18;
+/// Something can be read.
+pub const IO: u8 = 29;
 /// Power failure.
 pub const PWR: u8 = 30;
 /// First real-time signal that programs may use.

@@ -90,7 +90,8 @@ impl Control {
         // Anybody may look.
         identity::set_umask(0);
         let listening = file::open(CWD, PLACE.0, Open::Place)
-            .and_then(|directory| socket::serve(Kind::Messages, directory.as_fd(), PLACE.1));
+            .and_then(|directory| socket::serve(Kind::Messages, directory.as_fd(), PLACE.1))
+            .and_then(|socket| crate::sys::signal::announce(socket.as_fd()).map(|()| socket));
         identity::set_umask(0o022);
         if let Err(errno) = listening {
             log::warning(t!("make the control socket: {}"), &[Value::Kernel(errno)]);

@@ -17,7 +17,6 @@ use crate::texts::CStr;
 
 use crate::abi::Errno;
 use crate::config::policy::Key;
-use crate::error::Error;
 use crate::limits;
 use crate::log;
 use crate::sys::file::{self, CWD, FileType, Open};
@@ -84,19 +83,14 @@ pub fn run(work: &impl Work, policy: Policy, started_us: u64) -> ! {
     signal::block_all();
     // Only PID 1 of the machine may; in a container Ctrl-Alt-Del is not ours.
     let _ = power::catch_ctrl_alt_del();
-    let opened = Events::open();
-    let (slots, edges, events) = match (SLOTS.take(), EDGES.take(), opened) {
-        (Some(slots), Some(edges), Ok(opened)) => (slots, edges, opened),
-        (.., Err(error)) => cannot_run(&error),
-        _ => cannot_run(&Error::kernel(c!("run twice"), Errno::BUSY)),
-    };
+    let (Some(slots), Some(edges)) = (SLOTS.take(), EDGES.take()) else { run_twice() };
     // Never PID 1, when memory is short. Its children take that back.
     let _ = file::write_file(OOM_SCORE, b"-1000");
     let table = Table::new(slots, edges, policy, time::monotonic_us());
     let control = Control::open();
     // From here on PID 1 has little to do, and for long.
     region::forget();
-    let (logger, logger_us) = (0, 0);
+    let (events, logger, logger_us) = (Events::new(), 0, 0);
     let mut supervisor = Supervisor { table, watchdog: None, events, control, work, started_us, logger, logger_us };
     supervisor.run()
 }
@@ -114,9 +108,9 @@ fn fork() -> crate::sys::Result<Fork> {
     forked
 }
 
-/// Without its descriptors PID 1 would be deaf. The kernel's panic is the better end, while nothing runs yet.
-fn cannot_run(error: &Error) -> ! {
-    log::error(t!("{}"), &[Value::Print(error)]);
+/// Two loops over the same table would be worse than the kernel's panic.
+fn run_twice() -> ! {
+    log::error(t!("run twice"), &[]);
     process::exit(1)
 }
 
@@ -188,10 +182,9 @@ impl<W: Work> Supervisor<'_, W> {
                     if !self.table.is_at_work() && !self.control.is_at_work() {
                         self.events.hear_nobody();
                     }
-                    let deadline_us = (deadline_us != NEVER).then_some(deadline_us);
-                    self.events.wait(self.control.listening(), deadline_us);
+                    self.events.wait(self.control.listening(), deadline_us.saturating_sub(now_us));
                     // Where nothing waits for a time, only what happens next has one.
-                    if deadline_us.is_some() {
+                    if deadline_us != NEVER {
                         now_us = time::monotonic_us();
                     }
                 }

@@ -15,6 +15,12 @@
 //! When none of those who may announce something is at work, the socket is closed. A child whose launcher was killed can
 //! still have it, but what it says is heard by nobody. So all that will ever be known is known, and children are reaped as
 //! fast as they come: orphans by the thousand, at one system call each.
+//!
+//! # What is waited for
+//! Signals alone: to take the next one and to look for a child is two system calls, which is as few as there can be for
+//! one that ended. Of all else, the kernel says by SIGIO that there is something to read; only then, and as long as there
+//! was something, is it asked where. The kernel gives the lowest signal first, so SIGCHLD in a storm would hide those
+//! above it: once in [`limits::REAPS_PER_LOOK`] everything else is looked at.
 
 use crate::abi::Errno;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
@@ -23,28 +29,29 @@ use crate::texts::CStr;
 use super::message::{self, Message};
 use super::table::{Event, Power};
 use crate::abi::signal;
-use crate::error::{Context, Result};
 use crate::limits;
 use crate::log;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::below;
 use crate::sys::process::{self, Pid};
-use crate::sys::signal::{AT_ONCE, SignalFd};
-use crate::sys::{self, input, time, wait};
+use crate::sys::{self, input, signal as signals, wait};
 use crate::text::Value;
 
 /// Sources of events.
 pub(super) struct Events {
-    signals: SignalFd,
     /// Where children announce things, and the end of it that they inherit.
     announcements: Option<(OwnedFd, OwnedFd)>,
     buttons: [Option<OwnedFd>; limits::BUTTONS_MAX],
-    /// Signals that were read and not looked at; 0 is none.
-    pending: [u8; AT_ONCE],
+    /// The signal that was taken and not looked at; 0 is none.
+    signal: u8,
+    /// Whether something besides signals may be ready.
+    is_more: bool,
     /// What was ready at the last look and has not been read since: see [`Events::wait`].
     ready: u8,
-    /// How many more children are reaped before that is looked at again.
+    /// How many more children are reaped, or said to have ended, before all that is looked at.
     reaps_left: u32,
+    /// Whether no more children had ended when they were last looked for.
+    is_done: bool,
     /// Orphans that were reaped and not told.
     orphans: u32,
     /// The child that ended and is not reaped yet.
@@ -54,30 +61,32 @@ pub(super) struct Events {
 }
 
 /// Bits of what is ready, in the order of what is waited for. The last of them are the buttons.
-const SIGNALS: u8 = 1;
-const CLIENTS: u8 = 4;
-const FIRST_BUTTON: u8 = 8;
+const CLIENTS: u8 = 2;
+const FIRST_BUTTON: u8 = 4;
 
 impl Events {
-    /// Opens what exists at the beginning. All signals must be blocked.
-    pub(super) fn open() -> Result<Events> {
-        Ok(Events {
-            signals: SignalFd::open().doing(c!("open a descriptor for signals"))?,
+    /// None yet. All signals must be blocked.
+    pub(super) fn new() -> Events {
+        Events {
             announcements: None,
             buttons: [const { None }; limits::BUTTONS_MAX],
-            pending: [0; _],
+            signal: 0,
+            is_more: true,
             ready: 0,
             reaps_left: limits::REAPS_PER_LOOK,
+            is_done: false,
             orphans: 0,
             peeked: None,
             childless: false,
-        })
+        }
     }
 
     /// Opens the socket that children inherit to announce things, unless it is open.
     pub(super) fn hear(&mut self) -> sys::Result<()> {
         if self.announcements.is_none() {
-            self.announcements = Some(wait::announcement_sockets()?);
+            let sockets = wait::announcement_sockets()?;
+            signals::announce(sockets.0.as_fd())?;
+            self.announcements = Some(sockets);
         }
         Ok(())
     }
@@ -102,7 +111,7 @@ impl Events {
 
     /// A child's announcement or its end, in this order.
     fn next_announced(&mut self) -> Option<Event> {
-        if self.peeked.is_none() && self.reaps_left > 0 {
+        if self.peeked.is_none() && self.reaps_left > 0 && !self.is_done {
             match process::peek_ended() {
                 Ok(found) => {
                     self.peeked = found;
@@ -111,6 +120,7 @@ impl Events {
                 Err(errno) if self.without_children(errno) => return Some(Event::Childless),
                 Err(_) => {}
             }
+            self.is_done = self.peeked.is_none();
         }
         if let Some(event) = self.next_announcement() {
             return Some(event);
@@ -127,9 +137,9 @@ impl Events {
     /// The end of a child that somebody knows, or how many others have ended.
     fn next_known(&mut self, is_known: &dyn Fn(Pid) -> bool) -> Option<Event> {
         let mut childless = false;
-        while self.reaps_left > 0 {
+        while self.reaps_left > 0 && !self.is_done {
             match process::reap_ended() {
-                Ok((0, _)) => break,
+                Ok((0, _)) => self.is_done = true,
                 Ok((pid, ended)) => {
                     self.reaps_left -= 1;
                     self.childless = false;
@@ -140,7 +150,7 @@ impl Events {
                 }
                 Err(errno) => {
                     childless = self.without_children(errno);
-                    break;
+                    self.is_done = true;
                 }
             }
         }
@@ -149,6 +159,7 @@ impl Events {
             orphans => {
                 // To be said next.
                 self.childless &= !childless;
+                self.is_done &= !childless;
                 Some(Event::Orphans(orphans))
             }
         }
@@ -161,19 +172,27 @@ impl Events {
         news
     }
 
-    /// Waits until there may be an event or a client, until the deadline at most.
-    pub(super) fn wait(&mut self, clients: Option<BorrowedFd>, deadline_us: Option<u64>) {
-        let timeout_us = match self.reaps_left {
-            // There may be more children that have ended: only a look at the rest.
-            0 => Some(0),
-            _ => deadline_us.map(|deadline| deadline.saturating_sub(time::monotonic_us())),
-        };
-        let [a, b, c, d] = self.buttons.each_ref().map(|button| button.as_ref().map(AsFd::as_fd));
-        let announced = self.announcements.as_ref().map(|(receiver, _)| receiver.as_fd());
-        let all = [Some(self.signals.as_fd()), announced, clients, a, b, c, d];
-        // An error is no event, and there is nothing to do about it but to look again.
-        self.ready = wait::ready(&all, timeout_us).unwrap_or(u8::MAX);
-        self.reaps_left = limits::REAPS_PER_LOOK;
+    /// Waits until there may be an event or a client, for so long at most.
+    pub(super) fn wait(&mut self, clients: Option<BorrowedFd>, timeout_us: u64) {
+        let (mut except, mut timeout_us) = (0, timeout_us);
+        self.ready = 0;
+        if self.is_more || self.reaps_left == 0 {
+            let [a, b, c, d] = self.buttons.each_ref().map(|button| button.as_ref().map(AsFd::as_fd));
+            let announced = self.announcements.as_ref().map(|(receiver, _)| receiver.as_fd());
+            // An error is no event, and there is nothing to do about it but to look again.
+            self.ready = wait::ready(&[announced, clients, a, b, c, d], Some(0)).unwrap_or(u8::MAX);
+            // Clients that come while none is let in are looked for when one is again.
+            self.is_more = self.ready != 0 || clients.is_none();
+            if self.ready != 0 || self.reaps_left == 0 {
+                // There may be more children that have ended: only a look at the rest.
+                (except, timeout_us) = (signal::CHLD, 0);
+                self.reaps_left = limits::REAPS_PER_LOOK;
+            }
+        }
+        self.signal = signals::take(except, timeout_us);
+        self.is_more |= self.signal == signal::IO;
+        self.reaps_left -= u32::from(self.signal == signal::CHLD);
+        self.is_done = false;
     }
 
     /// Whether a client was there at the last look.
@@ -190,14 +209,8 @@ impl Events {
 
     /// A request that came as a signal or by a button.
     fn next_request(&mut self) -> Option<Power> {
-        if self.ready & !CLIENTS == 0 && self.pending == [0; _] {
-            return None;
-        }
-        if self.took(SIGNALS) {
-            self.pending = self.signals.read();
-        }
-        let power = self.pending.iter_mut().find_map(|signal| requested_by(core::mem::take(signal)));
-        power.or_else(|| self.button_pressed().then_some(Power::PowerOff))
+        let power = requested_by(core::mem::take(&mut self.signal));
+        power.or_else(|| (self.ready >= FIRST_BUTTON && self.button_pressed()).then_some(Power::PowerOff))
     }
 
     fn button_pressed(&mut self) -> bool {
@@ -243,6 +256,7 @@ impl Events {
             }
             Ok(())
         });
+        self.is_more = true;
     }
 
     fn open_button(&mut self, name: &CStr) {
@@ -253,7 +267,9 @@ impl Events {
             Ok(_) => log::debug(t!("power button {}"), &[Value::Name(path)]),
             Err(errno) => log::debug(t!("power button {}: {}"), &[Value::Name(path), Value::Kernel(*errno)]),
         }
-        if let (Some(free), Ok(button)) = (self.buttons.iter_mut().find(|place| place.is_none()), opened) {
+        if let (Some(free), Ok(button)) = (self.buttons.iter_mut().find(|place| place.is_none()), opened)
+            && signals::announce(button.as_fd()).is_ok()
+        {
             *free = Some(button);
         }
     }
@@ -340,7 +356,7 @@ mod tests {
             match events.next(&|pid| known == Some(pid)) {
                 Some(Event::Childless) => return,
                 Some(event) => each(event),
-                None => events.wait(None, None),
+                None => events.wait(None, u64::MAX),
             }
         }
     }
@@ -369,7 +385,7 @@ mod tests {
     #[test]
     fn ten_thousand_orphans_are_all_reaped_and_the_status_of_the_one_child_is_its_own() {
         assert!(as_reaper(|| {
-            let mut events = Events::open().unwrap();
+            let mut events = Events::new();
             events.hear().unwrap();
             survives(events)
         }));
@@ -377,13 +393,13 @@ mod tests {
 
     #[test]
     fn orphans_are_reaped_as_well_when_nobody_is_heard() {
-        assert!(as_reaper(|| survives(Events::open().unwrap())));
+        assert!(as_reaper(|| survives(Events::new())));
     }
 
     #[test]
     fn a_child_that_announces_itself_and_dies_at_once_is_known_before_its_end() {
         assert!(as_reaper(|| {
-            let mut events = Events::open().unwrap();
+            let mut events = Events::new();
             events.hear().unwrap();
             let mut expected = [0; 500];
             for slot in 0..500_u16 {
@@ -410,26 +426,44 @@ mod tests {
     }
 
     #[test]
+    fn children_that_end_without_pause_hide_no_request() {
+        assert!(as_reaper(|| {
+            let mut events = Events::new();
+            process::kill(process::own_pid(), 38).unwrap();
+            (0..2 * limits::REAPS_PER_LOOK).any(|_| {
+                process::kill(process::own_pid(), crate::abi::signal::CHLD).unwrap();
+                events.wait(None, u64::MAX);
+                events.next(&|_| true) == Some(Event::Power(Power::PowerOff))
+            })
+        }));
+    }
+
+    #[test]
     fn a_stopped_child_is_no_event_and_a_signal_that_asks_for_power_is() {
         assert!(as_reaper(|| {
-            let mut events = Events::open().unwrap();
+            let mut events = Events::new();
             let Fork::Parent(child) = process::fork().unwrap() else {
                 loop {
                     std::thread::sleep(std::time::Duration::from_secs(1));
                 }
             };
             process::kill(child, 19).unwrap();
-            events.wait(None, None);
+            events.wait(None, u64::MAX);
             let quiet = events.next(&|_| true).is_none();
             for signal in [1, 34, 64, crate::abi::signal::USR2] {
                 process::kill(process::own_pid(), signal).unwrap();
             }
-            events.wait(None, None);
-            let asked = events.next(&|_| true) == Some(Event::Power(Power::PowerOff));
+            // The lowest come first, and ask nothing.
+            let asked = (0..4).find_map(|_| {
+                events.wait(None, u64::MAX);
+                events.next(&|_| true)
+            });
             process::kill(child, 9).unwrap();
             let mut ended = None;
             all_events(&mut events, Some(child), |event| ended = Some(event));
-            quiet && asked && ended == Some(Event::Ended { pid: child, ended: Ended::Killed(9) })
+            quiet
+                && asked == Some(Event::Power(Power::PowerOff))
+                && ended == Some(Event::Ended { pid: child, ended: Ended::Killed(9) })
         }));
     }
 }

@@ -1,10 +1,13 @@
-//! Signals without handlers: all blocked, read from a descriptor. rt_sigprocmask(2), rt_sigaction(2), signalfd(2).
+//! Signals without handlers: all blocked, waited for or read from a descriptor. rt_sigprocmask(2), rt_sigaction(2),
+//! rt_sigtimedwait(2), signalfd(2).
 
 use linux_raw_sys::general::{
-    __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_signalfd4, O_CLOEXEC, O_NONBLOCK, SIG_SETMASK,
+    __NR_fcntl, __NR_ioctl, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_rt_sigtimedwait, __NR_signalfd4, F_SETOWN,
+    O_CLOEXEC, O_NONBLOCK, SIG_SETMASK,
 };
+use linux_raw_sys::ioctl::FIOASYNC;
 
-use super::{AsFd, BorrowedFd, OwnedFd, Result, file, raw};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, file, process, raw, time};
 
 /// `sizeof(sigset_t)` in the kernel: 64 signals.
 const SET_BYTES: usize = 8;
@@ -37,6 +40,27 @@ pub fn restore(signals: u64) {
             let _ = unsafe { raw::value(__NR_rt_sigaction, [signal + 1, default.as_ptr() as usize, 0, SET_BYTES, 0]) };
         }
     }
+}
+
+/// Takes the next pending signal but `except`, or waits for one until `timeout_us` have passed: rt_sigtimedwait(2). 0 if
+/// there is none. They must be blocked: [`block_all`].
+pub fn take(except: u8, timeout_us: u64) -> u8 {
+    let set = !(1_u64 << except >> 1);
+    let timeout = time::span(timeout_us);
+    // Of more than the machine will see the kernel needs no timer.
+    let pointer = if timeout_us < u64::MAX / 2 { timeout.as_ptr() as usize } else { 0 };
+    // SAFETY: the kernel reads one 64-bit set and a `struct timespec`, or none; what more there is to know of the signal is
+    // not asked for.
+    unsafe { raw::value(__NR_rt_sigtimedwait, [&raw const set as usize, 0, pointer, SET_BYTES, 0]) }.unwrap_or(0) as u8
+}
+
+/// Lets the kernel send this process SIGIO whenever there is something new to be read: fcntl(2), ioctl(2).
+pub fn announce(descriptor: BorrowedFd) -> Result<()> {
+    let (descriptor, on) = (descriptor.argument(), 1_u32);
+    // SAFETY: a borrowed descriptor and numbers.
+    unsafe { raw::call(__NR_fcntl, descriptor, F_SETOWN as usize, process::own_pid() as usize) }?;
+    // SAFETY: a borrowed descriptor, and the kernel reads one `int`.
+    unsafe { raw::call(__NR_ioctl, descriptor, FIOASYNC as usize, &raw const on as usize) }
 }
 
 /// Signals that are read at once. The standard ones do not queue, so there are seldom more.

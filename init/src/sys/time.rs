@@ -20,6 +20,12 @@ pub fn real_seconds() -> u64 {
     real_us() / 1_000_000
 }
 
+/// So many microseconds as a `struct timespec`, two 64-bit words on the targets we build for.
+#[inline(never)]
+pub(super) fn span(us: u64) -> [u64; 2] {
+    [us / 1_000_000, us % 1_000_000 * 1000]
+}
+
 #[inline(never)]
 fn now_us(clock: u32) -> u64 {
     let mut now = [0_i64; 2];

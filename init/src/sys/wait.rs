@@ -13,7 +13,7 @@ use linux_raw_sys::net::{
 };
 
 use super::process::Pid;
-use super::{AsFd, BorrowedFd, OwnedFd, Result, fd, file, raw};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, fd, file, raw, time};
 
 /// Most descriptors that are waited for at once.
 const DESCRIPTORS_MAX: usize = 8;
@@ -39,7 +39,7 @@ pub fn ready(descriptors: &[Option<BorrowedFd>], timeout_us: Option<u64>) -> Res
 }
 
 fn poll(polled: &mut [pollfd], timeout_us: Option<u64>) -> Result<()> {
-    let timeout = timeout_us.map(|time| [time / 1_000_000, time % 1_000_000 * 1000]);
+    let timeout = timeout_us.map(time::span);
     let pointer = timeout.as_ref().map_or(0, |timeout| timeout.as_ptr() as usize);
     let call = [polled.as_mut_ptr() as usize, polled.len(), pointer, 0, 0];
     // SAFETY: as many `struct pollfd` as said; a `struct timespec`, two 64-bit words, or none; no signal mask.
