@@ -343,6 +343,51 @@ pub fn word(names: &[u8], index: usize) -> &[u8] {
     fields(names, b' ').nth(index).unwrap_or_default()
 }
 
+/// Names with blanks between, as [`Names`] reads them: each behind its length. There are `N` bytes, one more than before.
+pub const fn with_lengths<const N: usize>(names: &[u8]) -> [u8; N] {
+    assert!(N == names.len() + 1);
+    let mut result = [0; N];
+    let (mut start, mut at) = (0, 0);
+    while at < names.len() {
+        if names[at] == b' ' {
+            start = at + 1;
+        } else {
+            result[at + 1] = names[at];
+            result[start] += 1;
+        }
+        at += 1;
+    }
+    result
+}
+
+/// Names, each behind its length: one that is not looked for is passed over as a whole.
+pub struct Names(pub &'static [u8]);
+
+impl Iterator for Names {
+    type Item = &'static [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'static [u8]> {
+        let (length, behind) = self.0.split_first()?;
+        let (name, rest) = behind.split_at_checked(usize::from(*length))?;
+        self.0 = rest;
+        Some(name)
+    }
+}
+
+impl Names {
+    /// Which of them a word is.
+    #[inline(never)]
+    pub fn find(self, word: &[u8]) -> Option<usize> {
+        for (index, name) in self.enumerate() {
+            if name.len() == word.len() && name == word {
+                return Some(index);
+            }
+        }
+        None
+    }
+}
+
 /// The number that digits of a base up to 16 mean.
 pub fn number(digits: &[u8], base: u8) -> Option<u64> {
     let mut number = 0_u64;

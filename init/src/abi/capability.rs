@@ -1,25 +1,27 @@
 //! Names of capabilities: capabilities(7), `include/uapi/linux/capability.h`. A set of them is a `u64`, bit N being
 //! capability N.
 
-use crate::text::{fields, position};
+use crate::text::{Names, with_lengths};
 
-/// All names, without `CAP_`, in the order of their numbers. One string, since a list of strings would be three times
-/// as large.
+/// All names, without `CAP_`, in the order of their numbers.
 pub const NAMES: &[u8] =
     b"CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
     NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE \
     SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL \
     SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE";
 
+/// As they are kept: a list of strings would be three times as large.
+static KEPT: [u8; NAMES.len() + 1] = with_lengths(NAMES);
+
 /// The number of a capability by its full name, `CAP_NET_ADMIN`.
 pub fn number(name: &[u8]) -> Option<u8> {
     let name = name.strip_prefix(b"CAP_")?;
-    Some(position(NAMES, name)? as u8)
+    Some(Names(&KEPT).find(name)? as u8)
 }
 
 /// The name of a capability without `CAP_`: `NET_ADMIN`.
 pub fn name(number: u8) -> Option<&'static [u8]> {
-    fields(NAMES, b' ').nth(usize::from(number))
+    Names(&KEPT).nth(usize::from(number))
 }
 
 #[cfg(test)]

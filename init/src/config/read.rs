@@ -250,12 +250,14 @@ impl<'c, 'a> Reading<'c, 'a> {
             self.skip();
             more = self.next();
         }
-        for entry in names {
-            if !entry.to_bytes().starts_with(MISSING) {
+        let mut required = names;
+        loop {
+            let problem = required.first();
+            if !required.next().is_some_and(|entry| entry.starts_with(MISSING)) {
                 break;
             }
             if present & 1 == 0 {
-                self.fail(start, entry);
+                self.fail(start, problem);
             }
             present >>= 1;
         }
@@ -472,13 +474,14 @@ fn scalar(raw: &[u8], slot: Slot) -> Option<()> {
 fn find(names: Names, name: &[u8]) -> (usize, &'static [u8]) {
     let mut index = 0;
     for entry in names {
-        let entry = entry.to_bytes();
         let known = match entry {
             [b'*'] => name,
+            // Nearly all others.
+            [.., last] if name.last() != Some(last) => b"",
             [b'!' | b'?', known @ ..] | [b'^', _, known @ ..] => known,
             _ => entry.strip_prefix(MISSING).unwrap_or(entry),
         };
-        if known == name {
+        if known == name && (!name.is_empty() || entry == b"*") {
             return (index, entry);
         }
         index += 1;

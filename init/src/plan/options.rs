@@ -5,7 +5,7 @@
 
 use crate::abi::mount::*;
 use crate::plan::step::Attributes;
-use crate::text::{Line, fields, position};
+use crate::text::{self, Line, fields, with_lengths};
 use crate::texts::CStr;
 
 /// What an option does.
@@ -84,11 +84,12 @@ fn bit(number: u8) -> u32 {
 use Kind::*;
 
 /// In the order of [`EFFECTS`]. Where several names mean the same, the first is the one printed.
-pub static NAMES: &[u8] = b"ro rw nosuid suid nodev dev noexec exec nodiratime diratime nosymfollow symfollow \
+pub const NAMES: &[u8] = b"ro rw nosuid suid nodev dev noexec exec nodiratime diratime nosymfollow symfollow \
 relatime noatime strictatime atime nostrictatime norelatime sync async dirsync mand nomand silent loud \
 iversion noiversion lazytime nolazytime private rprivate slave rslave shared rshared unbindable runbindable \
 bind rbind remount defaults idmap ridmap tmpcopyup \
 copy-symlink src-nofollow dest-nofollow";
+static KEPT: [u8; NAMES.len() + 1] = with_lengths(NAMES);
 
 /// How many of them, from the first on, also exist with an `r` before, for a mount and those below it.
 pub const RECURSIVE: usize = 18;
@@ -155,7 +156,7 @@ static REFUSED: [&CStr; 3] = [
 /// All options, each with what it does.
 #[inline(never)]
 fn each(look: &mut dyn FnMut(&'static [u8], Effect)) {
-    let mut names = fields(NAMES, b' ');
+    let mut names = text::Names(&KEPT);
     for effect in &EFFECTS {
         look(names.next().unwrap_or_default(), *effect);
     }
@@ -313,13 +314,13 @@ pub(super) fn propagation(name: &CStr) -> Option<(u32, bool)> {
 #[inline(never)]
 fn find(name: &[u8]) -> Option<(Effect, bool)> {
     // It cannot be in the table, and nearly all that are not in it are of this form.
-    if name.contains(&b'=') {
+    if text::has(name, b'=') {
         return None;
     }
-    if let Some(place) = position(NAMES, name) {
+    if let Some(place) = text::Names(&KEPT).find(name) {
         return Some((*EFFECTS.get(place)?, false));
     }
-    let effect = *EFFECTS.get(position(NAMES, name.strip_prefix(b"r")?)?)?;
+    let effect = *EFFECTS.get(text::Names(&KEPT).find(name.strip_prefix(b"r")?)?)?;
     matches!(effect.kind, Set | Clear | AccessTime | NotAccessTime | Given).then_some((effect, true))
 }
 

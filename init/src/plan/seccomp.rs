@@ -19,6 +19,7 @@
 use crate::abi::bpf::{AND, Classic, EQUAL, GREATER, GREATER_EQUAL, JUMP, LOAD, RETURN};
 use crate::abi::seccomp::{self, ERRNO, KILL_PROCESS, LOG, NOTIFY, TRACE};
 use crate::abi::syscall::{Abi, Multiplexed, NUMBERS, Name, X32_BIT, is_multiplexer, x32_numbers};
+use crate::arena::{Arena, List};
 use crate::config::spec::{Comparison, Seccomp, SyscallRule};
 use crate::error::Error;
 use crate::limits;
@@ -48,16 +49,8 @@ pub(super) fn filter<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) -> O
         None => seccomp::flags(seccomp.flags.0) & !seccomp::TSYNC & !seccomp::WAIT_KILLABLE_RECV,
     };
     let architectures = seccomp.architectures.0 | 1 << Abi::X86_64 as u32;
-    let code = to.arena.filled(limits::FILTER_INSTRUCTIONS_MAX, Classic::default());
     let default = answer(seccomp.default_action, seccomp.default_errno);
-    let written = [(default, usize::MAX); RETURNS];
-    let mut compiler = Compiler { rules: seccomp.syscalls, default, start: code.len(), code, written, full: false };
-    compiler.program(architectures);
-    if compiler.full {
-        let most = limits::FILTER_INSTRUCTIONS_MAX;
-        to.arena.fail(Error::limit(c!("plan the container"), c!("instructions in linux.seccomp"), most + 1, most));
-    }
-    let program = compiler.code.get(compiler.start..).unwrap_or_default();
+    let program = compile(seccomp.syscalls, default, architectures, to.arena);
     Some(Filter {
         program,
         flags,
@@ -134,6 +127,15 @@ fn answer(action: u8, errno: Option<u16>) -> u32 {
     seccomp::answer(action, errno.unwrap_or(default))
 }
 
+/// The program of some rules, and an answer where none of them decides.
+fn compile<'a>(rules: &[SyscallRule], default: u32, architectures: u32, arena: &mut Arena<'a>) -> &'a [Classic] {
+    let code = arena.list();
+    let written = [(default, usize::MAX); RETURNS];
+    let mut compiler = Compiler { rules, default, arena, code, start: limits::FILTER_INSTRUCTIONS_MAX, written };
+    compiler.program(architectures);
+    compiler.arena.finish_backwards(compiler.code)
+}
+
 /// Where a jump leads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Target {
@@ -160,16 +162,24 @@ const GT: u8 = 5;
 /// In the table of answers: the chain of conditions of the number in the low half.
 const CHAIN: u32 = 0xffff_0000;
 
+/// Numbers with the same answer, from one on up to the next ones.
+#[derive(Clone, Copy)]
+struct Range {
+    first: u32,
+    answer: u32,
+}
+
 struct Compiler<'c, 'a> {
     rules: &'c [SyscallRule<'c>],
     /// The default action's answer.
     default: u32,
-    code: &'a mut [Classic],
+    arena: &'c mut Arena<'a>,
+    /// The program, its last instruction first.
+    code: List<Classic>,
     /// Where the program begins by now.
     start: usize,
     /// The returns written last, the last one first: value and place.
     written: [(u32, usize); RETURNS],
-    full: bool,
 }
 
 impl Compiler<'_, '_> {
@@ -179,13 +189,14 @@ impl Compiler<'_, '_> {
         let mut foreign = kill;
         if has(Abi::X86) {
             let answers = self.answers(Abi::X86);
-            let numbers = self.tree(Abi::X86, &answers, 0);
+            let numbers = self.decision(Abi::X86, &answers);
             let numbers = self.numbered(numbers);
             foreign = self.branch(EQUAL, seccomp::AUDIT_ARCH_I386, numbers, kill);
         }
         let answers = self.answers(Abi::X86_64);
-        let x32 = if has(Abi::X32) { self.tree(Abi::X32, &of_x32(&answers, self.default), 0) } else { kill };
-        let own = self.tree(Abi::X86_64, &answers, 0);
+        let of_x32 = || of_x32(&answers, self.default);
+        let x32 = if has(Abi::X32) { self.decision(Abi::X32, &of_x32()) } else { kill };
+        let own = self.decision(Abi::X86_64, &answers);
         let own = self.branch(GREATER_EQUAL, X32_BIT, x32, own);
         let own = self.numbered(own);
         match self.branch(EQUAL, seccomp::AUDIT_ARCH_X86_64, own, foreign) {
@@ -230,34 +241,52 @@ impl Compiler<'_, '_> {
         answers
     }
 
-    /// A tree over these answers, the first of which is that of the number `first`. Beyond them the last one goes on.
-    ///
-    /// Each level splits them where the answer changes, as near to the middle as can be: there are at most as many levels
-    /// as answers, and about as many as they have bits.
-    fn tree(&mut self, abi: Abi, answers: &[u32], first: usize) -> Target {
-        let changes = |at: usize| {
-            let (before, here) = (answers.get(at.wrapping_sub(1)), answers.get(at));
-            before.is_some() && here.is_some() && before != here
-        };
-        let base = if abi == Abi::X32 { X32_BIT } else { 0 } + first as u32;
-        let count = answers.len();
-        let one = answers.first().copied().unwrap_or_default();
-        let Some(first_change) = (1..count).find(|at| changes(*at)) else { return self.leaf(abi, one) };
-        let last_change = (1..count).rfind(|at| changes(*at));
-        if last_change == Some(first_change + 1) && answers.last() == Some(&one) {
-            // One among others.
-            let other = answers.get(first_change).copied().unwrap_or_default();
-            let other = self.leaf(abi, other);
-            return self.branch(EQUAL, base + first_change as u32, other, Target::Return(one));
+    /// What is to be done about an architecture's calls, each of which has its answer.
+    #[inline(never)]
+    fn decision(&mut self, abi: Abi, answers: &[u32; NUMBERS]) -> Target {
+        let mut ranges = self.arena.list();
+        let mut last = None;
+        for (first, answer) in (0..).zip(answers) {
+            if last != Some(*answer) {
+                self.arena.push(&mut ranges, Range { first, answer: *answer });
+                last = Some(*answer);
+            }
         }
-        let middle = count / 2;
-        let near =
-            (0..count).map(|away| if changes(middle + away) { middle + away } else { middle.wrapping_sub(away) });
-        let split = near.into_iter().find(|at| changes(*at)).unwrap_or(first_change);
-        let (low, high) = answers.split_at_checked(split).unwrap_or_default();
-        let high = self.tree(abi, high, first + split);
+        let ranges = self.arena.finish(ranges);
+        self.tree(abi, ranges, NUMBERS as u32)
+    }
+
+    /// A tree over these ranges, behind the last of which is `end`. Beyond that the last one goes on.
+    ///
+    /// Each level splits them as near to the middle of their numbers as can be: there are at most as many levels as ranges,
+    /// and about as many as they have bits.
+    fn tree(&mut self, abi: Abi, ranges: &[Range], end: u32) -> Target {
+        let (Some(one), Some(behind)) = (ranges.first(), ranges.get(1)) else {
+            let answer = ranges.first().map_or(self.default, |one| one.answer);
+            return self.leaf(abi, answer);
+        };
+        let base = if abi == Abi::X32 { X32_BIT } else { 0 };
+        if let [_, _, last] = ranges
+            && last.answer == one.answer
+            && last.first == behind.first + 1
+        {
+            // One among others.
+            let other = self.leaf(abi, behind.answer);
+            return self.branch(EQUAL, base + behind.first, other, Target::Return(one.answer));
+        }
+        let middle = (one.first + end) / 2;
+        // The first one above it, or the one before if that is nearer.
+        let mut split = 1;
+        while let [below, above] = ranges.get(split..split + 2).unwrap_or_default()
+            && above.first.abs_diff(middle) <= below.first.abs_diff(middle)
+        {
+            split += 1;
+        }
+        let (low, high) = ranges.split_at_checked(split).unwrap_or_default();
+        let first = high.first().map_or(end, |range| range.first);
+        let high = self.tree(abi, high, end);
         let low = self.tree(abi, low, first);
-        self.branch(GREATER_EQUAL, base + split as u32, high, low)
+        self.branch(GREATER_EQUAL, base + first, high, low)
     }
 
     fn leaf(&mut self, abi: Abi, answer: u32) -> Target {
@@ -396,11 +425,15 @@ impl Compiler<'_, '_> {
     /// Writes an instruction in front of all.
     fn write(&mut self, instruction: Classic) -> Target {
         match self.start.checked_sub(1) {
-            Some(start) => self.start = start,
-            None => self.full = true,
-        }
-        if let Some(place) = self.code.get_mut(self.start) {
-            *place = instruction;
+            Some(start) => {
+                self.start = start;
+                self.arena.push(&mut self.code, instruction);
+            }
+            None => {
+                let most = limits::FILTER_INSTRUCTIONS_MAX;
+                let what = c!("instructions in linux.seccomp");
+                self.arena.fail(Error::limit(c!("plan the container"), what, most + 1, most));
+            }
         }
         Target::At(self.start as u32)
     }
@@ -606,14 +639,11 @@ mod tests {
     }
 
     fn compiled(seccomp: &Seccomp) -> Option<Vec<Classic>> {
-        let mut code = vec![Classic::default(); limits::FILTER_INSTRUCTIONS_MAX];
+        let mut region = vec![0; 1 << 18];
+        let mut arena = Arena::new(&mut region);
         let default = answer(seccomp.default_action, seccomp.default_errno);
-        let start = code.len();
-        let written = [(default, usize::MAX); RETURNS];
-        let mut compiler = Compiler { rules: seccomp.syscalls, default, code: &mut code, start, written, full: false };
-        compiler.program(seccomp.architectures.0 | 1);
-        let (start, full) = (compiler.start, compiler.full);
-        (!full).then(|| code.split_off(start))
+        let program = compile(seccomp.syscalls, default, seccomp.architectures.0 | 1, &mut arena);
+        arena.check().ok().map(|()| program.to_vec())
     }
 
     #[test]

@@ -218,6 +218,19 @@ impl<'a> Arena<'a> {
         unsafe { core::slice::from_raw_parts(to, count) }
     }
 
+    /// Finishes a list: its elements, the last pushed first.
+    pub fn finish_backwards<T: Copy>(&mut self, list: List<T>) -> &'a [T] {
+        let count = list.stack.count;
+        // So they lie there: one element of the size of all.
+        let all = Stack { count: 1, ..list.stack };
+        let to: *const T = self.gather(all, count * size_of::<T>(), align_of::<T>()).cast();
+        if to.is_null() {
+            return &[];
+        }
+        // SAFETY: as above.
+        unsafe { core::slice::from_raw_parts(to, count) }
+    }
+
     /// Moves the elements of a list down, in order. Null when there is no room.
     #[inline(never)]
     pub(super) fn gather(&mut self, stack: Stack, size: usize, align: usize) -> *mut u8 {
@@ -229,10 +242,14 @@ impl<'a> Arena<'a> {
         let to = self.take(bytes, align);
         if !to.is_null() {
             // The stack holds them from `high` up, the last pushed lowest. `take` never passes `high`.
-            // SAFETY: memory for all elements was just taken, and does not overlap theirs; they are aligned and made of words.
+            // SAFETY: memory for all elements was just taken, and does not overlap theirs.
             unsafe {
                 let from = self.start.add(self.high);
-                if align == ALIGN { turn::<u64>(from, to, bytes, size) } else { turn::<u8>(from, to, bytes, size) }
+                if size.is_multiple_of(size_of::<u64>()) {
+                    turn::<u64>(from, to, bytes, size)
+                } else {
+                    turn::<u8>(from, to, bytes, size)
+                }
             }
         }
         self.high = stack.outer;
@@ -243,7 +260,7 @@ impl<'a> Arena<'a> {
 /// Copies elements in the opposite order, by words: a call for each would cost more than the copy.
 ///
 /// # Safety
-/// There are `bytes` at `from` and memory for them at `to`, aligned, made of elements of `size` bytes, and those of words.
+/// There are `bytes` at `from` and memory for them at `to`, elements of `size` bytes, and those made of whole words.
 unsafe fn turn<Word: Copy>(from: *const u8, to: *mut u8, bytes: usize, size: usize) {
     let (mut first, mut at) = (bytes, 0);
     while at < bytes {
@@ -252,8 +269,8 @@ unsafe fn turn<Word: Copy>(from: *const u8, to: *mut u8, bytes: usize, size: usi
         while offset < size {
             // SAFETY: inside an element, of which even what is between its fields may be copied.
             unsafe {
-                let word: MaybeUninit<Word> = from.add(first + offset).cast::<MaybeUninit<Word>>().read();
-                to.add(at + offset).cast::<MaybeUninit<Word>>().write(word);
+                let word: MaybeUninit<Word> = from.add(first + offset).cast::<MaybeUninit<Word>>().read_unaligned();
+                to.add(at + offset).cast::<MaybeUninit<Word>>().write_unaligned(word);
             }
             offset += size_of::<Word>();
         }
@@ -279,6 +296,11 @@ mod tests {
             let values = arena.finish(inner);
             arena.push(&mut outer, (name, values));
         }
+        let mut turned = arena.list();
+        for value in [7_u64, 8, 9] {
+            arena.push(&mut turned, value);
+        }
+        assert_eq!(arena.finish_backwards(turned), [9, 8, 7]);
         let outer = arena.finish(outer);
         assert_eq!(outer, [(s!("first-first"), &[1, 2, 3][..]), (s!("other-other"), &[1, 2, 3][..])]);
         assert_eq!(arena.check(), Ok(()));
