@@ -126,8 +126,11 @@ pub const LOG_PART_BYTES: usize = 448;
 /// Streams that are logged, those that have ended and are still remembered among them: both of every container, and of
 /// those that were started anew while something of the old one still held its streams.
 pub const LOG_STREAMS_MAX: usize = 2 * CONTAINERS_MAX + 128;
-/// Bytes of which no more lines can come than a ring holds: so many are shown on the console at once.
+/// Bytes of which no more lines can come than a ring holds: so many are read at once when they are shown on consoles.
 pub const LOG_SHOWN_BYTES: usize = 256;
+/// Hundredths of a second that streams wait for a console that does not take what it is to show. It is then not waited for
+/// until it has shown all there is.
+pub const LOG_PATIENCE: u32 = 100;
 /// A stream's name: `shutdown.`, a container's name, `.out`.
 pub const LOG_SOURCE_BYTES: usize = NAME_BYTES_MAX + 16;
 /// The last lines of a stream in memory: some hundred, and 35 MiB if every stream there can be has filled its ring.
@@ -149,8 +152,9 @@ pub const LOG_IDLE_US: u64 = 1000;
 pub const LOG_FILE_BYTES: u64 = 1024 * 1024;
 /// Messages in the queue that holds all streams' descriptors: the kernel counts about a kilobyte for each.
 pub const LOG_STORE_BYTES: u32 = 4 * 1024 * 1024;
-/// Who asks for logs at the same time: all cleaners, which wait for the end of their container's, and a few others.
-pub const LOG_CLIENTS_MAX: usize = HELPERS_MAX + 8;
+/// Who asks for logs at the same time: all cleaners, which wait for the end of their container's, the consoles, which the
+/// kernel has at most 8 of, and a few others.
+pub const LOG_CLIENTS_MAX: usize = HELPERS_MAX + 16;
 /// Records sent to one of them before others have their turn.
 pub const LOG_RECORDS_PER_TURN: usize = 64;
 /// How long the cleaner of a container waits until all is logged that it wrote: longer only when something else still

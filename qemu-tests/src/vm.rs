@@ -175,6 +175,12 @@ impl Builder {
         self
     }
 
+    /// Another console than the first serial line, which then has only what is written to `/dev/ttyS0`.
+    pub fn console(mut self, name: &str) -> Builder {
+        self.command_line.retain(|word| !word.starts_with("console="));
+        self.append(&format!("console={name}"))
+    }
+
     /// More words for the kernel's command line.
     pub fn append(mut self, words: &str) -> Builder {
         self.command_line.push(words.to_owned());

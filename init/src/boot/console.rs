@@ -1,10 +1,9 @@
 //! The standard descriptors of PID 1, and every console that the operator named.
 
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, process, tty};
-
 use super::lines::words;
-use crate::sys::Result;
+use crate::limits;
 use crate::sys::file::{self, CWD, Open};
+use crate::sys::{AsFd, OwnedFd, Result, process, tty, wait};
 use crate::text::Line;
 
 /// Consoles named by `console=` that output is copied to; the kernel itself has at most 8 (MAX_CMDLINECONSOLES).
@@ -20,25 +19,34 @@ pub fn open_standard_descriptors() -> Result<()> {
     process::set_standard(console.as_fd(), 2)
 }
 
-/// Writes to every console the kernel uses. A console that does not take it is skipped.
+/// Writes to every console the kernel uses. What one does not take in time is dropped.
 pub fn write_to_all(bytes: &[u8]) {
-    for_each(&mut |console| _ = file::write_all(console, bytes));
+    for_each(&mut |console| {
+        let (mut left, mut patience) = (bytes, limits::LOG_PATIENCE);
+        while !left.is_empty() && patience > 0 {
+            match file::write_some(console.as_fd(), left) {
+                Ok(count) => (left, patience) = (left.get(count as usize..).unwrap_or_default(), limits::LOG_PATIENCE),
+                Err(_) => {
+                    patience -= 1;
+                    wait::pause();
+                }
+            }
+        }
+    });
 }
 
 /// Waits until every console has sent what was written to it.
 pub fn drain_all() {
-    for_each(&mut tty::drain);
+    for_each(&mut |console| tty::drain(console.as_fd()));
 }
 
-/// Calls `act` with every console of /sys/class/tty/console/active that can be opened.
-fn for_each(act: &mut dyn FnMut(BorrowedFd)) {
+/// Calls `act` with every console of /sys/class/tty/console/active that can be opened. Nobody waits for one.
+pub fn for_each(act: &mut dyn FnMut(OwnedFd)) {
     let mut buffer = [0; 256];
-    let Ok(active) = file::read_file(s!("/sys/class/tty/console/active"), &mut buffer) else {
-        return act(file::standard_output());
-    };
-    for name in words(active).take(CONSOLES_MAX) {
+    let active = file::read_file(s!("/sys/class/tty/console/active"), &mut buffer);
+    for name in words(active.as_deref().unwrap_or(b"console")).take(CONSOLES_MAX) {
         if let Ok(console) = open(name) {
-            act(console.as_fd());
+            act(console);
         }
     }
 }
@@ -48,7 +56,5 @@ fn open(name: &[u8]) -> Result<OwnedFd> {
     let mut line = Line::new(&mut path);
     line.say(t!("/dev/")).raw(name);
     let path = line.terminated().ok_or(crate::abi::Errno::NAMETOOLONG)?;
-    let console = file::open(CWD, path, Open::Terminal)?;
-    file::set_blocking(console.as_fd())?;
-    Ok(console)
+    file::open(CWD, path, Open::Terminal)
 }

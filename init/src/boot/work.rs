@@ -188,9 +188,9 @@ impl Work for Machine<'_> {
     }
 
     fn log(&self, last: bool) -> u8 {
-        let console = if self.has_files() { None } else { Some(console::write_to_all as fn(&[u8])) };
+        let consoles = if self.has_files() { None } else { Some(console::for_each as logger::Consoles) };
         let resumed = || clock::set_from_hardware(true);
-        logger::run(self.logs, &logger::Settings { console, file_bytes: self.options.log_bytes, resumed }, last)
+        logger::run(self.logs, &logger::Settings { consoles, file_bytes: self.options.log_bytes, resumed }, last)
     }
 }
 

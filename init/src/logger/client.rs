@@ -7,8 +7,8 @@ use super::memory::{self, Memory};
 use super::{Logger, OTHER, ring};
 use crate::abi::Errno;
 use crate::limits::{self, LOG_RECORD_BYTES, LOG_SOURCE_BYTES, LOG_STREAMS_MAX};
-use crate::sys::{AsFd, OwnedFd, file, path, socket};
-use crate::text::{Line, position};
+use crate::sys::{AsFd, OwnedFd, file, path, socket, tty};
+use crate::text::{Line, Value, position};
 
 /// What was to come is asked for.
 pub(super) const FOLLOW: u8 = 1;
@@ -26,9 +26,13 @@ const REFUSED: u8 = 254;
 /// The longest answer about one record: each byte as `\u00NN`, and what stands around it.
 const OUT_BYTES: usize = 6 * LOG_RECORD_BYTES + LOG_SOURCE_BYTES + 128;
 
-/// Somebody who asks.
+/// Somebody who asks, or a console, which gets all there is without.
 pub(super) struct Client {
     socket: Option<OwnedFd>,
+    console: bool,
+    /// How often a console is still waited for before streams go on, and the first record that it has not got.
+    patience: u32,
+    next: u64,
     question: u8,
     wanted: [u8; LOG_SOURCE_BYTES],
     wanted_bytes: usize,
@@ -46,6 +50,9 @@ impl Client {
     /// Nobody. All zeros.
     pub(super) const NONE: Client = Client {
         socket: None,
+        console: false,
+        patience: 0,
+        next: 0,
         question: 0,
         wanted: [0; _],
         wanted_bytes: 0,
@@ -58,8 +65,9 @@ impl Client {
 
     /// Gives it what there is for it: whether there is more, or nothing when it has gone, or has it all.
     fn go_on(&mut self, logger: &mut Logger) -> Option<bool> {
-        let mut question = [0; 1 + LOG_SOURCE_BYTES];
-        match file::read(self.socket.as_ref()?.as_fd(), &mut question) {
+        let (mut question, socket) = ([0; 1 + LOG_SOURCE_BYTES], self.socket.as_ref()?.as_fd());
+        // What is typed on a console is not for us.
+        match if self.console { Err(Errno::AGAIN) } else { file::read(socket, &mut question) } {
             Err(Errno::AGAIN) => {}
             Ok(length) if length > 0 && self.question == NOTHING => {
                 // What was sent before the question is in the store.
@@ -71,8 +79,11 @@ impl Client {
         if self.question == NOTHING {
             return Some(false);
         }
-        let memory = &logger.memory;
         if self.question == END {
+            let memory = &logger.memory;
+            if logger.behind {
+                return Some(false);
+            }
             for stream in 0..memory.count() {
                 if memory.of(stream, memory::ENDED) == 0 && self.wants(memory.source(stream)) {
                     return Some(false);
@@ -80,10 +91,11 @@ impl Client {
             }
             self.put(b'.');
         }
-        for _ in 0..limits::LOG_RECORDS_PER_TURN {
+        // Rings hold no more than a console is to show at once.
+        for _ in 0..if self.console { usize::MAX } else { limits::LOG_RECORDS_PER_TURN } {
             while self.sent < self.filled {
-                match socket::send(self.socket.as_ref()?.as_fd(), self.out.get(self.sent..self.filled)?) {
-                    Ok(count) => self.sent += count,
+                match file::write_some(self.socket.as_ref()?.as_fd(), self.out.get(self.sent..self.filled)?) {
+                    Ok(count) => self.sent += count as usize,
                     Err(Errno::AGAIN) => return Some(false),
                     Err(_) => return None,
                 }
@@ -91,7 +103,8 @@ impl Client {
             if self.question >= END {
                 return None;
             }
-            if !self.fill(memory) {
+            if !self.fill(&logger.memory) {
+                self.patience = if self.console { limits::LOG_PATIENCE } else { 0 };
                 return if self.end == u64::MAX { Some(false) } else { None };
             }
         }
@@ -150,15 +163,33 @@ impl Client {
                 }
             }
         }
+        if self.console {
+            memory.set(memory::SHOWN, self.next);
+        }
         let Some((stream, record)) = next else { return false };
+        (self.sent, self.filled) = (0, 0);
+        if self.console && record.sequence > self.next {
+            let mut line = Line::new(&mut self.out);
+            line.format(t!("pidone: {} lines dropped: too slow\n"), &[Value::Number(record.sequence - self.next)]);
+            (self.next, self.filled) = (record.sequence, line.bytes().len());
+            return true;
+        }
         if let Some(position) = self.positions.get_mut(stream) {
             *position = record.end;
         }
+        // A logger before this one has shown it.
+        if self.console && record.sequence < self.next {
+            return true;
+        }
+        self.next = record.sequence + 1;
         let mut text = [0; LOG_RECORD_BYTES];
         let text = ring::text(memory.ring(stream), &record, &mut text);
         let (mut line, source) = (Line::new(&mut self.out), memory.source(stream));
         if self.question & TEXT != 0 {
-            line.time_us(record.time_us).byte(b' ').raw(source).text(": ").raw(text);
+            if !self.console {
+                line.time_us(record.time_us).byte(b' ');
+            }
+            line.raw(source).text(": ").raw(text);
         } else {
             line.say(t!("{\"time\":\"")).time_us(record.time_us);
             line.say(t!("\",\"source\":\"")).raw(source).say(t!("\",\"msg\":\""));
@@ -166,7 +197,7 @@ impl Client {
             line.text(if record.more { "\",\"more\":true}" } else { "\"}" });
         }
         line.byte(b'\n');
-        (self.sent, self.filled) = (0, line.bytes().len());
+        self.filled = line.bytes().len();
         true
     }
 }
@@ -187,16 +218,47 @@ fn write_string(line: &mut Line, text: &[u8]) {
     }
 }
 
+/// Consoles that take nothing are not waited for when they are closed.
+pub(super) fn leave(clients: &[Client]) {
+    for client in clients {
+        if let Some(console) = client.socket.as_ref().filter(|_| client.console && client.patience == 0) {
+            tty::discard(console.as_fd());
+        }
+    }
+}
+
 impl Logger<'_> {
+    /// Begins to show lines on consoles, or goes on with it.
+    fn show(&mut self, clients: &mut [Client]) {
+        let (next, mut clients) = (self.memory.word(memory::SHOWN), clients.iter_mut());
+        if let Some(consoles) = self.settings.consoles {
+            consoles(&mut |console| {
+                if let Some(client) = clients.next().filter(|client| client.socket.is_none()) {
+                    // Without it is written to when there is more to show.
+                    let _ = self.epoll.add(console.as_fd(), OTHER, true);
+                    // A line that was begun is shown once more.
+                    (client.socket, client.sent) = (Some(console), 0);
+                    if !client.console {
+                        (client.console, client.question, client.end) = (true, TEXT | BOTH, u64::MAX);
+                        (client.next, client.patience) = (next, limits::LOG_PATIENCE);
+                    }
+                }
+            });
+        }
+    }
+
     /// Lets in who has come, and gives everybody what there is for them.
     pub(super) fn answer(&mut self, clients: &mut [Client]) {
-        self.busy = false;
+        (self.busy, self.behind) = (false, false);
+        if core::mem::take(&mut self.hung) {
+            self.show(clients);
+        }
         if let [_, Some(questions)] = &self.sockets
             && let Ok(connection) = socket::accept(questions.as_fd())
         {
             // One too many is let in and out: the question would be there for ever.
             for client in clients.iter_mut() {
-                if client.socket.is_none() {
+                if client.socket.is_none() && !client.console {
                     client.question = NOTHING;
                     (client.sent, client.filled) = (0, 0);
                     // Without either it hears nothing.
@@ -211,7 +273,15 @@ impl Logger<'_> {
             if client.socket.is_some() {
                 match client.go_on(self) {
                     Some(busy) => self.busy |= busy,
-                    None => client.socket = None,
+                    None => {
+                        client.socket = None;
+                        // By a getty, for example.
+                        self.hung |= client.console;
+                    }
+                }
+                if client.sent < client.filled && client.patience > 0 {
+                    client.patience -= 1;
+                    self.behind = true;
                 }
             }
         }

@@ -19,6 +19,8 @@ pub(super) const TIME_US: usize = 3;
 pub(super) const OFFSET: usize = 4;
 pub(super) const TOLD: usize = 5;
 pub(super) const TOTAL: usize = 6;
+/// The first record that consoles have not shown.
+pub(super) const SHOWN: usize = 7;
 /// The stream's state when the batch counts.
 pub(super) const NEXT: usize = 8;
 const BATCH_WORDS: usize = NEXT + WORDS;
@@ -156,14 +158,13 @@ impl Memory {
         self.bytes.get(..self.word(TOTAL) as usize).unwrap_or_default()
     }
 
-    /// A stream's name, what is in the batch, and the stream's ring.
+    /// What is in the batch, and the stream's ring.
     #[inline(never)]
-    pub(super) fn parts(&mut self, stream: usize) -> (&[u8], &[u8], &mut [u8]) {
-        let (total, length) = (self.word(TOTAL) as usize, self.of(stream, SOURCE_BYTES) as usize);
+    pub(super) fn parts(&mut self, stream: usize) -> (&[u8], &mut [u8]) {
+        let total = self.word(TOTAL) as usize;
         let (batch, rest) = self.bytes.split_at_mut_checked(LOG_BATCH_BYTES).unwrap_or_default();
-        let own = rest.get_mut(stream * EACH_BYTES..(stream + 1) * EACH_BYTES).unwrap_or_default();
-        let (source, ring) = own.split_at_mut_checked(LOG_SOURCE_BYTES).unwrap_or_default();
-        (source.get(..length).unwrap_or_default(), batch.get(..total).unwrap_or_default(), ring)
+        let ring = rest.get_mut(stream * EACH_BYTES + LOG_SOURCE_BYTES..(stream + 1) * EACH_BYTES).unwrap_or_default();
+        (batch.get(..total).unwrap_or_default(), ring)
     }
 
     #[inline(never)]

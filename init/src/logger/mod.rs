@@ -18,7 +18,7 @@ mod ring;
 pub mod store;
 
 use crate::abi::{Errno, signal};
-use crate::limits::{self, LOG_RECORD_BYTES, LOG_SOURCE_BYTES, LOG_STREAMS_MAX};
+use crate::limits::{self, LOG_SOURCE_BYTES, LOG_STREAMS_MAX};
 use crate::log;
 use crate::sys::epoll::Epoll;
 use crate::sys::file::{CWD, Open};
@@ -30,7 +30,7 @@ use crate::sys::{self, AsFd, OwnedFd, identity, pipe, time, wait};
 use crate::text::{Line, Value};
 use client::Client;
 use memory::Memory;
-use ring::{DROPPED, HEAD, LEVEL, PARTIAL, SEQUENCE};
+use ring::{DROPPED, LEVEL, PARTIAL, SEQUENCE};
 use store::{EXTERNAL, QUESTIONS, REQUESTS, Store};
 
 /// What PID 1 keeps for every logger there will be. It looks at none of it.
@@ -48,10 +48,13 @@ impl Logs {
     }
 }
 
+/// Hands on every console, open for writing without waiting.
+pub type Consoles = fn(&mut dyn FnMut(OwnedFd));
+
 /// What the operator wants.
 pub struct Settings {
     /// Where lines are shown at once, instead of in files.
-    pub console: Option<fn(&[u8])>,
+    pub consoles: Option<Consoles>,
     /// Bytes of a file after which a new one is begun.
     pub file_bytes: u64,
     /// To be called when the machine goes on as a copy of what it was.
@@ -87,6 +90,10 @@ struct Logger<'l> {
     dropped: bool,
     /// Whether somebody who asked is to get more.
     busy: bool,
+    /// Whether consoles are to be opened: at first, and when one was hung up.
+    hung: bool,
+    /// Whether a console is waited for, which has not taken all there is to show.
+    behind: bool,
     /// Whether a stream has something that is not to be read yet.
     idle: bool,
     last: bool,
@@ -127,6 +134,8 @@ fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
         said: false,
         dropped: true,
         busy: false,
+        hung: true,
+        behind: false,
         idle: false,
         last,
     };
@@ -178,13 +187,18 @@ impl Logger<'_> {
                     self.tell(stream, last);
                 }
             }
-            if last && (!streams || time::monotonic_us() > deadline_us) {
-                break;
-            }
             ending |= signals.read().contains(&signal::TERM);
             self.take_requests();
             self.answer(clients);
+            while self.behind {
+                wait::pause();
+                self.answer(clients);
+            }
+            if last && (!streams || time::monotonic_us() > deadline_us) {
+                break;
+            }
         }
+        client::leave(clients);
     }
 
     fn listen(&mut self) -> sys::Result<()> {
@@ -243,7 +257,8 @@ impl Logger<'_> {
             return;
         }
         self.memory.begin(stream, 0);
-        match pipe::splice(descriptor.as_fd(), self.logs.pipe.1.as_fd(), limits::LOG_BATCH_BYTES) {
+        let most = if self.settings.consoles.is_some() { limits::LOG_SHOWN_BYTES } else { limits::LOG_BATCH_BYTES };
+        match pipe::splice(descriptor.as_fd(), self.logs.pipe.1.as_fd(), most) {
             Ok(count) if count > 0 => {
                 self.memory.set(memory::TOTAL, count as u64);
                 self.read(count);
@@ -324,35 +339,23 @@ impl Logger<'_> {
         self.look();
     }
 
-    /// The batch is all there: it goes into the file, or to the console, and into the ring.
+    /// The batch is all there: it goes into the file, and into the ring, where consoles find it.
     fn process(&mut self) {
         let memory = &mut self.memory;
         let stream = memory.word(memory::STREAM) as usize;
         let mut state = memory.state(stream);
-        let (_, batch, ring) = memory.parts(stream);
+        let (batch, ring) = memory.parts(stream);
         ring::make_room(ring, &mut state, batch);
         memory.set_state(stream, &state);
-        if self.settings.console.is_none() {
+        if self.settings.consoles.is_none() {
             self.write(stream);
         }
         let memory = &mut self.memory;
-        let (time_us, told, mut at) = (memory.word(memory::TIME_US), memory.word(memory::TOLD), state[HEAD]);
+        let (time_us, told) = (memory.word(memory::TIME_US), memory.word(memory::TOLD));
         state[SEQUENCE] = memory.word(memory::NEXT + SEQUENCE);
-        let (source, batch, ring) = memory.parts(stream);
-        for piece in batch.chunks(limits::LOG_SHOWN_BYTES) {
-            ring::take(ring, &mut state, piece, time_us);
-            state[LEVEL] += piece.len() as u64;
-            if let Some(show) = self.settings.console {
-                while at < state[HEAD] {
-                    let record = ring::record(ring, at);
-                    let (mut text, mut buffer) = ([0; LOG_RECORD_BYTES], [0; LOG_RECORD_BYTES + LOG_SOURCE_BYTES + 8]);
-                    let mut line = Line::new(&mut buffer);
-                    line.raw(source).text(": ").raw(ring::text(ring, &record, &mut text)).byte(b'\n');
-                    show(line.bytes());
-                    at = record.end;
-                }
-            }
-        }
+        let (batch, ring) = memory.parts(stream);
+        ring::take(ring, &mut state, batch, time_us);
+        state[LEVEL] += batch.len() as u64;
         if !batch.is_empty() {
             state[DROPPED] = state[DROPPED].saturating_sub(told);
         }

@@ -165,6 +165,13 @@ pub fn write(file: BorrowedFd, bytes: &[u8]) -> Result<()> {
     unsafe { raw::call(__NR_write, file.argument(), bytes.as_ptr() as usize, bytes.len()) }
 }
 
+/// Writes as much as there is room for; how much that was: write(2).
+pub fn write_some(file: BorrowedFd, bytes: &[u8]) -> Result<u32> {
+    let call = [file.argument(), bytes.as_ptr() as usize, bytes.len(), 0, 0];
+    // SAFETY: the kernel reads `bytes.len()` bytes.
+    unsafe { raw::value(__NR_write, call) }
+}
+
 /// Writes at a place, as much as there is room for; how much that was: pwrite(2).
 pub fn write_at(file: BorrowedFd, at: u64, bytes: &[u8]) -> Result<u32> {
     let call = [file.argument(), bytes.as_ptr() as usize, bytes.len(), at as usize, 0];
@@ -212,9 +219,7 @@ pub fn read_start<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a mut [u8]>
 /// Writes everything.
 pub fn write_all(file: BorrowedFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        let call = [file.argument(), bytes.as_ptr() as usize, bytes.len(), 0, 0];
-        // SAFETY: the kernel reads `bytes.len()` bytes.
-        match unsafe { raw::value(__NR_write, call) } {
+        match write_some(file, bytes) {
             Ok(count) => bytes = bytes.get(count as usize..).unwrap_or(&[]),
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno),

@@ -4,8 +4,8 @@
 use super::texts::CStr;
 
 use linux_raw_sys::general::{
-    __NR_accept4, __NR_bind, __NR_connect, __NR_getsockopt, __NR_listen, __NR_recvmsg, __NR_sendmsg, __NR_sendto,
-    __NR_setsockopt, __NR_socket, O_CLOEXEC,
+    __NR_accept4, __NR_bind, __NR_connect, __NR_getsockopt, __NR_listen, __NR_recvmsg, __NR_sendmsg, __NR_setsockopt,
+    __NR_socket, O_CLOEXEC,
 };
 use linux_raw_sys::net::{
     AF_UNIX, MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SO_LINGER, SO_PEEK_OFF, SO_PEERCRED, SO_SNDBUFFORCE,
@@ -118,13 +118,6 @@ pub fn send_descriptor(socket: BorrowedFd, descriptor: BorrowedFd, bytes: &[u8])
     let sent = unsafe { exchange(__NR_sendmsg, socket, [bytes.as_ptr() as usize, bytes.len()], &mut rights, 0) }?;
     // A socket that waits takes all, or has a reason not to.
     if sent as usize == bytes.len() { Ok(()) } else { Err(Errno::NOBUFS) }
-}
-
-/// Sends what there is room for; how many bytes: send(2).
-pub fn send(socket: BorrowedFd, bytes: &[u8]) -> Result<usize> {
-    let call = [socket.argument(), bytes.as_ptr() as usize, bytes.len(), MSG_NOSIGNAL as usize, 0];
-    // SAFETY: a borrowed descriptor, the slice's bytes, and no address.
-    unsafe { raw::value(__NR_sendto, call) }.map(|sent| sent as usize)
 }
 
 /// Receives a descriptor; waits for it.

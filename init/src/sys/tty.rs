@@ -1,7 +1,7 @@
 //! Terminals: ioctl_tty(2).
 
-use linux_raw_sys::general::__NR_ioctl;
-use linux_raw_sys::ioctl::{TCSBRK, TIOCOUTQ, TIOCSCTTY};
+use linux_raw_sys::general::{__NR_ioctl, TCOFLUSH};
+use linux_raw_sys::ioctl::{TCFLSH, TCSBRK, TIOCOUTQ, TIOCSCTTY};
 
 use super::{BorrowedFd, raw, time, wait};
 use crate::limits;
@@ -22,6 +22,12 @@ pub fn drain(terminal: BorrowedFd) {
         // SAFETY: a borrowed descriptor and a number.
         let _ = unsafe { raw::call(__NR_ioctl, terminal.argument(), TCSBRK as usize, 1) };
     }
+}
+
+/// Throws away what a terminal has not sent: its closing would wait for that, half a minute.
+pub fn discard(terminal: BorrowedFd) {
+    // SAFETY: a borrowed descriptor and a number.
+    let _ = unsafe { raw::call(__NR_ioctl, terminal.argument(), TCFLSH as usize, TCOFLUSH as usize) };
 }
 
 /// Makes the terminal that is standard input, if it is one, the controlling terminal of this process's new session.
