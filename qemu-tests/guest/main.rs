@@ -7,6 +7,7 @@ mod control;
 mod logs;
 mod netlink;
 mod network;
+mod power;
 mod processes;
 mod seccomp;
 mod soak;
@@ -95,6 +96,7 @@ fn run(command: &[String], report: &mut Report) {
         ["zombies"] => processes::zombies(report),
         ["storm", count] => processes::storm(number(count), report),
         ["signal", pid, signal] => processes::signal(pid, number(signal), report),
+        ["next-kernel", kernel, initramfs, ref line @ ..] => power::next_kernel(kernel, initramfs, line, report),
         ["kill-all"] => processes::kill_all(report),
         ["stop-init"] => processes::stop_init(report),
         ["notify"] => processes::notify(report),
@@ -163,6 +165,7 @@ fn error_name(error: &std::io::Error) -> String {
         (libc::EISDIR, "EISDIR"),
         (libc::EINVAL, "EINVAL"),
         (libc::ENOTTY, "ENOTTY"),
+        (libc::ENOSYS, "ENOSYS"),
         (libc::ENOSPC, "ENOSPC"),
         (libc::EROFS, "EROFS"),
         (libc::EAGAIN, "EAGAIN"),

@@ -39,6 +39,12 @@ impl Kernel {
         }
     }
 
+    /// The compressed form, which machines start by themselves; `None` for a kernel of one's own.
+    pub fn compressed(&self) -> Option<PathBuf> {
+        let places = ["vmlinuz", "bzImage"].map(|name| self.vmlinux.with_file_name(name));
+        places.into_iter().find(|path| path.is_file())
+    }
+
     /// Debian's newest cloud kernel of a version, for what older ones cannot; or `full`, for what cloud kernels cannot.
     /// `None`, and a loud word of it, where it cannot be had.
     pub fn of_version(version: &str) -> Option<Kernel> {

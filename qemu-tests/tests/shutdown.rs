@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use qemu_tests::container::Container;
 use qemu_tests::image::Image;
+use qemu_tests::kernel::Kernel;
 use qemu_tests::tree::Tree;
 use qemu_tests::virtiofs::{self, Server};
 use qemu_tests::vm::{Ending, Vm};
-use qemu_tests::{command, disk};
+use qemu_tests::{command, disk, initramfs};
 use serde_json::json;
 
 fn steady() -> Container {
@@ -25,7 +26,8 @@ fn ready(image: Image) -> Result<Vm> {
 
 #[test]
 fn signals_of_the_contract_end_the_machine_each_in_its_way() -> Result<()> {
-    // busybox: USR1 halt, USR2 power off, TERM reboot; systemd: RTMIN+3 halt, +4 power off, +5 reboot.
+    // busybox: USR1 halt, USR2 power off, TERM reboot; systemd: RTMIN+3 halt, +4 power off, +5 reboot, +6 the next kernel,
+    // of which there is none here.
     for (signal, ending) in [
         (10, Ending::Halt),
         (12, Ending::PowerOff),
@@ -33,6 +35,7 @@ fn signals_of_the_contract_end_the_machine_each_in_its_way() -> Result<()> {
         (37, Ending::Halt),
         (38, Ending::PowerOff),
         (39, Ending::Reset),
+        (40, Ending::Reset),
     ] {
         let words = format!("sleep 1 , signal 1 {signal} , sleep forever");
         let asker = Container::probe("asker", &words).pid_host().capabilities(&["CAP_KILL"]);
@@ -92,6 +95,35 @@ fn without_sleep(mut table: Vec<u8>) -> Vec<u8> {
     table[9] = 0;
     table[9] = table.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
     table
+}
+
+#[test]
+fn a_kernel_that_was_put_in_place_is_what_comes_next() -> Result<()> {
+    let kernel = Kernel::from_environment()?;
+    let Some(compressed) = kernel.compressed() else {
+        eprintln!("SKIPPED: there is no compressed form of this kernel");
+        return Ok(());
+    };
+    let mut next = Vec::new();
+    let seen = Container::probe("seen", "say next , cat /proc/cmdline");
+    initramfs::write_to(&Image::new()?.onboot(seen).tree()?, &mut next)?;
+    let line = "console=ttyS0 panic=-1 cryptomgr.notests no_timer_check pidone.idle=poweroff the-next";
+    let words = format!("next-kernel /next/kernel /next/initramfs {line} , signal 1 40 , sleep forever");
+    let asker = Container::probe("asker", &words).pid_host().capability_all().bind("/next:/next");
+    let image = Image::new()?.service(steady()).service(asker.annotation("pidone.after", "steady"));
+    let image =
+        image.file("next/initramfs", 0o644, next).edit(|tree| _ = tree.host_file("next/kernel", 0o644, compressed));
+    let end = image.vm()?.memory_mib(1024).start()?.wait()?;
+    if end.probe("next-kernel") == ["/next/kernel ENOSYS"] {
+        eprintln!("SKIPPED: this kernel starts no other");
+        return Ok(());
+    }
+    let end = end.expect(Ending::PowerOff)?;
+    assert_eq!(end.probe("next-kernel"), ["/next/kernel ok"], "{}", end.console);
+    assert!(end.probe("on-term-sleep").contains(&"ended".into()), "{}", end.report);
+    assert_eq!(end.probe("say"), ["next"], "{}", end.console);
+    assert!(end.probe("cat").concat().ends_with("the-next"), "{}", end.report);
+    Ok(())
 }
 
 #[test]
