@@ -1,9 +1,14 @@
 //! The machine around the containers: modules, kernel settings, scripts, name, clock.
 
-use anyhow::Result;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
 use qemu_tests::artifacts::busybox;
+use qemu_tests::command;
 use qemu_tests::image::Image;
-use qemu_tests::vm::{End, Ending};
+use qemu_tests::kernel::Kernel;
+use qemu_tests::tree::{Kind, Tree};
+use qemu_tests::vm::{End, Ending, Vm};
 
 /// An image whose only content is a script of `/etc/init.d`, which reports as the probe does.
 fn scripted(script: &str) -> Result<Image> {
@@ -53,6 +58,51 @@ fn listed_modules_are_loaded_with_their_parameters_and_denied_ones_are_not() -> 
         assert!(end.console.contains("module absent: not among the modules of this kernel"), "{}", end.console);
         assert!(end.probe("links")[0].contains("dummy1") && !end.probe("links")[0].contains("dummy2"));
     }
+    Ok(())
+}
+
+#[test]
+fn a_packed_module_is_loaded_by_a_kernel_that_unpacks_it_and_named_by_one_that_does_not() -> Result<()> {
+    // Debian's 6.12 unpacks xz alone; its 6.1 nothing.
+    let Some(kernel) = Kernel::of_version("6.12") else { return Ok(()) };
+    let image = scripted(LOADED)?.kernel(&kernel).modules(&["loop", "tun", "dummy"]);
+    let mut tree = image.tree()?;
+    repack(&mut tree, "tun", ".ko.xz", &["zstd", "-c"], ".ko.zst")?;
+    repack(&mut tree, "dummy", ".ko.xz", &["gzip", "-c"], ".ko.gz")?;
+    let options = "pidone.idle=poweroff pidone.modules=loop,tun,dummy";
+    let end = Vm::new(&kernel).initramfs(&tree).append(options).start()?.expect(Ending::PowerOff)?;
+    assert_eq!(end.probe("loaded")[0].trim(), "loop", "{}", end.console);
+    for file in ["tun.ko.zst", "dummy.ko.gz"] {
+        let report = format!("{file}: load, by a kernel that can unpack it: EINVAL");
+        assert_eq!(end.console.matches(&report).count(), 1, "{report}\n{}", end.console);
+    }
+
+    let kernel = Kernel::from_environment()?;
+    let mut tree = scripted(LOADED)?.kernel(&kernel).modules(&["tun"]).tree()?;
+    if !tree.iter().any(|(path, _)| path.ends_with("/tun.ko")) {
+        return Ok(());
+    }
+    repack(&mut tree, "tun", ".ko", &["xz", "--check=crc32", "-c"], ".ko.xz")?;
+    let options = "pidone.idle=poweroff pidone.modules=tun";
+    let end = Vm::new(&kernel).initramfs(&tree).append(options).start()?.expect(Ending::PowerOff)?;
+    assert!(end.console.contains("tun.ko.xz: load, by a kernel that can unpack it: EOPNOTSUPP"), "{}", end.console);
+    Ok(())
+}
+
+/// Packs a module in another way, and says so in the list of all.
+fn repack(tree: &mut Tree, module: &str, from: &str, pack: &[&str], to: &str) -> Result<()> {
+    let find = |end: &str| tree.iter().find(|(path, _)| path.ends_with(end)).map(|(path, _)| path.to_owned());
+    let (old, new) = (format!("/{module}{from}"), format!("/{module}{to}"));
+    let (list, file) = (find("/modules.dep").context("modules.dep")?, find(&old).context(old.clone())?);
+    let unpack = if from == ".ko" { "cat" } else { "xz -dc" };
+    let directory = tempfile::tempdir()?;
+    let packed = directory.path().join("packed");
+    let Some(Kind::File(content)) = tree.get(&file).map(|node| &node.kind) else { bail!("{file} is no file") };
+    std::fs::write(&packed, content.read()?)?;
+    let script = format!("{unpack} <{} | {}", packed.display(), pack.join(" "));
+    let content = command::output(Command::new("sh").args(["-c", &script]))?;
+    let text = tree.text(&list)?.replace(&old, &new);
+    tree.remove(&file).file(&file.replace(&old, &new), 0o644, content).file(&list, 0o644, text);
     Ok(())
 }
 

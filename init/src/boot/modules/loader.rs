@@ -3,7 +3,6 @@
 use crate::abi::Errno;
 
 use super::devices::Aliases;
-use super::index::name_of;
 use super::order::{Answer, Order};
 use super::pattern::matches;
 use super::tree::Tree;
@@ -92,7 +91,8 @@ impl<'a> Loader<'a> {
             }
             Err(error) => {
                 let absent = self.quiet && matches!(error.cause(), Cause::Kernel(Errno::NODEV));
-                self.fail(if absent { Level::Debug } else { Level::Warning }, name_of(path), &error)
+                // By its whole name: how it is packed may be why.
+                self.fail(if absent { Level::Debug } else { Level::Warning }, path, &error)
             }
         }
     }

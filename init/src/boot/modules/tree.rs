@@ -63,7 +63,9 @@ impl Tree {
         let most = limits::MODULE_PARAMETERS_BYTES_MAX;
         let parameters =
             line.terminated().ok_or(Error::limit(s!("load"), c!("bytes of parameters"), most + 1, most))?;
-        module::load(file.as_fd(), parameters, !path.ends_with(b".ko")).doing(s!("load"))?;
+        let packed = !path.ends_with(b".ko");
+        let doing = if packed { c!("load, by a kernel that can unpack it") } else { s!("load") };
+        module::load(file.as_fd(), parameters, packed).doing(doing)?;
         Ok(true)
     }
 }
