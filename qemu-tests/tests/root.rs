@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use qemu_tests::image::Image;
+use qemu_tests::kernel::Kernel;
 use qemu_tests::root::Root;
 use qemu_tests::tree::Tree;
 use qemu_tests::virtiofs::{self, Server};
@@ -31,7 +32,11 @@ const LOOK: &str = r#"pidone.run -- sh -c "grep ' / ' /proc/mounts; hostname; ls
 
 /// An initramfs with the drivers and pidone, and nothing else.
 fn initramfs() -> Result<vm::Builder> {
-    let machine = Image::new()?.modules(MODULES).edit(|tree| _ = tree.remove("containers")).vm()?;
+    initramfs_of(Image::new()?)
+}
+
+fn initramfs_of(image: Image) -> Result<vm::Builder> {
+    let machine = image.modules(MODULES).edit(|tree| _ = tree.remove("containers")).vm()?;
     Ok(machine.append("quiet loglevel=5 pidone.log=warn"))
 }
 
@@ -211,6 +216,20 @@ fn a_folder_of_the_host_is_a_root() -> Result<()> {
     let machine = virtiofs::share(initramfs()?, &[&server]);
     boots(machine, "root=the-root rootfstype=virtiofs ro pidone.overlay=tmpfs", "overlay", true)?;
     ensure!(!folder.join("etc/new").exists(), "the folder was written to");
+    Ok(())
+}
+
+#[test]
+fn a_folder_of_the_host_is_a_root_by_plan_9s_protocol_too() -> Result<()> {
+    // Cloud kernels have no driver for it.
+    let Some(kernel) = Kernel::of_version("full") else { return Ok(()) };
+    let directory = tempfile::tempdir()?;
+    let folder = folder(directory.path())?;
+    let shared = format!("local,id=fs,path={},security_model=none", folder.display());
+    let machine = initramfs_of(Image::new()?.kernel(&kernel))?.arguments(["-fsdev", &shared]);
+    let machine = machine.device("virtio-9p-pci,fsdev=fs,mount_tag=the-root");
+    boots(machine, "root=the-root rootfstype=9p rootflags=trans=virtio,version=9p2000.L rw", "9p", true)?;
+    ensure!(fs::read_to_string(folder.join("etc/new"))? == "x\n", "nothing was written to the folder");
     Ok(())
 }
 
