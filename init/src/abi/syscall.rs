@@ -41,17 +41,16 @@ impl Name {
 
     /// The system call of that name.
     pub fn named(name: &[u8]) -> Name {
-        let hash = hash(name, 0, name.len());
-        let (mut low, mut high) = (0, HASHES.len());
-        while low < high {
-            let middle = (low + high) / 2;
-            let Some(other) = HASHES.get(middle) else { break };
-            if *other == hash {
-                return Name(middle as u16);
-            }
-            if *other < hash { low = middle + 1 } else { high = middle }
+        let hash = name.iter().fold(HASH, |hash, byte| hashed(hash, *byte));
+        let hash = (hash >> 32) as u32;
+        // Always as many steps, and none of them a branch that nobody can predict.
+        let (mut at, mut count) = (0, HASHES.len());
+        while count > 1 {
+            let middle = at + count / 2;
+            count -= count / 2;
+            at = if HASHES.get(middle).is_some_and(|other| *other <= hash) { middle } else { at };
         }
-        Name::UNKNOWN
+        if HASHES.get(at) == Some(&hash) { Name(at as u16) } else { Name::UNKNOWN }
     }
 
     /// Its number, if it has one.
@@ -131,14 +130,11 @@ const fn hashes() -> [u32; TABLE.names] {
     result
 }
 
-/// FNV-1a of what is between two places, its high half.
-const fn hash(text: &[u8], mut at: usize, end: usize) -> u32 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    while at < end && at < text.len() {
-        hash = (hash ^ text[at] as u64).wrapping_mul(0x100_0000_01b3);
-        at += 1;
-    }
-    (hash >> 32) as u32
+/// FNV-1a, of which the high half is kept.
+const HASH: u64 = 0xcbf2_9ce4_8422_2325;
+
+const fn hashed(hash: u64, byte: u8) -> u64 {
+    (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3)
 }
 
 const fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
@@ -183,8 +179,12 @@ impl Table {
         while at < SOURCE.len() {
             let end = end_of(at, b'\n');
             if SOURCE[at] != b'#' {
-                let name_end = end_of(at, b' ');
-                table.sort_in((hash(SOURCE, at, name_end), name_end + 1, end));
+                let mut hash = HASH;
+                while SOURCE[at] != b' ' {
+                    hash = hashed(hash, SOURCE[at]);
+                    at += 1;
+                }
+                table.sort_in(((hash >> 32) as u32, at + 1, end));
             }
             at = end + 1;
         }

@@ -34,11 +34,9 @@ pub(super) fn read<'a>(
     doing: &'static CStr,
     record: Record<'_, 'a>,
 ) -> Result<Warnings> {
-    if let Err(fault) = scan::check(text) {
-        return Err(Error::text(doing, fault.at, fault.problem));
-    }
+    let has_escapes = scan::check(text).map_err(|fault| Error::text(doing, fault.at, fault.problem))?;
     let at = scan::skip_space(text, 0);
-    let mut reading = Reading { text, at, arena, doing, warnings: Warnings::default(), once: 0 };
+    let mut reading = Reading { text, has_escapes, at, arena, doing, warnings: Warnings::default(), once: 0 };
     reading.value(Slot::Object(record));
     reading.arena.check().map(|()| reading.warnings)
 }
@@ -46,6 +44,8 @@ pub(super) fn read<'a>(
 /// The state of one reading.
 struct Reading<'c, 'a> {
     text: &'c [u8],
+    /// Whether any string has one.
+    has_escapes: bool,
     /// Where the next value or key begins.
     at: usize,
     arena: &'c mut Arena<'a>,
@@ -149,9 +149,8 @@ impl<'c, 'a> Reading<'c, 'a> {
         'c: 's,
         'a: 's,
     {
-        let plain_end = scan::plain_end(self.text, self.at + 1);
         let raw = self.raw();
-        if self.at == plain_end + 1 {
+        if !self.has_escapes || !has(raw, b'\\') {
             return raw;
         }
         // What an escape stands for is shorter than the escape.

@@ -20,6 +20,8 @@ pub(super) struct Fault {
 pub(super) struct Path {
     frames: [Frame; JSON_DEPTH_MAX],
     depth: usize,
+    /// Whether there was an escape in a string on the way.
+    has_escapes: bool,
 }
 
 /// An object or array, and the place in it.
@@ -36,7 +38,7 @@ pub(super) enum Frame {
 impl Path {
     /// Outside of everything.
     pub(super) const fn new() -> Path {
-        Path { frames: [Frame::Object; JSON_DEPTH_MAX], depth: 0 }
+        Path { frames: [Frame::Object; JSON_DEPTH_MAX], depth: 0, has_escapes: false }
     }
 
     /// From the outside in.
@@ -52,15 +54,16 @@ impl Path {
 const _: () = assert!(JSON_DEPTH_MAX == 32, "the message in `step` says 32");
 
 /// Whether the text is one well-formed JSON value in UTF-8 and nothing else, within the bound on depth, and none of its
-/// strings holds a NUL.
+/// strings holds a NUL. And whether one of them holds an escape.
 ///
 /// # Errors
 /// The first fault.
-pub(super) fn check(text: &[u8]) -> Result<(), Fault> {
+pub(super) fn check(text: &[u8]) -> Result<bool, Fault> {
     if let Err(error) = core::str::from_utf8(text) {
         return Err(Fault { at: error.valid_up_to(), problem: c!("not UTF-8") });
     }
-    walk(text, usize::MAX, &mut Path::new())
+    let mut path = Path::new();
+    walk(text, usize::MAX, &mut path).map(|()| path.has_escapes)
 }
 
 /// Walks through the text up to the key or value that begins at or holds `stop`, or up to the first fault; `path` then
@@ -203,7 +206,10 @@ impl Walk<'_, '_> {
             match self.byte() {
                 b'"' => break self.at += 1,
                 b'\\' => match escape(self.text.get(self.at + 1..).unwrap_or(&[])) {
-                    Ok((_, length)) => self.at += length,
+                    Ok((_, length)) => {
+                        self.path.has_escapes = true;
+                        self.at += length;
+                    }
                     Err(problem) => break self.fail(problem),
                 },
                 _ => break self.fail(c!("control character in a string")),

@@ -1,7 +1,7 @@
 //! Paths as text: joined and compared by their components, never looked up. Links are the business of whoever opens.
 
 use crate::arena::Arena;
-use crate::text::{Fields, fields};
+use crate::text::{Fields, Line, fields};
 use crate::texts::CStr;
 use crate::texts::until_nul;
 
@@ -30,24 +30,18 @@ impl<'p> Iterator for Components<'p> {
 /// `base` and below it `path`: absolute, with one slash before each component and none at the end.
 pub(super) fn join<'a>(arena: &mut Arena<'a>, base: &CStr, path: &CStr) -> &'a CStr {
     let (base, path) = (base.to_bytes(), path.to_bytes());
-    let buffer = arena.bytes(base.len() + path.len() + 3);
-    let mut free = buffer.iter_mut();
-    let mut put = |byte| {
-        if let Some(place) = free.next() {
-            *place = byte;
+    // There is room for a slash too many on each side, and for the NUL.
+    let mut line = Line::new(arena.bytes(base.len() + path.len() + 3));
+    for part in [base, path] {
+        for component in components(part) {
+            line.byte(b'/').raw(component);
         }
-    };
-    let mut empty = true;
-    for component in components(base).chain(components(path)) {
-        put(b'/');
-        component.iter().copied().for_each(&mut put);
-        empty = false;
     }
-    if empty {
-        put(b'/');
+    if line.is_empty() {
+        line.byte(b'/');
     }
-    // The buffer has room for a slash too many on each side, and for the NUL that is in it already.
-    until_nul(buffer).unwrap_or(s!("/"))
+    line.byte(0);
+    until_nul(line.written()).unwrap_or(s!("/"))
 }
 
 /// Whether a path starts at the root.

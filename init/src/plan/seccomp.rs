@@ -226,10 +226,10 @@ impl Compiler<'_, '_> {
         };
         for rule in self.rules {
             let answer = answer(rule.action, rule.errno);
+            if answer == self.default {
+                continue;
+            }
             for name in rule.names {
-                if answer == self.default {
-                    break;
-                }
                 if let Some(number) = name.number(abi) {
                     set(number, if rule.arguments.is_empty() { answer } else { CHAIN | u32::from(number) });
                 }
@@ -452,6 +452,7 @@ fn of_x32(answers: &[u32; NUMBERS], default: u32) -> [u32; NUMBERS] {
 }
 
 /// What a call of i386's is that stands for many, if the rule counts there.
+#[inline]
 fn multiplexed(abi: Abi, name: &Name, rule: &SyscallRule) -> Option<Multiplexed> {
     let counts = abi == Abi::X86 && (rule.arguments.is_empty() || rule.action < LOG);
     if counts { name.multiplexed() } else { None }

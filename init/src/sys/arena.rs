@@ -164,7 +164,14 @@ impl<'a> Arena<'a> {
 
     /// Lends `length` zeroed bytes for as long as the arena lives: for text being decoded or files being read.
     pub fn bytes(&mut self, length: usize) -> &'a mut [u8] {
-        self.filled(length, 0)
+        let start = self.take(length, 1);
+        if start.is_null() {
+            return &mut [];
+        }
+        // SAFETY: so many bytes were just taken.
+        unsafe { start.write_bytes(0, length) };
+        // SAFETY: as above, and they belong to nobody else.
+        unsafe { core::slice::from_raw_parts_mut(start, length) }
     }
 
     /// Begins a list.
