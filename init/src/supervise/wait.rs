@@ -192,7 +192,8 @@ impl Events {
         self.signal = signals::take(except, timeout_us);
         self.is_more |= self.signal == signal::IO;
         self.reaps_left -= u32::from(self.signal == signal::CHLD);
-        self.is_done = false;
+        // What can be read ends nobody.
+        self.is_done &= self.signal == signal::IO;
     }
 
     /// Whether a client was there at the last look.

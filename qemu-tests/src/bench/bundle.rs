@@ -34,6 +34,12 @@ pub fn default_configuration() -> Result<Value> {
 pub fn make(name: &str, program: &[&str], options: Options) -> Result<PathBuf> {
     let path = Path::new(ground::BUNDLES).join(name);
     ground::root_file_system(&path.join("rootfs"), &artifacts::busybox()?)?;
+    fs::write(path.join("config.json"), serde_json::to_vec_pretty(&configuration(program, options)?)?)?;
+    Ok(path)
+}
+
+/// Its configuration.
+pub fn configuration(program: &[&str], options: Options) -> Result<Value> {
     let mut config = default_configuration()?;
     // What the oldest of the peers knows.
     config["ociVersion"] = json!("1.0.2");
@@ -54,6 +60,5 @@ pub fn make(name: &str, program: &[&str], options: Options) -> Result<PathBuf> {
         config["linux"]["resources"]["pids"] = json!({"limit": 512});
         config["linux"]["resources"]["cpu"] = json!({"shares": 512, "quota": 50_000, "period": 100_000});
     }
-    fs::write(path.join("config.json"), serde_json::to_vec_pretty(&config)?)?;
-    Ok(path)
+    Ok(config)
 }

@@ -3,12 +3,14 @@
 //! Processor time and counts repeat, wall time does not: only the former are held to bars.
 //!
 //! Reading order: [`ground`] (the private place where it all happens), [`bundle`] and [`filter`] (what is run), [`runtime`]
-//! (who runs it), [`sample`] (one measurement), [`cases`] (which ones), [`report`] (the table, the bars, the JSON). [`trace`] counts system calls.
+//! (who runs it), [`sample`] (one measurement), [`cases`] (which ones), [`report`] (the table, the bars, the JSON). [`trace`] counts system calls,
+//! [`launch`] has a guest of its own.
 
 pub mod bundle;
 pub mod cases;
 pub mod filter;
 pub mod ground;
+pub mod launch;
 pub mod report;
 pub mod runtime;
 pub mod sample;

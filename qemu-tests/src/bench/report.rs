@@ -82,6 +82,16 @@ impl Report {
         self.json.insert(format!("crowd, {name}"), json!(entry));
     }
 
+    /// Takes the cost of a lot of containers by the command line and by PID 1, in seconds, and prints its line.
+    pub fn launch(&mut self, [run, process_1]: [f64; 2]) {
+        println!("a lot of containers, in a guest, instructions / 1e9\n  run {run:.2}, PID 1 {process_1:.2}");
+        for (name, seconds) in [("run", run), ("PID 1", process_1)] {
+            self.cpu.insert(("launch".to_owned(), name.to_owned()), seconds * 1e6);
+        }
+        self.json
+            .insert("launch".to_owned(), json!({"run_instructions": run * 1e9, "pid_1_instructions": process_1 * 1e9}));
+    }
+
     fn cpu_of(&self, case: &str, runtime: &str) -> Option<f64> {
         self.cpu.get(&(case.to_owned(), runtime.to_owned())).copied()
     }
@@ -111,6 +121,7 @@ impl Report {
         let crowd = self.cpu_of("crowd 1000", "pidone").zip(self.cpu_of("crowd 10", "pidone"));
         let crowd = crowd.map(|(many, few)| many / few);
         bars.push(Bar::at_most("create and start beside 1,000 / beside 10".to_owned(), crowd, 1.1));
+        bars.push(Bar::at_most("launch: PID 1 / run".to_owned(), over("launch", "PID 1", "run"), 0.8));
         bars
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use qemu_tests::bench::cases::{self, CASES, CROWDS};
 use qemu_tests::bench::report::Report;
 use qemu_tests::bench::runtime::Runtime;
-use qemu_tests::bench::{filter, ground};
+use qemu_tests::bench::{filter, ground, launch};
 use qemu_tests::cache;
 use serde_json::json;
 
@@ -58,6 +58,10 @@ fn run(words: Vec<String>) -> Result<ExitCode> {
         }
     }
     crowds(&mut report, &runtimes, arguments.crowd);
+    match launch::measure() {
+        Ok(costs) => report.launch(costs),
+        Err(error) => report.skipped.push(format!("launch: {}", error.to_string().lines().next().unwrap_or_default())),
+    }
     finish(&arguments, report)
 }
 
