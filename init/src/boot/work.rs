@@ -106,7 +106,8 @@ impl Work for Machine<'_> {
                 target: None,
                 console: None,
                 shares: false,
-                announce: &|_| announce(),
+                lock: None,
+                announce: &announce,
                 ready: &|_, plan| {
                     let _ = group.borrow_mut().join(&[plan.cgroup.to_bytes()]);
                     Ok(())

@@ -11,14 +11,15 @@
 //! ```
 //!
 //! Where the container's process needs nothing of the launcher meanwhile, it does its part in the launcher's memory, which
-//! costs neither copies nor words: [`become_alone`].
+//! costs neither copies nor words: [`become_alone`]. With a gate it keeps that memory while it waits there, and the launcher
+//! ends: that costs words.
 //!
 //! When a process that joins namespaces makes the container's, that says so first, with the id, and ends.
 //!
 //! A container of the command line does not exec at the last word but accepts connections on its gate, until one says
 //! `go`: that is `pidone start`, and the answers go there. Others only look whether it still waits.
 
-use crate::sys::{AsFd, BorrowedFd, OwnedFd, file, socket, wait};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd, fd, file, socket, wait};
 
 use super::Request;
 use super::output::Streams;
@@ -30,6 +31,9 @@ use crate::plan::step::{Plan, Step};
 use crate::sys::board::Board;
 use crate::sys::process::{self, EXIT_NOT_LAUNCHED, Fork, Pid};
 use crate::sys::{Result, identity, namespace, signal, terminal};
+
+/// asm/resource.h.
+const RLIMIT_STACK: u8 = 3;
 
 const GO: u8 = 1;
 const READY: u8 = 2;
@@ -45,6 +49,12 @@ pub(super) struct Channel {
     /// What a process can say whose filter denies it the socket. Only where there is a filter, and not there for who was not
     /// forked by the launcher.
     board: Option<&'static Board>,
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 /// How often the launcher looks for the listener of a filter. A few looks are enough: it is the first thing installed.
@@ -151,6 +161,16 @@ impl Channel {
         Channel { socket, board: None }
     }
 
+    /// What it is made of.
+    pub(super) fn into_parts(self) -> (OwnedFd, Option<&'static Board>) {
+        (self.socket, self.board)
+    }
+
+    /// Of what one is made.
+    pub(super) fn of(socket: OwnedFd, board: Option<&'static Board>) -> Channel {
+        Channel { socket, board }
+    }
+
     /// The first connection to the gate on which somebody says `go`.
     fn accepted(gate: BorrowedFd) -> Channel {
         loop {
@@ -187,7 +207,7 @@ pub(super) fn become_alone<'a>(
     mapped: &mut Mapped,
     arena: &mut Arena<'a>,
 ) {
-    (request.announce)(false);
+    (request.announce)();
     if let Err(error) = (request.ready)(pid, plan) {
         said.error = Some(error);
         return;
@@ -319,10 +339,12 @@ pub(super) fn is_alone(plan: &Plan, request: &Request) -> bool {
         Step::Bind(bind) => bind.ids.is_some(),
         Step::WriteCgroup { file, .. } => file.to_bytes().starts_with(b"memory"),
         Step::MakeScope { .. } => true,
+        // With a gate its stack is a part of the launcher's that may not be there yet.
+        Step::SetRlimit(limit) => request.gate.is_some() && limit.resource == RLIMIT_STACK,
         _ => false,
     };
     let steps = plan.before.iter().chain(plan.inside);
-    request.shares && request.gate.is_none() && plan.after.is_empty() && !{ steps }.any(forbids)
+    request.shares && plan.after.is_empty() && !{ steps }.any(forbids)
 }
 
 /// Who runs the program: a user and a group.
@@ -342,7 +364,10 @@ pub(super) fn is_made_by_joiner(plan: &Plan) -> bool {
 
 /// The first moments of the container's own process.
 fn begin(plan: &Plan, channel: &Channel, request: &Request) {
-    (request.announce)(true);
+    if let Some(lock) = request.lock {
+        fd::leave(lock);
+    }
+    (request.announce)();
     if mapping(plan) > 0 {
         channel.wait();
     }

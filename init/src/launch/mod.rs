@@ -45,12 +45,13 @@ pub struct Request<'r> {
     pub target: Option<BorrowedFd<'r>>,
     /// Where the other end of its terminal is sent to.
     pub console: Option<BorrowedFd<'r>>,
-    /// Whether the container's process may have this one's memory until its exec, if it needs nobody: `announce` and `ready`
-    /// are then called there, one after the other, and while nobody else changes what they use.
+    /// Whether the container's process may have this one's memory until its exec, if it needs nobody: without a gate `ready`
+    /// is then called there, while nobody else changes what it uses; with one, this process ends when the other waits there.
     pub shares: bool,
-    /// Called first of all by the container's own process, in it: how PID 1 learns which process it is. Whether it has memory
-    /// of its own.
-    pub announce: &'r dyn Fn(bool),
+    /// What this process has locked something by, which the other one lets go of.
+    pub lock: Option<BorrowedFd<'r>>,
+    /// Called first of all by the container's own process, in it: how PID 1 learns which process it is.
+    pub announce: &'r dyn Fn(),
     /// Called by the launcher when all but the exec is done that needs it: the last moment at which all can be taken back.
     pub ready: &'r dyn Fn(Pid, &Plan) -> Result<()>,
     /// Called with what failed, in words and as it is.
@@ -222,6 +223,7 @@ fn run<'a>(
             (pid, conduct(plan, request, pid, channel, listener.as_ref(), arena, done))
         }
         Made::Runs(pid, said) => (*pid, begun(plan, *pid, said, arena, done)),
+        Made::Ended(error) => return Err(error.unwrap_or(killed())),
     };
     if result.is_err() {
         for undo in done.undone(plan).filter(|undo| needs_process(undo)) {
@@ -253,6 +255,8 @@ enum Made {
     Waits(Pid, Channel),
     /// It has executed its program, or never will.
     Runs(Pid, Said),
+    /// It has ended, for this reason.
+    Ended(Option<Error>),
 }
 
 /// Makes the container's process, which does its part from here on. `doing` says what failed.
@@ -273,7 +277,8 @@ fn make_process<'a>(
         _ => Some(apply::open_cgroup(plan.cgroup)?),
     };
     let (flags, cgroup) = (plan.clone_flags, cgroup.as_ref().map(AsFd::as_fd));
-    if child::is_alone(plan, request) {
+    let is_alone = child::is_alone(plan, request);
+    if is_alone && request.gate.is_none() {
         *doing = c!("make the container's process");
         let mut said = Said { answer: Answer::Gone, error: None };
         let pid = process::clone_and_wait(flags, cgroup, request.sibling, &mut |pid| {
@@ -284,6 +289,23 @@ fn make_process<'a>(
     *doing = c!("make the launcher's channel");
     let (ours, theirs) = child::channel(plan)?;
     *doing = c!("make the container's process");
+    if is_alone {
+        let mut failed = None;
+        let (socket, board) = theirs.into_parts();
+        process::clone_beside(
+            (flags, cgroup),
+            &[Some(ours.as_fd()), request.lock],
+            socket,
+            &mut |socket| {
+                child::become_container(plan, request, Channel::of(socket, board), &streams, mapped, arena)
+            },
+            &mut |pid| {
+                failed = await_ready(&ours, plan, pid, None).and_then(|()| let_on(plan, request, pid, &ours)).err();
+                failed.is_none()
+            },
+        )?;
+        return Ok(Made::Ended(failed));
+    }
     match process::clone_container(flags, cgroup, request.sibling)? {
         Fork::Child => {
             drop(ours);
@@ -327,14 +349,19 @@ fn conduct<'a>(
         channel.go().doing(GO_ON)?;
         await_ready(channel, plan, pid, listener)?;
     }
-    (request.ready)(pid, plan)?;
-    channel.go().doing(c!("start the container's program"))?;
+    let_on(plan, request, pid, channel)?;
     if request.gate.is_some() {
         return Ok(());
     }
     // The descriptor is close-on-exec: its end is the program's beginning.
     heard(channel.answer(), plan)?;
     perform(plan.poststart, first + plan.after.len(), None, Some(pid), arena, done)
+}
+
+/// Lets the container's process go on to its gate, or its program, when it says that it is ready.
+fn let_on(plan: &Plan, request: &Request, pid: Pid, channel: &Channel) -> Result<()> {
+    (request.ready)(pid, plan)?;
+    channel.go().doing(c!("start the container's program"))
 }
 
 const GO_ON: &CStr = c!("start the container's process");

@@ -41,7 +41,7 @@ pub(super) fn run(caller: &Caller) -> u8 {
     place.unlock();
     let code = attended.attend(caller, pid);
     if stays && !caller.options.has(Name::Keep) {
-        caller.must(place.lock());
+        caller.must(place.lock().and_then(|()| place.check()));
         delete::remove(caller, &place, &kept);
     }
     code

@@ -46,12 +46,8 @@ impl Beginning<'_> {
             console: self.attended.console(),
             // A descriptor of the process can be had outside only.
             shares: self.target.is_none() && !caller.options.has(Name::PidfdSocket),
-            announce: &|own_memory| {
-                // Who shares ours would only close his own.
-                if own_memory {
-                    self.place.unlock();
-                }
-            },
+            lock: Some(self.place.directory.as_fd()),
+            announce: &|| {},
             ready: self.ready,
             fail: &|failure, error| caller.fail(failure, error),
         };

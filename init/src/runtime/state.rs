@@ -83,7 +83,8 @@ pub(super) struct Place<'i> {
     pub(super) directory: OwnedFd,
     path: &'i CStr,
     pub(super) id: &'i CStr,
-    lock: Cell<Option<OwnedFd>>,
+    /// Whether it is locked, by us.
+    is_ours: Cell<bool>,
 }
 
 /// Why it could not be loaded.
@@ -127,25 +128,27 @@ impl<'i> Place<'i> {
     fn open(path: &'i CStr, id: &'i CStr) -> Result<Place<'i>> {
         match file::open(CWD, path, Open::DirectoryItself) {
             Err(Errno::NOENT) => Err(Error::wrong(LOAD, ABSENT)),
-            opened => Ok(Place { directory: opened.doing(LOAD)?, path, id, lock: Cell::new(None) }),
+            opened => Ok(Place { directory: opened.doing(LOAD)?, path, id, is_ours: Cell::new(false) }),
         }
     }
 
     /// Waits until nobody else changes the container.
     pub(super) fn lock(&self) -> Result<()> {
         const DOING: &CStr = c!("lock the container");
-        let lock = file::open_itself(self.directory.as_fd(), s!(".")).doing(DOING)?;
-        file::lock(lock.as_fd(), true).doing(DOING)?;
-        self.lock.set(Some(lock));
-        if file::is_removed(self.directory.as_fd()).doing(LOAD)? {
-            return Err(Error::wrong(LOAD, ABSENT));
-        }
+        file::lock(self.directory.as_fd(), true).doing(DOING)?;
+        self.is_ours.set(true);
         Ok(())
     }
 
-    /// Lets others change it. In a process forked meanwhile, which has a part in the lock, lets go of that.
+    /// An error if it was removed meanwhile.
+    pub(super) fn check(&self) -> Result<()> {
+        if file::is_removed(self.directory.as_fd()).doing(LOAD)? { Err(Error::wrong(LOAD, ABSENT)) } else { Ok(()) }
+    }
+
+    /// Lets others change it.
     pub(super) fn unlock(&self) {
-        self.lock.take();
+        file::unlock(self.directory.as_fd());
+        self.is_ours.set(false);
     }
 
     /// Whether somebody else changes it.
@@ -162,7 +165,7 @@ impl<'i> Place<'i> {
     /// What is kept of the container, and where it is in its life.
     pub(super) fn load(&self, kept: &mut Kept<'static>) -> Result<Status> {
         let text = match map::read(self.directory.as_fd(), STATE) {
-            Err(Errno::NOENT) => &b"{}"[..],
+            Err(Errno::NOENT) => self.check().map(|()| &b"{}"[..])?,
             text => text.doing(LOAD)?,
         };
         let mut arena = Arena::new(map::zeroed(6 * text.len() + 4096).doing(LOAD)?);
@@ -173,8 +176,7 @@ impl<'i> Place<'i> {
     fn status(&self, kept: &Kept) -> Status {
         if !is_alive(kept) {
             // A creator holds the lock, unless it is dead.
-            let is_made =
-                kept.pid() == 0 && self.lock.take().map(|lock| self.lock.set(Some(lock))).is_none() && self.is_locked();
+            let is_made = kept.pid() == 0 && !self.is_ours.get() && self.is_locked();
             return if is_made { Status::Creating } else { Status::Stopped };
         }
         // It is gone when the container was started; when somebody died over that, nobody listens.

@@ -93,6 +93,12 @@ pub fn moved_up(descriptor: BorrowedFd) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::new(number) })
 }
 
+/// Closes a descriptor that this process has only because it was made by another one, whose it stays.
+pub fn leave(descriptor: BorrowedFd) {
+    // SAFETY: its owner is in the process that made this one: here nobody uses it again.
+    let _ = unsafe { raw::call(__NR_close, descriptor.argument(), 0, 0) };
+}
+
 /// Turns an option of a socket on, if the kernel has it: setsockopt(2) with the number 1.
 pub fn set_option(socket: rustix::fd::BorrowedFd, level: u32, option: u32) {
     use rustix::fd::AsRawFd;

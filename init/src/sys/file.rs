@@ -6,7 +6,8 @@ use linux_raw_sys::general::{
     __NR_faccessat, __NR_fchmodat, __NR_fchownat, __NR_fcntl, __NR_flock, __NR_getcwd, __NR_getdents64, __NR_lseek,
     __NR_mkdirat, __NR_mknodat, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_pread64, __NR_pwrite64, __NR_read,
     __NR_readlinkat, __NR_renameat, __NR_statfs, __NR_statx, __NR_symlinkat, __NR_unlinkat, __NR_write, AT_EMPTY_PATH,
-    AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, O_APPEND, O_CLOEXEC,
+    AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, LOCK_EX, LOCK_NB, LOCK_UN, O_APPEND,
+    O_CLOEXEC,
     O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
     RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, SEEK_END, SEEK_SET, STATX_ATTR_MOUNT_ROOT, W_OK, X_OK, open_how, stat,
     statfs, statx,
@@ -414,6 +415,12 @@ pub fn lock(file: BorrowedFd, wait: bool) -> Result<()> {
             result => return result,
         }
     }
+}
+
+/// Lets others lock a file, whoever else has a copy of the descriptor: flock(2).
+pub fn unlock(file: BorrowedFd) {
+    // SAFETY: a borrowed descriptor and a number.
+    let _ = unsafe { raw::call(__NR_flock, file.argument(), LOCK_UN as usize, 0) };
 }
 
 /// Whether there is a descriptor of that number.

@@ -11,7 +11,7 @@ use linux_raw_sys::general::{
 };
 
 use super::arena::Arena;
-use super::{AsFd, BorrowedFd, OwnedFd, Result, raw};
+use super::{AsFd, BorrowedFd, OwnedFd, Result, fd, raw};
 
 /// A process id; always positive.
 pub type Pid = i32;
@@ -92,6 +92,54 @@ pub fn clone_and_wait(
     // SAFETY: both flags, no stack, and room for the id. `begin` gets what it wants, alive until it is done with it.
     let pid = unsafe { raw::clone_here(&arguments, begin, &raw mut with as usize) };
     if pid > -4096_isize as usize { Err(Errno::new((pid as u32).wrapping_neg())) } else { Ok(pid as Pid) }
+}
+
+/// How much of the stack stays for who makes a process that has the rest of it: [`clone_beside`]. No call needs more.
+const STACK_KEPT: usize = super::region::STACK_BYTES;
+
+/// [`clone_container`] whose process runs `child` in this one's memory, on a part of its stack further down, while this one
+/// runs `parent`, which is told the id. If that is true, this process ends and the other one goes on; otherwise the other one
+/// has ended when this returns. What both of them use they only read.
+///
+/// `child` is given `theirs`, which is closed here, and has none of `ours`. It must not end by a panic, which does not exist.
+pub fn clone_beside(
+    (namespaces, cgroup): (u64, Option<BorrowedFd>),
+    ours: &[Option<BorrowedFd>],
+    theirs: OwnedFd,
+    child: &mut dyn FnMut(OwnedFd),
+    parent: &mut dyn FnMut(Pid) -> bool,
+) -> Result<()> {
+    struct With<'c> {
+        ours: &'c [Option<BorrowedFd<'c>>],
+        theirs: u32,
+        child: &'c mut dyn FnMut(OwnedFd),
+    }
+    extern "C" fn begin(with: usize) -> ! {
+        // SAFETY: the address of the `With` below, which stays: who made it does not go on while there is this process.
+        let with = unsafe { &mut *(with as *mut With) };
+        with.ours.iter().flatten().for_each(|ours| fd::leave(*ours));
+        // SAFETY: open, and of the two processes' descriptors of this number it is this one's own.
+        (with.child)(unsafe { OwnedFd::new(with.theirs) });
+        exit(EXIT_NOT_LAUNCHED)
+    }
+    let mut with = With { ours, theirs: theirs.as_fd().number(), child };
+    let mut arguments = arguments(namespaces, cgroup, false);
+    arguments.flags |= u64::from(CLONE_VM);
+    arguments.stack_size = 4096;
+    // The kernel wants where it begins, and uses it from its end.
+    arguments.stack = ((&raw const with as u64) & !15) - STACK_KEPT as u64 - arguments.stack_size;
+    // SAFETY: the flag, and a stack that nobody uses: this process's calls stay above it, and the kernel makes room below.
+    // `begin` gets what it wants, alive until one of the two processes has ended.
+    let pid = unsafe { raw::clone_here(&arguments, begin, &raw mut with as usize) };
+    if pid > -4096_isize as usize {
+        return Err(Errno::new((pid as u32).wrapping_neg()));
+    }
+    drop(theirs);
+    if parent(pid as Pid) {
+        exit(0);
+    }
+    kill(pid as Pid, crate::abi::signal::KILL)?;
+    reap(pid as Pid, true).map(drop)
 }
 
 fn arguments(namespaces: u64, cgroup: Option<BorrowedFd>, sibling: bool) -> clone_args {

@@ -56,7 +56,7 @@ pub fn take() -> Option<&'static mut Regions> {
 }
 
 /// No call of the program goes deeper into the stack.
-const STACK_BYTES: usize = 64 * 1024;
+pub(super) const STACK_BYTES: usize = 64 * 1024;
 const PAGE_BYTES: usize = 4096;
 
 // SAFETY: the linker defines both, by `linker/pidone.ld` or by its own; only their addresses are used.

@@ -18,12 +18,12 @@ pub(super) unsafe fn system_call(a: usize, b: usize, c: usize, d: usize, e: usiz
     result
 }
 
-/// clone3(2) with `CLONE_VM` and `CLONE_VFORK`, onto the caller's stack: below what is on it, where there is room, since the
+/// clone3(2) with `CLONE_VM`. With `CLONE_VFORK` onto the caller's stack: below what is on it, where there is room, since the
 /// caller does not go on before the new process has its own memory or none any more.
 ///
 /// # Safety
-/// `arguments` are a whole `clone_args` that asks for both and for no stack. What `begin` does to memory is as if the caller
-/// had called it.
+/// `arguments` are a whole `clone_args` that asks for the first and either for the other and for no stack, or for one that
+/// nobody else uses. What `begin` does to memory is as if the caller had called it, or a thread of it.
 pub(in crate::sys) unsafe fn clone_here(
     arguments: &clone_args,
     begin: extern "C" fn(usize) -> !,
