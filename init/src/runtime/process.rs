@@ -46,6 +46,7 @@ impl Beginning<'_> {
             console: self.attended.console(),
             // A descriptor of the process can be had outside only.
             shares: self.target.is_none() && !caller.options.has(Name::PidfdSocket),
+            image: &caller.image,
             lock: Some(self.place.directory.as_fd()),
             announce: &|| {},
             ready: self.ready,

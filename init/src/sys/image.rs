@@ -5,8 +5,8 @@
 //! may itself be a link or a script that leads to /proc/self/exe, and then the container runs our file, openly. That a
 //! running file cannot be written to does not help either: it will not run for ever. So it must be a file that nobody can
 //! write to: on a read-only file system, somebody else's, or none of the machine's. [`leave`] is the cheap way: the process
-//! goes on in the same file by a mount of its own, which is read-only and in no namespace; or where it may not make one, in
-//! memory of its own, and has an empty file instead. Where the kernel or a policy does not let it, there is
+//! goes on in the same file by a mount of its own, which is read-only and soon in no namespace; or where it may not make one,
+//! in memory of its own, and has an empty file instead. Where the kernel or a policy does not let it, there is
 //! [`execute_copy`]: of a copy in memory that is sealed; or where the machine lets no such copy be executed
 //! (`vm.memfd_noexec=2`), of the file by such a mount.
 //!
@@ -47,7 +47,7 @@ pub fn execute_copy(arguments: &Vector, environment: &Vector) -> Result<()> {
         return Ok(());
     }
     let copy = match sealed(Some(&image)) {
-        Err(Errno::ACCESS) => readonly_file()?,
+        Err(Errno::ACCESS) => readonly_file()?.0,
         copy => copy?,
     };
     let (arguments, environment) = (arguments.pointer(), environment.pointer());
@@ -56,14 +56,14 @@ pub fn execute_copy(arguments: &Vector, environment: &Vector) -> Result<()> {
     unsafe { raw::value(__NR_execveat, call) }.map(drop)
 }
 
-/// The file by a mount that nobody can find, and that stays as it is: nobody can copy or change one that is in no namespace,
-/// and it is in none from when `tree` is closed.
-fn readonly_file() -> Result<OwnedFd> {
+/// The mount and the file by it. It stays as it is, since nobody can copy or change one that is in no namespace. It is in none
+/// from when the mount's descriptor is closed, which takes a tenth of a millisecond; or was attached to what is unmounted.
+fn readonly_file() -> Result<(OwnedFd, OwnedFd)> {
     let tree = mount::clone_tree(FILE, false)?;
     mount::set_attributes(tree.as_fd(), MOUNT_ATTR_RDONLY, 0, 0, false)?;
     let (mut path, mut digits) = ([0; 32], [0; 10]);
     let digits = decimal(&mut digits, tree.as_fd().number());
-    file::open(CWD, join(&mut path, &[b"/proc/self/fd/", digits])?, Open::Read)
+    Ok((file::open(CWD, join(&mut path, &[b"/proc/self/fd/", digits])?, Open::Read)?, tree))
 }
 
 /// Where a segment of the file is in memory, in whole pages, and whether it is code.
@@ -97,11 +97,15 @@ fn segments() -> [Segment; 2] {
 
 /// Goes on in another mapping of the file's segments, and takes what that is of for the file that it runs. Costs a tenth of
 /// executing a copy. What `ps` shows as the command line and the environment stays what it was.
-pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<()> {
+///
+/// The mount, if there is one: a container's program must not run before it is in no namespace.
+pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<Option<OwnedFd>> {
     let [code, data] = segments();
+    let mut mount = None;
     let file = match readonly_file() {
-        Ok(file) => {
+        Ok((file, tree)) => {
             map_code(&code, &file)?;
+            mount = Some(tree);
             file
         }
         // A copy, five times as expensive, with an empty file for it.
@@ -131,7 +135,8 @@ pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<()> {
     let (option, pointer) = (PR_SET_MM as usize, &raw const map as usize);
     // SAFETY: a whole `prctl_mm_map` of the size given. What it says is for others to read; the kernel refuses to let go of
     // a file that is still mapped.
-    unsafe { raw::value(__NR_prctl, [option, PR_SET_MM_MAP as usize, pointer, size_of::<prctl_mm_map>(), 0]) }.map(drop)
+    unsafe { raw::value(__NR_prctl, [option, PR_SET_MM_MAP as usize, pointer, size_of::<prctl_mm_map>(), 0]) }?;
+    Ok(mount)
 }
 
 /// Maps the same code in its place, from where the file begins.
