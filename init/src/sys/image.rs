@@ -16,10 +16,10 @@ use super::texts::CStr;
 use core::ops::Range;
 
 use linux_raw_sys::general::{
-    __NR_execveat, __NR_faccessat, __NR_fcntl, __NR_memfd_create, __NR_mmap, __NR_mprotect, __NR_mremap, __NR_prctl,
-    __NR_sendfile, AT_EMPTY_PATH, F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE,
-    MAP_ANONYMOUS, MAP_FIXED, MAP_POPULATE, MAP_PRIVATE, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MREMAP_FIXED,
-    MREMAP_MAYMOVE, PROT_EXEC, PROT_READ, PROT_WRITE, W_OK,
+    __NR_execveat, __NR_fcntl, __NR_memfd_create, __NR_mmap, __NR_mprotect, __NR_mremap, __NR_prctl, __NR_sendfile,
+    AT_EMPTY_PATH, F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, MAP_ANONYMOUS,
+    MAP_FIXED, MAP_POPULATE, MAP_PRIVATE, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MREMAP_FIXED, MREMAP_MAYMOVE,
+    PROT_EXEC, PROT_READ, PROT_WRITE,
 };
 use linux_raw_sys::prctl::{PR_SET_MM, PR_SET_MM_MAP, prctl_mm_map};
 
@@ -34,8 +34,7 @@ const FILE: &CStr = s!("/proc/self/exe");
 
 /// Whether this process's user may write to the file that it runs.
 pub fn is_writable() -> bool {
-    // SAFETY: a C string and numbers.
-    unsafe { raw::call(__NR_faccessat, CWD.argument(), FILE.as_ptr() as usize, W_OK as usize) }.is_ok()
+    file::is_writable(FILE)
 }
 
 /// Executes a sealed copy of the file, with these arguments, unless this process runs it already.
@@ -66,15 +65,10 @@ fn readonly_file() -> Result<(OwnedFd, OwnedFd)> {
     Ok((file::open(CWD, join(&mut path, &[b"/proc/self/fd/", digits])?, Open::Read)?, tree))
 }
 
-/// Where a segment of the file is in memory, in whole pages, and whether it is code.
-struct Segment {
-    pages: Range<usize>,
-    is_code: bool,
-}
+const PAGE: usize = 4096;
 
-/// The segments, by the file's own headers.
-fn segments() -> [Segment; 2] {
-    const PAGE: usize = 4096;
+/// Where the file's code and data are in memory, in whole pages, by its own headers.
+fn segments() -> [Range<usize>; 2] {
     unsafe extern "C" {
         /// Where the linker has put the ELF header.
         static __ehdr_start: [u8; 64];
@@ -82,7 +76,6 @@ fn segments() -> [Segment; 2] {
     /// `e_phoff`, `PT_LOAD` headers, which come first, and fields of them: elf(5).
     const FIRST: usize = 64;
     const HEADER: usize = 56;
-    const FLAGS: usize = 4;
     const ADDRESS: usize = 16;
     const BYTES: usize = 32;
     let start = &raw const __ehdr_start as *const u8;
@@ -91,7 +84,7 @@ fn segments() -> [Segment; 2] {
         let field = |at: usize| unsafe { start.add(FIRST + HEADER * number + at).cast::<usize>().read_unaligned() };
         let address = field(ADDRESS);
         let end = address.saturating_add(field(BYTES)).saturating_add(PAGE - 1);
-        Segment { pages: address & !(PAGE - 1)..end & !(PAGE - 1), is_code: field(FLAGS) & 1 == 1 }
+        address & !(PAGE - 1)..end & !(PAGE - 1)
     })
 }
 
@@ -114,15 +107,15 @@ pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<Optio
             sealed(None)?
         }
     };
-    replace(&data)?;
+    renew(&data)?;
     let here = &raw const file as u64;
     let map = prctl_mm_map {
-        start_code: code.pages.start as u64,
-        end_code: code.pages.end as u64,
-        start_data: data.pages.start as u64,
-        end_data: data.pages.end as u64,
-        start_brk: data.pages.end as u64,
-        brk: data.pages.end as u64,
+        start_code: code.start as u64,
+        end_code: code.end as u64,
+        start_data: data.start as u64,
+        end_data: data.end as u64,
+        start_brk: data.end as u64,
+        brk: data.end as u64,
         start_stack: here,
         arg_start: arguments.start as u64,
         arg_end: arguments.end as u64,
@@ -140,8 +133,8 @@ pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<Optio
 }
 
 /// Maps the same code in its place, from where the file begins.
-fn map_code(code: &Segment, file: &OwnedFd) -> Result<()> {
-    let Range { start, end } = code.pages;
+fn map_code(code: &Range<usize>, file: &OwnedFd) -> Result<()> {
+    let Range { start, end } = *code;
     let (protection, flags) = (PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED | MAP_POPULATE);
     let call = [start, end - start, protection as usize, flags as usize, file.as_fd().argument()];
     // SAFETY: every byte is what it was: it is the file that this process runs, which nobody can write to meanwhile, and
@@ -150,9 +143,32 @@ fn map_code(code: &Segment, file: &OwnedFd) -> Result<()> {
     if mapped == start { Ok(()) } else { Err(Errno::NOMEM) }
 }
 
-/// Puts a copy of a segment in its place.
-fn replace(segment: &Segment) -> Result<()> {
-    let (start, length) = (segment.pages.start, segment.pages.len());
+/// Puts memory of this process's own in the place of what it can write to, with the same content.
+fn renew(data: &Range<usize>) -> Result<()> {
+    // It is little: what does not begin as zeros.
+    let mut content = [0_u8; 2 * PAGE];
+    let (start, length) = (data.start, data.len());
+    if length > content.len() {
+        return Err(Errno::NOMEM);
+    }
+    // SAFETY: the pages are mapped, and readable; there is room.
+    unsafe { core::ptr::copy_nonoverlapping(start as *const u8, content.as_mut_ptr(), length) };
+    let (protection, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE);
+    let call = [start, length, protection as usize, flags as usize, -1_isize as usize];
+    // SAFETY: there is one thread, and before the content is there again it uses its stack and its registers only: not even
+    // the addresses of functions are among what can be written to (`linker/pidone.ld`).
+    let mapped = unsafe { raw::address(__NR_mmap, call) };
+    if mapped != start {
+        return Err(Errno::NOMEM);
+    }
+    // SAFETY: the pages were just mapped there, to be written to.
+    unsafe { core::ptr::copy_nonoverlapping(content.as_ptr(), start as *mut u8, length) };
+    Ok(())
+}
+
+/// Puts a copy of the code in its place.
+fn replace(code: &Range<usize>) -> Result<()> {
+    let (start, length) = (code.start, code.len());
     let (protection, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE);
     let call = [0, length, protection as usize, flags as usize, -1_isize as usize];
     // SAFETY: a new mapping at a place of the kernel's choice touches no memory that anybody has.
@@ -161,15 +177,12 @@ fn replace(segment: &Segment) -> Result<()> {
     if copy >= -4095_isize as usize {
         return Err(Errno::NOMEM);
     }
-    // SAFETY: the segment is mapped, and readable, in whole pages; the copy was just made and is as long.
+    // SAFETY: the code is mapped, and readable, in whole pages; the copy was just made and is as long.
     unsafe { core::ptr::copy_nonoverlapping(start as *const u8, copy as *mut u8, length) };
-    if segment.is_code {
-        // SAFETY: nobody else knows the copy.
-        unsafe { raw::call(__NR_mprotect, copy, length, (PROT_READ | PROT_EXEC) as usize) }?;
-    }
+    // SAFETY: nobody else knows the copy.
+    unsafe { raw::call(__NR_mprotect, copy, length, (PROT_READ | PROT_EXEC) as usize) }?;
     let flags = (MREMAP_MAYMOVE | MREMAP_FIXED) as usize;
-    // SAFETY: every byte of the segment is what it was: there is one thread, and since the copy was taken it has written to
-    // its stack only.
+    // SAFETY: every byte of the code is what it was.
     let moved = unsafe { raw::address(__NR_mremap, [copy, length, length, flags, start]) };
     if moved == start { Ok(()) } else { Err(Errno::NOMEM) }
 }
