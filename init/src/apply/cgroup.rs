@@ -7,6 +7,7 @@ use crate::texts::CStr;
 use super::{Applier, absence_is_fine, numbered};
 use crate::abi::Errno;
 use crate::abi::bpf::Instruction;
+use crate::plan::step::Controllers;
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::path::{PathBuffer, copied};
 use crate::sys::process::Pid;
@@ -35,11 +36,11 @@ impl<'a> Applier<'_, 'a> {
 }
 
 /// Makes a group and its ancestors. Every ancestor, the root first, hands all its controllers down, so that the group has
-/// them. The root itself is there already: making it only hands down.
+/// them: `all`. The root itself is there already: making it only hands down.
 #[inline(never)]
-pub(super) fn make(path: &CStr) -> Result<OwnedFd> {
+pub(super) fn make(path: &CStr, all: Controllers) -> Result<OwnedFd> {
     if path != s!("/")
-        && let Ok(group) = make_last(path)
+        && let Ok(group) = make_last(path, all)
     {
         return Ok(group);
     }
@@ -60,22 +61,19 @@ pub(super) fn make(path: &CStr) -> Result<OwnedFd> {
 
 /// Makes a group whose ancestors are there. An error, too, if they do not hand down all that the root has.
 #[inline(never)]
-fn make_last(path: &CStr) -> Result<OwnedFd> {
+fn make_last(path: &CStr, all: Controllers) -> Result<OwnedFd> {
     let mut buffer = PathBuffer::empty();
     let path = buffer.join(&[ROOT.to_bytes(), path.to_bytes()])?;
     file::make_directory(path, 0o755)?;
     let group = file::open_itself(CWD, path)?;
-    let (mut has, mut all) = ([0; 512], [0; 512]);
-    let has = read_controllers(group.as_fd(), CONTROLLERS, &mut has)?;
-    let all = read_controllers(CWD, s!("/sys/fs/cgroup/cgroup.controllers"), &mut all)?;
-    if has == all { Ok(group) } else { Err(Errno::NODEV) }
+    let mut has = [0; 512];
+    let has = read_controllers(group.as_fd(), &mut has)?;
+    if Controllers::listed(has) == all { Ok(group) } else { Err(Errno::NODEV) }
 }
 
-const CONTROLLERS: &CStr = s!("cgroup.controllers");
-
 /// What the kernel gives at once.
-fn read_controllers<'b>(group: BorrowedFd, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
-    let length = file::read(file::open(group, path, Open::Read)?.as_fd(), buffer)?;
+fn read_controllers<'b>(group: BorrowedFd, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
+    let length = file::read(file::open(group, s!("cgroup.controllers"), Open::Read)?.as_fd(), buffer)?;
     buffer.get(..length as usize).ok_or(Errno::INVAL)
 }
 
@@ -83,7 +81,7 @@ fn read_controllers<'b>(group: BorrowedFd, path: &CStr, buffer: &'b mut [u8]) ->
 /// delegated to its user is somebody else's.
 fn delegate_all(group: BorrowedFd) -> Result<()> {
     let mut buffer = [0; 512];
-    let controllers = read_controllers(group, CONTROLLERS, &mut buffer)?;
+    let controllers = read_controllers(group, &mut buffer)?;
     let control = match file::open(group, s!("cgroup.subtree_control"), Open::Write) {
         Err(Errno::ACCESS) => return Ok(()),
         control => control?,
@@ -145,8 +143,12 @@ pub(super) fn check_memory(path: &CStr, most: u64) -> Result<()> {
 
 /// Whether there are processes in a group or in those below it, or would be frozen there.
 pub fn is_in_use(path: &CStr) -> bool {
+    let (mut buffer, mut events) = (PathBuffer::empty(), [0; 128]);
     // `populated 0`, `frozen 0`.
-    read_cgroup(path, s!("cgroup.events"), &mut [0; 128]).is_ok_and(|events| events.contains(&b'1'))
+    buffer
+        .join(&[ROOT.to_bytes(), path.to_bytes(), b"/cgroup.events"])
+        .and_then(|path| file::read_start(path, &mut events))
+        .is_ok_and(|events| events.contains(&b'1'))
 }
 
 /// Reads a control file of a group, as far as there is room.

@@ -4,7 +4,7 @@ use crate::sys::{AsFd, BorrowedFd};
 use crate::sys::{file::FileType, process};
 use crate::texts::CStr;
 
-use super::{Applier, absence_is_fine, is_absent, numbered};
+use super::{Applier, Parent, absence_is_fine, is_absent, numbered};
 use crate::abi::Errno;
 use crate::limits;
 use crate::plan::step::{Absent, DeviceKind, DeviceNode, Place};
@@ -26,15 +26,19 @@ impl<'a> Applier<'_, 'a> {
         };
         let number = rustix::fs::makedev(node.major, node.minor);
         self.in_parent(&node.at, &mut |parent, name| {
-            let made = file::make_node(parent.as_fd(), name, kind, node.mode, number);
+            let Parent { directory, alike, .. } = parent;
+            let made = file::make_node(directory.as_fd(), name, kind, node.mode, number);
             file::existing_is_fine(made)?;
-            // As it should be, unless it was there before or the directory has a say in it.
+            // As it should be, unless it was there before or the directory has a say in it: what it made of one, it makes of
+            // all.
             let wanted = Status { kind, mode: node.mode, user: node.uid, group: node.gid, device: number };
-            if made.is_ok() && file::status_in(parent.as_fd(), name)? == wanted {
+            let permissions = Some([node.mode, node.uid, node.gid]);
+            if made.is_ok() && (*alike == permissions || file::status_in(directory.as_fd(), name)? == wanted) {
+                *alike = permissions;
                 return Ok(());
             }
             // From here on by descriptor: who else may write to this directory could put a link in the node's place.
-            let made = file::open(parent.as_fd(), name, Open::PlaceItself)?;
+            let made = file::open(directory.as_fd(), name, Open::PlaceItself)?;
             // What is in the place of a device must be that very device.
             if !file::is_node(made.as_fd(), kind, number)? {
                 return Err(Errno::EXIST);
@@ -45,7 +49,9 @@ impl<'a> Applier<'_, 'a> {
     }
 
     pub(super) fn make_symlink(&mut self, at: &Place<'a>, to: &CStr) -> Result<()> {
-        self.in_parent(at, &mut |parent, name| file::existing_is_fine(file::make_link(to, parent.as_fd(), name)))
+        self.in_parent(at, &mut |parent, name| {
+            file::existing_is_fine(file::make_link(to, parent.directory.as_fd(), name))
+        })
     }
 
     pub(super) fn write(&self, at: &Place, text: &CStr, absent: Absent) -> Result<()> {

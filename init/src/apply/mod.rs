@@ -30,14 +30,23 @@ pub use cgroup::{each_process, group_of, is_in_use, open_cgroup, read_cgroup, wr
 pub use mounts::Mapped;
 pub use network::Words;
 
+/// A directory in which something was made.
+struct Parent<'a> {
+    /// Its path in the container.
+    path: &'a [u8],
+    directory: OwnedFd,
+    /// Permissions, user and group of the last node made there, which are what they should be.
+    alike: Option<[u32; 3]>,
+}
+
 /// What the steps applied so far have opened: the little that a list of steps shares.
 pub struct Applier<'x, 'a> {
     /// The container's root, from `OpenRoot` on: where container paths start.
     root: Option<OwnedFd>,
     /// Whether no mount of this process's passes on what is done to it.
     isolated: bool,
-    /// The directory of the node or link made last, by its path in the container: until another kind of step comes.
-    parent: Option<(&'a [u8], OwnedFd)>,
+    /// The directory of what was made last: until another kind of step comes.
+    parent: Option<Parent<'a>>,
     /// The control group used last, by its path.
     pub group: Option<(&'a CStr, OwnedFd)>,
     /// The machine's /dev/null, once it was looked at.
@@ -159,7 +168,7 @@ impl<'x, 'a> Applier<'x, 'a> {
     /// # Errors
     /// The kernel's error number; what was tried is the step itself. `Execute` returns only if it failed.
     pub fn apply(&mut self, step: &Step<'a>) -> Result<()> {
-        if !matches!(step, Step::MakeDevice(_) | Step::MakeSymlink { .. }) {
+        if !matches!(step, Step::MakeDevice(_) | Step::MakeSymlink { .. } | Step::Mount(_)) {
             self.parent = None;
         }
         match step {
@@ -178,8 +187,8 @@ impl<'x, 'a> Applier<'x, 'a> {
             Step::RemoveFile { path } => files::remove(path),
             Step::RemoveDirectory { path } => files::remove_directory(path),
             Step::MakeScope { path, directory } => self.make_scope(path, directory),
-            Step::MakeCgroup { path } => {
-                self.group = Some((path, cgroup::make(path)?));
+            Step::MakeCgroup { path, controllers } => {
+                self.group = Some((path, cgroup::make(path, *controllers)?));
                 Ok(())
             }
             Step::WriteCgroup { path, file, text, absent } => {

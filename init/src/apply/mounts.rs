@@ -7,24 +7,30 @@ use crate::texts::CStr;
 
 use super::{Applier, absence_is_fine, files, namespaces};
 use crate::abi::Errno;
-use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_MOVE, MS_PRIVATE, MS_RDONLY, MS_SLAVE};
+use crate::abi::mount::{MS_MOVE, MS_PRIVATE, MS_RDONLY, MS_SLAVE};
 use crate::limits::{EMPTY_DEPTH_MAX, IDMAPPED_MOUNTS_MAX};
 use crate::plan::step::{Attributes, Base, Bind, Existing, NewMount, Place, Step};
 use crate::sys::file::{self, CWD, Open};
 use crate::sys::{Result, mount as calls};
 use crate::text::fields;
 
-impl Applier<'_, '_> {
-    pub(super) fn mount(&mut self, mount: &NewMount) -> Result<()> {
+impl<'a> Applier<'_, 'a> {
+    pub(super) fn mount(&mut self, mount: &NewMount<'a>) -> Result<()> {
         if mount.existing == Existing::Keep && file::is_mount_point(mount.target.path) {
             return Ok(());
         }
-        // A link cannot be entered.
-        let found = self.open(&mount.target, if mount.no_link { Open::PlaceItself } else { Open::Place });
-        let is_there = found.is_ok();
-        let target = match found {
-            Err(Errno::NOENT) => self.make(&mount.target, 0o755, FileType::DIRECTORY)?,
-            found => found?,
+        // Most are in a directory where one was just made, and are not there.
+        let (is_there, target) = match self.make_beside(&mount.target) {
+            Some(target) => (false, target),
+            // A link cannot be entered.
+            None => match self.open(&mount.target, if mount.no_link { Open::PlaceItself } else { Open::Place }) {
+                Err(Errno::NOENT) => (false, self.make_new(&mount.target)?),
+                found => {
+                    // It may be any directory: what is known may be hidden soon.
+                    self.parent = None;
+                    (true, found?)
+                }
+            },
         };
         process::enter(target.as_fd())?;
         calls::mount(mount.source, s!("."), mount.kind, mount.flags, mount.data)?;
@@ -73,8 +79,7 @@ impl Applier<'_, '_> {
 
     pub(super) fn make_readonly(&self, at: &Place) -> Result<()> {
         absence_is_fine(self.open(at, Open::Place).and_then(|place| {
-            let copy = calls::clone_tree_at(place.as_fd(), s!(""), true)?;
-            calls::set_attributes(copy.as_fd(), MOUNT_ATTR_RDONLY, 0, 0, true)?;
+            let copy = calls::clone_readonly(place.as_fd(), s!(""), true)?;
             calls::attach(copy.as_fd(), place.as_fd())
         }))
     }
@@ -98,14 +103,14 @@ impl Applier<'_, '_> {
     }
 
     pub(super) fn open_root(&mut self, path: &CStr) -> Result<()> {
-        let place = file::open(CWD, path, Open::Place)?;
         if !self.isolated {
+            let place = file::open(CWD, path, Open::Place)?;
             // pivot_root(2) refuses a root whose parent mount is shared, and a shared one would show the bind to the
             // machine.
             calls::set_attributes(mount_of(&place)?.as_fd(), 0, 0, MS_PRIVATE, false)?;
         }
         let tree = calls::clone_tree(path, true)?;
-        calls::attach(tree.as_fd(), place.as_fd())?;
+        calls::attach_at(tree.as_fd(), CWD, path)?;
         self.root = Some(tree);
         Ok(())
     }

@@ -4,7 +4,7 @@
 use crate::sys::{AsFd, OwnedFd};
 use crate::texts::CStr;
 
-use super::Applier;
+use super::{Applier, Parent};
 use crate::abi::Errno;
 use crate::limits::PATH_BYTES_MAX;
 use crate::plan::step::{Base, Place, Step};
@@ -51,21 +51,41 @@ impl<'a> Applier<'_, 'a> {
     pub(super) fn in_parent(
         &mut self,
         at: &Place<'a>,
-        act: &mut dyn FnMut(&OwnedFd, &CStr) -> Result<()>,
+        act: &mut dyn FnMut(&mut Parent<'a>, &CStr) -> Result<()>,
     ) -> Result<()> {
-        let (parent, name) = split_last(at.path)?;
+        let (path, name) = split_last(at.path)?;
         let is_inside = at.base == Base::Container;
-        let opened = match self.parent.take() {
-            Some((path, opened)) if path == parent && is_inside => opened,
+        let mut parent = match self.parent.take() {
+            Some(parent) if parent.path == path && is_inside => parent,
             _ => {
                 let mut buffer = PathBuffer::empty();
-                let path = buffer.join(&[parent])?;
-                self.open_directory(&Place { base: at.base, path }, PARENT_MODE)?
+                let place = Place { base: at.base, path: buffer.join(&[path])? };
+                Parent { path, directory: self.open_directory(&place, PARENT_MODE)?, alike: None }
             }
         };
-        act(&opened, name)?;
-        self.parent = is_inside.then_some((parent, opened));
+        act(&mut parent, name)?;
+        self.parent = is_inside.then_some(parent);
         Ok(())
+    }
+
+    /// Makes a directory where the step before has made something, if this is to be there and nothing is.
+    pub(super) fn make_beside(&mut self, at: &Place) -> Option<OwnedFd> {
+        let (path, name) = split_last(at.path).ok()?;
+        let parent = self.parent.as_ref().filter(|parent| parent.path == path && at.base == Base::Container)?;
+        make_in(&parent.directory, name, PARENT_MODE, FileType::DIRECTORY).ok()
+    }
+
+    /// Makes a directory that is not there.
+    pub(super) fn make_new(&mut self, at: &Place<'a>) -> Result<OwnedFd> {
+        let mut made = Err(Errno::EXIST);
+        if at.base == Base::Container {
+            let _ = self.in_parent(at, &mut |parent, name| {
+                made = make_in(&parent.directory, name, PARENT_MODE, FileType::DIRECTORY);
+                made.as_ref().map(drop).map_err(|errno| *errno)
+            });
+        }
+        // A link that leads nowhere yet, or something of the machine's, of which there is a list.
+        made.or_else(|_| self.make(at, PARENT_MODE, FileType::DIRECTORY))
     }
 
     /// Makes what a path leads to, and what is missing on the way there. Every component that exists is walked through as

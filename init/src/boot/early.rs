@@ -8,7 +8,7 @@ use crate::abi::mount::{MOUNT_ATTR_RDONLY, MS_SHARED};
 use crate::abi::rlimit;
 use crate::config::spec::Rlimit;
 use crate::plan::mount_flags;
-use crate::plan::step::{Attributes, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
+use crate::plan::step::{Attributes, Controllers, DeviceKind, DeviceNode, Existing, NewMount, Place, Step};
 use crate::text::{Line, Phrase, fields, number, position};
 use crate::texts::CStr;
 use crate::texts::until_nul;
@@ -161,7 +161,7 @@ fn step<'w>(mut words: Words<'w>) -> Option<Step<'w>> {
             let attributes = Attributes { set, propagation, propagation_recursive: verb == 5, ..Attributes::default() };
             Step::SetAttributes { at: words.place(), attributes }
         }
-        6 => Step::MakeCgroup { path: words.next() },
+        6 => Step::MakeCgroup { path: words.next(), controllers: Controllers::default() },
         7 => Step::LoopbackUp,
         _ => {
             let resource = rlimit::number(words.next().to_bytes())?;

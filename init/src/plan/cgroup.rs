@@ -99,7 +99,7 @@ pub(super) fn runtime_groups<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, '
             return to.refuse_entry(s!("runtime.json: cgroups"), number, c!("must be a path without `..`"));
         }
         let path = path::join(to.arena, s!("/"), group);
-        to.push(Step::MakeCgroup { path });
+        to.push(Step::MakeCgroup { path, controllers: request.facts.controllers });
     }
 }
 
@@ -109,7 +109,7 @@ pub(super) fn limits<'a>(request: &Request<'_, 'a>, to: &mut Steps<'_, 'a>) {
         if let Some(Systemd { directory, .. }) = &request.facts.manner.systemd {
             to.push(Step::MakeScope { path: request.cgroup, directory });
         }
-        to.push(Step::MakeCgroup { path: request.cgroup });
+        to.push(Step::MakeCgroup { path: request.cgroup, controllers: request.facts.controllers });
     }
     let version = request.spec.oci_version.unwrap_or_default();
     let zero_is_unset = matches!(version.to_bytes(), [b'1', b'.', b'0'..=b'2', b'.', ..]);

@@ -25,7 +25,7 @@ impl Print for Step<'_> {
             Step::RemoveFile { path } => (t!("remove file {}"), *path),
             Step::RemoveDirectory { path } => (t!("remove directory {} if it is empty"), *path),
             Step::MakeScope { path, .. } => (t!("have systemd make the scope of {}"), *path),
-            Step::MakeCgroup { path } => (t!("make control group {}"), *path),
+            Step::MakeCgroup { path, .. } => (t!("make control group {}"), *path),
             Step::RemoveCgroup { path } => (t!("remove control group {}"), *path),
             Step::DeleteLink { name } => (t!("delete interface {}"), *name),
             Step::SetHostname { name } => (t!("set host name {}"), *name),

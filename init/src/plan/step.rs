@@ -9,6 +9,7 @@ use crate::abi::namespace::Namespace;
 use crate::config::spec::{
     Capabilities, ConsoleSize, Hook, IdMapping, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler,
 };
+pub use crate::plan::facts::Controllers;
 use crate::plan::state::State;
 use crate::text::Phrase;
 use crate::texts::CStr;
@@ -334,6 +335,8 @@ pub enum Step<'a> {
     MakeCgroup {
         /// Absolute path from the cgroup root: `/services/web`.
         path: &'a CStr,
+        /// All that exist, as far as pidone knows them.
+        controllers: Controllers,
     },
     /// Writes one control file of a control group.
     WriteCgroup {

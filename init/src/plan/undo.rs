@@ -52,7 +52,7 @@ pub(super) fn undo<'a>(
             list.push(Step::Unmount { path });
         }
         match *step {
-            Step::MakeCgroup { path } if path != request.cgroup => {
+            Step::MakeCgroup { path, .. } if path != request.cgroup => {
                 let path = path::join(list.arena, s!("/sys/fs/cgroup"), path);
                 list.push(Step::RemoveDirectory { path });
             }

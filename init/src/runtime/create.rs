@@ -146,7 +146,7 @@ fn launch(
         let mut time = [0; 32];
         let mut owner = [0; 10];
         let mut owner = Line::new(&mut owner);
-        match identity::user() {
+        match facts.manner.is_ordinary.then(identity::user).unwrap_or_default() {
             0 => owner.say(t!("root")),
             user => owner.number(user.into()),
         };
@@ -168,7 +168,7 @@ fn launch(
         state.byte(b'{');
         state::members(&mut state, s!(""), &kept, "created", None);
         // Before anything is done: whoever takes it back must know the bundle.
-        place.save(&mut state)
+        place.save(&mut state, true)
     };
     let beginning = Beginning {
         place,
@@ -189,7 +189,7 @@ fn launch(
                 state.say(t!(",\"onlyGroup\":true"));
             }
             group.borrow_mut().join(&[plan.cgroup.to_bytes()]).doing(c!("write the state"))?;
-            place.save(&mut state)?;
+            place.save(&mut state, false)?;
             process::tell(caller, pid)
         },
     };

@@ -165,6 +165,8 @@ impl<'i> Place<'i> {
     /// What is kept of the container, and where it is in its life.
     pub(super) fn load(&self, kept: &mut Kept<'static>) -> Result<Status> {
         let text = match map::read(self.directory.as_fd(), STATE) {
+            // Somebody is about to write it.
+            Ok([]) => b"{}",
             Err(Errno::NOENT) => self.check().map(|()| &b"{}"[..])?,
             text => text.doing(LOAD)?,
         };
@@ -196,10 +198,15 @@ impl<'i> Place<'i> {
         file::write_all(file::open(self.directory.as_fd(), name, Open::Replace)?.as_fd(), text)
     }
 
-    /// Writes the state: an object whose end is yet to come.
-    pub(super) fn save(&self, state: &mut Line) -> Result<()> {
-        let saved =
-            self.write(NEW, state.byte(b'}').bytes()).and_then(|()| file::rename(self.directory.as_fd(), NEW, STATE));
+    /// Writes the state, which may be the first: an object whose end is yet to come.
+    pub(super) fn save(&self, state: &mut Line, is_first: bool) -> Result<()> {
+        let text = state.byte(b'}').bytes();
+        // What is no longer than a page is there whole or not at all.
+        let saved = if is_first && text.len() <= 4096 {
+            self.write(STATE, text)
+        } else {
+            self.write(NEW, text).and_then(|()| file::rename(self.directory.as_fd(), NEW, STATE))
+        };
         state.shorten();
         saved.doing(c!("write the state"))
     }
@@ -303,7 +310,7 @@ pub fn record(name: &CStr, bundle: &CStr, group: &CStr, pid: Pid) -> Result<()> 
     line.byte(b'{');
     members(&mut line, name, &kept, "running", None);
     process_members(&mut line, pid, group)?;
-    place.save(&mut line)
+    place.save(&mut line, true)
 }
 
 /// Forgets it.

@@ -300,6 +300,12 @@ pub fn are_on_same_device(one: BorrowedFd, other: BorrowedFd) -> Result<bool> {
     Ok(own_status(one)?.st_dev == own_status(other)?.st_dev)
 }
 
+/// The number that a file has in its file system.
+pub fn number_of(path: &CStr) -> Result<u64> {
+    let found = status(CWD, path, 0)?;
+    Ok(found.st_ino)
+}
+
 /// Whether two paths of the machine lead to the same file.
 pub fn are_same(one: &CStr, other: &CStr) -> bool {
     match (status(CWD, one, 0), status(CWD, other, 0)) {

@@ -9,7 +9,7 @@ use linux_raw_sys::prctl::{
     PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, PR_SET_SECUREBITS,
 };
 
-use super::{Result, raw};
+use super::{Result, file, raw};
 
 fn prctl(option: u32, argument: usize, value: usize) -> Result<()> {
     // SAFETY: every option used in this file takes numbers only.
@@ -130,9 +130,16 @@ pub fn user() -> u32 {
     unsafe { raw::value(__NR_geteuid, [0; 5]) }.unwrap_or_default()
 }
 
-/// Whether this process's user is root of the machine, and not of a user namespace: the machine's maps every id.
+/// `USER_NS_INIT_INO` of linux/nsfs.h.
+const MACHINES_USERS: u64 = 0xefff_fffd;
+
+/// Whether this process's user is root of the machine, and not of a user namespace, unless that maps every id, too.
 pub fn is_root_of_machine() -> bool {
+    let is_root = user() == 0;
+    if !is_root || file::number_of(s!("/proc/self/ns/user")) == Ok(MACHINES_USERS) {
+        return is_root;
+    }
     let mut buffer = [0; 64];
-    let map = super::file::read_start(s!("/proc/self/uid_map"), &mut buffer).unwrap_or_default();
-    user() == 0 && map.trim_ascii_end().ends_with(b" 4294967295")
+    let map = file::read_start(s!("/proc/self/uid_map"), &mut buffer).unwrap_or_default();
+    map.trim_ascii_end().ends_with(b" 4294967295")
 }

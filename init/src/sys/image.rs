@@ -28,7 +28,6 @@ use super::path::{decimal, join};
 use super::process::Vector;
 use super::{AsFd, OwnedFd, Result, mount, raw};
 use crate::abi::Errno;
-use crate::abi::mount::MOUNT_ATTR_RDONLY;
 
 const FILE: &CStr = s!("/proc/self/exe");
 
@@ -58,8 +57,7 @@ pub fn execute_copy(arguments: &Vector, environment: &Vector) -> Result<()> {
 /// The mount and the file by it. It stays as it is, since nobody can copy or change one that is in no namespace. It is in none
 /// from when the mount's descriptor is closed, which takes a tenth of a millisecond; or was attached to what is unmounted.
 fn readonly_file() -> Result<(OwnedFd, OwnedFd)> {
-    let tree = mount::clone_tree(FILE, false)?;
-    mount::set_attributes(tree.as_fd(), MOUNT_ATTR_RDONLY, 0, 0, false)?;
+    let tree = mount::clone_readonly(CWD, FILE, false)?;
     let (mut path, mut digits) = ([0; 32], [0; 10]);
     let digits = decimal(&mut digits, tree.as_fd().number());
     Ok((file::open(CWD, join(&mut path, &[b"/proc/self/fd/", digits])?, Open::Read)?, tree))

@@ -3,14 +3,14 @@
 use super::texts::CStr;
 
 use linux_raw_sys::general::{
-    __NR_mount, __NR_mount_setattr, __NR_move_mount, __NR_open_tree, __NR_pivot_root, __NR_umount2, AT_EMPTY_PATH,
-    AT_RECURSIVE, MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE,
-    UMOUNT_NOFOLLOW, mount_attr,
+    __NR_mount, __NR_mount_setattr, __NR_move_mount, __NR_open_tree, __NR_open_tree_attr, __NR_pivot_root,
+    __NR_umount2, AT_EMPTY_PATH, AT_RECURSIVE, MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH,
+    MOVE_MOUNT_T_SYMLINKS, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE, UMOUNT_NOFOLLOW, mount_attr,
 };
 
 use super::file::CWD;
-use super::{BorrowedFd, OwnedFd, Result, raw};
-use crate::abi::mount::MOUNT_ATTR_IDMAP;
+use super::{AsFd, BorrowedFd, OwnedFd, Result, raw};
+use crate::abi::mount::{MOUNT_ATTR_IDMAP, MOUNT_ATTR_RDONLY};
 
 const NOTHING: &CStr = s!("");
 
@@ -37,12 +37,33 @@ pub fn clone_tree_at(directory: BorrowedFd, source: &CStr, recursive: bool) -> R
     opened.map(|number| unsafe { OwnedFd::new(number) })
 }
 
+/// [`clone_tree_at`] that cannot be written to: open_tree_attr(2), Linux 6.15, or what it stands for.
+pub fn clone_readonly(directory: BorrowedFd, source: &CStr, recursive: bool) -> Result<OwnedFd> {
+    let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
+    let wanted = mount_attr { attr_set: MOUNT_ATTR_RDONLY.into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let (path, pointer) = (source.as_ptr() as usize, &raw const wanted as usize);
+    let call = [directory.argument(), path, flags as usize, pointer, size_of::<mount_attr>()];
+    // SAFETY: a borrowed descriptor, a C string, a number, and a whole `mount_attr` of the size given.
+    if let Ok(number) = unsafe { raw::value(__NR_open_tree_attr, call) } {
+        // SAFETY: the kernel just made it and nobody else knows it.
+        return Ok(unsafe { OwnedFd::new(number) });
+    }
+    let copy = clone_tree_at(directory, source, recursive)?;
+    change(copy.as_fd(), &wanted, recursive)?;
+    Ok(copy)
+}
+
 /// Attaches a detached mount on the file or directory that `target` is open on: move_mount(2).
 pub fn attach(tree: BorrowedFd, target: BorrowedFd) -> Result<()> {
-    let flags = (MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) as usize;
-    let nothing = NOTHING.as_ptr() as usize;
+    attach_at(tree, target, NOTHING)
+}
+
+/// [`attach`] on what a path leads to.
+pub fn attach_at(tree: BorrowedFd, directory: BorrowedFd, path: &CStr) -> Result<()> {
+    let flags = (MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) as usize;
+    let call = [tree.argument(), NOTHING.as_ptr() as usize, directory.argument(), path.as_ptr() as usize, flags];
     // SAFETY: two borrowed descriptors, two C strings and a number.
-    unsafe { raw::value(__NR_move_mount, [tree.argument(), nothing, target.argument(), nothing, flags]) }.map(drop)
+    unsafe { raw::value(__NR_move_mount, call) }.map(drop)
 }
 
 /// Changes attributes and propagation of the mount that `mount` is open on, or with [`CWD`] of the root: mount_setattr(2).

@@ -112,6 +112,7 @@ const MAY_FAIL: &[&str] = &[
     "flock",
     "faccessat",
     "faccessat2",
+    "open_tree_attr",
     "capget",
     "getcwd",
     "wait4",

@@ -180,7 +180,10 @@ impl Tracing {
         let (inside, number) = (entry.inside, entry.number);
         if inside {
             let mut registers = ptrace::getregs(pid)?;
-            let name = Sysno::new(registers.orig_rax as usize).map_or("unknown", |call| call.name());
+            let name = match registers.orig_rax {
+                467 => "open_tree_attr",
+                number => Sysno::new(number as usize).map_or("unknown", |call| call.name()),
+            };
             let index = self.calls.len();
             self.calls.push((number, name));
             match self.fault.filter(|(at, _)| *at == index) {

@@ -74,5 +74,5 @@ fn a_command_that_is_killed_anywhere_leaves_what_delete_force_cleans() {
             most[index] += 1;
         }
     }
-    assert!(most.iter().all(|most| *most > 20), "nothing was killed: {most:?}");
+    assert!(most.iter().all(|most| *most > 10), "nothing was killed: {most:?}");
 }
