@@ -219,8 +219,8 @@ fn run<'a>(
     mapped.image = request.image.take().filter(|_| leaves_them);
     mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
     let listener = listener::connect(plan, arena).doing(c!("connect to linux.seccomp.listenerPath"))?;
-    let mut doing = s!("");
-    let made = make_process(plan, request, done.group.take(), &mut mapped, arena, &mut doing)
+    let (mut doing, mut said) = (s!(""), Said { answer: Answer::Gone, error: None });
+    let made = make_process(plan, request, done.group.take(), &mut mapped, arena, &mut said, &mut doing)
         .map_err(|errno| Error::kernel(doing, errno))?;
     done.release();
     // By reference: the channel's end, which ends who waits, comes when all is taken back.
@@ -229,8 +229,8 @@ fn run<'a>(
             let pid = own(plan, channel, *pid)?;
             (pid, conduct(plan, request, pid, channel, listener.as_ref(), arena, done))
         }
-        Made::Runs(pid, said) => (*pid, begun(plan, *pid, said, arena, done)),
-        Made::Ended(error) => return Err(error.unwrap_or(killed())),
+        Made::Runs(pid) => (*pid, begun(plan, *pid, &said, arena, done)),
+        Made::Ended => return said.error.map_or(Ok(0), Err),
     };
     if result.is_err() {
         for undo in done.undone(plan).filter(|undo| needs_process(undo)) {
@@ -261,18 +261,20 @@ enum Made {
     /// It waits for words.
     Waits(Pid, Channel),
     /// It has executed its program, or never will.
-    Runs(Pid, Said),
-    /// It has ended, for this reason.
-    Ended(Option<Error>),
+    Runs(Pid),
+    /// It has ended.
+    Ended,
 }
 
-/// Makes the container's process, which does its part from here on. `doing` says what failed.
+/// Makes the container's process, which does its part from here on, and says there what became of it if that is known when
+/// this returns. `doing` says what failed.
 fn make_process<'a>(
     plan: &Plan<'a>,
     request: &Request,
     group: Option<(&'a CStr, OwnedFd)>,
     mapped: &mut Mapped,
     arena: &mut Arena<'a>,
+    said: &mut Said,
     doing: &mut &'static CStr,
 ) -> sys::Result<Made> {
     *doing = c!("open the log files");
@@ -287,29 +289,30 @@ fn make_process<'a>(
     let is_alone = child::is_alone(plan, request);
     if is_alone && request.gate.is_none() {
         *doing = c!("make the container's process");
-        let mut said = Said { answer: Answer::Gone, error: None };
         let pid = process::clone_and_wait(flags, cgroup, request.sibling, &mut |pid| {
-            child::become_alone(plan, request, pid, &mut said, &streams, mapped, arena)
+            child::become_alone(plan, request, pid, said, &streams, mapped, arena)
         })?;
-        return Ok(Made::Runs(pid, said));
+        return Ok(Made::Runs(pid));
     }
     *doing = c!("make the launcher's channel");
     let (ours, theirs) = child::channel(plan)?;
     *doing = c!("make the container's process");
     if is_alone {
-        let mut failed = None;
         let (socket, board) = theirs.into_parts();
         process::clone_beside(
             (flags, cgroup),
             &[Some(ours.as_fd()), request.lock],
             socket,
-            &mut |socket| child::become_container(plan, request, Channel::of(socket, board), &streams, mapped, arena),
+            &mut |socket| {
+                child::become_container(plan, request, Channel::of(socket, board), &streams, mapped, arena)
+            },
             &mut |pid| {
-                failed = await_ready(&ours, plan, pid, None).and_then(|()| let_on(plan, request, pid, &ours)).err();
-                failed.is_none()
+                let result = await_ready(&ours, plan, pid, None);
+                said.error = result.and_then(|()| let_on(plan, request, pid, &ours)).err();
+                said.error.is_none()
             },
         )?;
-        return Ok(Made::Ended(failed));
+        return Ok(Made::Ended);
     }
     match process::clone_container(flags, cgroup, request.sibling)? {
         Fork::Child => {

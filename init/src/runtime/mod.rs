@@ -150,7 +150,7 @@ impl Caller {
         let words = self.options.words();
         if image::is_writable() {
             match image::leave(place_of(words, self.program + 1), place_of(self.environment, 0)) {
-                Ok(mount) => self.image.set(mount),
+                Ok(mount) => self.image.set(Some(mount)),
                 Err(_) => self.execute_copy(),
             }
         }

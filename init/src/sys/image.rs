@@ -5,8 +5,8 @@
 //! may itself be a link or a script that leads to /proc/self/exe, and then the container runs our file, openly. That a
 //! running file cannot be written to does not help either: it will not run for ever. So it must be a file that nobody can
 //! write to: on a read-only file system, somebody else's, or none of the machine's. [`leave`] is the cheap way: the process
-//! goes on in the same file by a mount of its own, which is read-only and soon in no namespace; or where it may not make one,
-//! in memory of its own, and has an empty file instead. Where the kernel or a policy does not let it, there is
+//! goes on in the same file by a mount of its own, which is read-only and soon in no namespace. Where the kernel or a policy
+//! does not let it, there is
 //! [`execute_copy`]: of a copy in memory that is sealed; or where the machine lets no such copy be executed
 //! (`vm.memfd_noexec=2`), of the file by such a mount.
 //!
@@ -16,10 +16,9 @@ use super::texts::CStr;
 use core::ops::Range;
 
 use linux_raw_sys::general::{
-    __NR_execveat, __NR_fcntl, __NR_memfd_create, __NR_mmap, __NR_mprotect, __NR_mremap, __NR_prctl, __NR_sendfile,
-    AT_EMPTY_PATH, F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, MAP_ANONYMOUS,
-    MAP_FIXED, MAP_POPULATE, MAP_PRIVATE, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MREMAP_FIXED, MREMAP_MAYMOVE,
-    PROT_EXEC, PROT_READ, PROT_WRITE,
+    __NR_execveat, __NR_fcntl, __NR_memfd_create, __NR_mmap, __NR_prctl, __NR_sendfile, AT_EMPTY_PATH, F_ADD_SEALS,
+    F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, MAP_ANONYMOUS, MAP_FIXED, MAP_POPULATE,
+    MAP_PRIVATE, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, PROT_EXEC, PROT_READ, PROT_WRITE,
 };
 use linux_raw_sys::prctl::{PR_SET_MM, PR_SET_MM_MAP, prctl_mm_map};
 
@@ -44,7 +43,7 @@ pub fn execute_copy(arguments: &Vector, environment: &Vector) -> Result<()> {
     if seals.is_ok_and(|seals| seals & F_SEAL_WRITE != 0) {
         return Ok(());
     }
-    let copy = match sealed(Some(&image)) {
+    let copy = match sealed(&image) {
         Err(Errno::ACCESS) => readonly_file()?.0,
         copy => copy?,
     };
@@ -89,22 +88,11 @@ fn segments() -> [Range<usize>; 2] {
 /// Goes on in another mapping of the file's segments, and takes what that is of for the file that it runs. Costs a tenth of
 /// executing a copy. What `ps` shows as the command line and the environment stays what it was.
 ///
-/// The mount, if there is one: a container's program must not run before it is in no namespace.
-pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<Option<OwnedFd>> {
+/// The mount is returned: no program of a container's may run before it is in no namespace.
+pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<OwnedFd> {
     let [code, data] = segments();
-    let mut mount = None;
-    let file = match readonly_file() {
-        Ok((file, tree)) => {
-            map_code(&code, &file)?;
-            mount = Some(tree);
-            file
-        }
-        // A copy, five times as expensive, with an empty file for it.
-        Err(_) => {
-            replace(&code)?;
-            sealed(None)?
-        }
-    };
+    let (file, mount) = readonly_file()?;
+    map_code(&code, &file)?;
     renew(&data)?;
     let here = &raw const file as u64;
     let map = prctl_mm_map {
@@ -164,29 +152,8 @@ fn renew(data: &Range<usize>) -> Result<()> {
     Ok(())
 }
 
-/// Puts a copy of the code in its place.
-fn replace(code: &Range<usize>) -> Result<()> {
-    let (start, length) = (code.start, code.len());
-    let (protection, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE);
-    let call = [0, length, protection as usize, flags as usize, -1_isize as usize];
-    // SAFETY: a new mapping at a place of the kernel's choice touches no memory that anybody has.
-    let copy = unsafe { raw::address(__NR_mmap, call) };
-    // From -4095 to -1 it is an error number.
-    if copy >= -4095_isize as usize {
-        return Err(Errno::NOMEM);
-    }
-    // SAFETY: the code is mapped, and readable, in whole pages; the copy was just made and is as long.
-    unsafe { core::ptr::copy_nonoverlapping(start as *const u8, copy as *mut u8, length) };
-    // SAFETY: nobody else knows the copy.
-    unsafe { raw::call(__NR_mprotect, copy, length, (PROT_READ | PROT_EXEC) as usize) }?;
-    let flags = (MREMAP_MAYMOVE | MREMAP_FIXED) as usize;
-    // SAFETY: every byte of the code is what it was.
-    let moved = unsafe { raw::address(__NR_mremap, [copy, length, length, flags, start]) };
-    if moved == start { Ok(()) } else { Err(Errno::NOMEM) }
-}
-
-/// A file in memory that nobody can write to: a copy, or an empty one.
-fn sealed(image: Option<&OwnedFd>) -> Result<OwnedFd> {
+/// A copy in memory that nobody can write to.
+fn sealed(image: &OwnedFd) -> Result<OwnedFd> {
     let flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
     // SAFETY: a C string and a number.
     let make = |flags: u32| unsafe {
@@ -196,7 +163,7 @@ fn sealed(image: Option<&OwnedFd>) -> Result<OwnedFd> {
     let made = make(flags | MFD_EXEC).or_else(|errno| if errno == Errno::INVAL { make(flags) } else { Err(errno) })?;
     // SAFETY: the kernel just made it and nobody else knows it.
     let copy = unsafe { OwnedFd::new(made) };
-    while let Some(image) = image {
+    loop {
         const PIECE: usize = 1 << 20;
         // SAFETY: two borrowed descriptors and numbers; the file's own position is used.
         if unsafe { raw::value(__NR_sendfile, [copy.as_fd().argument(), image.as_fd().argument(), 0, PIECE, 0]) }? == 0
