@@ -228,7 +228,9 @@ fn a_folder_of_the_host_is_a_root_by_plan_9s_protocol_too() -> Result<()> {
     let shared = format!("local,id=fs,path={},security_model=none", folder.display());
     let machine = initramfs_of(Image::new()?.kernel(&kernel))?.arguments(["-fsdev", &shared]);
     let machine = machine.device("virtio-9p-pci,fsdev=fs,mount_tag=the-root");
-    boots(machine, "root=the-root rootfstype=9p rootflags=trans=virtio,version=9p2000.L rw", "9p", true)?;
+    let options = "root=the-root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,access=any rw";
+    let end = boots(machine, options, "9p", true)?;
+    ensure!(end.console.contains("access=any"), "the flags were not used\n{}", end.console);
     ensure!(fs::read_to_string(folder.join("etc/new"))? == "x\n", "nothing was written to the folder");
     Ok(())
 }
