@@ -219,11 +219,7 @@ fn the_engines_profile_is_in_force() {
         assert_eq!(answers[0], "EINVAL", "{}", seen().about(name));
         assert!(answers[1].parse::<u32>().is_ok() && answers[2].parse::<u32>().is_ok(), "{answers:?}");
         // Not among the allowed ones: ENOSYS, the default. Forbidden: EPERM.
-        assert_eq!(
-            (&answers[3][..], &answers[4][..], &answers[6][..]),
-            ("ENOSYS", "EPERM", "ENOSYS"),
-            "{answers:?}"
-        );
+        assert_eq!((&answers[3][..], &answers[4][..], &answers[6][..]), ("ENOSYS", "EPERM", "ENOSYS"), "{answers:?}");
     }
 }
 

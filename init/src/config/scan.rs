@@ -362,7 +362,8 @@ pub(super) fn string_end(text: &[u8], mut at: usize) -> usize {
         match byte(text, at) {
             b'\\' => at += 1,
             b'"' => return at + 1,
-            _ => return at,
+            0 => return at,
+            _ => {}
         }
     }
 }

@@ -303,9 +303,7 @@ fn make_process<'a>(
             (flags, cgroup),
             &[Some(ours.as_fd()), request.lock],
             socket,
-            &mut |socket| {
-                child::become_container(plan, request, Channel::of(socket, board), &streams, mapped, arena)
-            },
+            &mut |socket| child::become_container(plan, request, Channel::of(socket, board), &streams, mapped, arena),
             &mut |pid| {
                 let result = await_ready(&ours, plan, pid, None);
                 said.error = result.and_then(|()| let_on(plan, request, pid, &ours)).err();
