@@ -83,15 +83,14 @@ fn a_machine_whose_acpi_knows_no_sleep_ends_by_a_reset() -> Result<()> {
 
 /// ACPI's fixed description table as Firecracker has it: with "reduced hardware", and no register for sleep.
 fn without_sleep(mut table: Vec<u8>) -> Vec<u8> {
-    const BYTES: u8 = 244;
-    const REVISION: u8 = 5;
+    // The registers for sleep came with revision 5.
     table.resize(268, 0);
+    table[244..].fill(0);
     table[4..8].copy_from_slice(&268_u32.to_le_bytes());
-    table[8] = REVISION;
+    table[8] = 5;
     // Newer than the firmware's.
     table[24] += 1;
     table[114] |= 0x10;
-    table[usize::from(BYTES)..].fill(0);
     table[9] = 0;
     table[9] = table.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
     table

@@ -111,7 +111,7 @@ pub(super) fn unmount_all() -> u8 {
     let Some(regions) = region::take() else { return 1 };
     let buffer = &mut regions.arena;
     let deadline_us = time::monotonic_us().saturating_add(limits::SERVERS_US);
-    // What is mounted where a process that could not be killed is, too, stays mounted there.
+    // Also for what a process that could not be killed has mounted in its own namespace: that stays mounted.
     aside(deadline_us, &power::sync);
     for _ in 0..limits::UNMOUNT_ROUNDS {
         let unmounted = unmount_once(buffer, deadline_us);
@@ -120,9 +120,7 @@ pub(super) fn unmount_all() -> u8 {
             break;
         }
     }
-    if !make_readonly(buffer) {
-        aside(deadline_us, &power::sync);
-    }
+    make_readonly(buffer);
     0
 }
 
@@ -241,8 +239,8 @@ fn remount_readonly(target: &CStr) -> Result<()> {
     calls::mount(s!("none"), target, s!(""), mount::MS_REMOUNT | mount::MS_RDONLY, s!(""))
 }
 
-/// What is left on block devices, the root among it, is made read-only, which writes it back; whether all of it is.
-fn make_readonly(buffer: &mut [u8]) -> bool {
+/// What is left on block devices, the root among it, is made read-only, which writes it back.
+fn make_readonly(buffer: &mut [u8]) {
     let mut failed = false;
     for_each_mount(buffer, &mut |mounted, target| {
         let root = target == s!("/");
@@ -261,7 +259,10 @@ fn make_readonly(buffer: &mut [u8]) -> bool {
             }
         }
     });
-    !failed
+    if failed {
+        // However long it takes: a slow disk is no server that has gone.
+        power::sync();
+    }
 }
 
 /// Loop devices are detached from their files, mapped devices removed.
