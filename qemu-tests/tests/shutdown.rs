@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use qemu_tests::artifacts::busybox;
 use qemu_tests::container::Container;
 use qemu_tests::image::Image;
 use qemu_tests::kernel::Kernel;
@@ -193,6 +194,30 @@ fn a_disk_is_unmounted_and_needs_no_recovery() -> Result<()> {
     assert_eq!(end.probe("write"), ["/disk/data/file ok"]);
     assert!(look(&image, "cat /data/file")?.contains("kept"));
     assert!(!look(&image, "features")?.contains("needs_recovery"), "the disk was not unmounted\n{}", end.console);
+    Ok(())
+}
+
+#[test]
+fn a_disk_in_a_file_on_a_disk_is_let_go_of_before_that_is_unmounted() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (image, inner) = (directory.path().join("disk"), directory.path().join("inner"));
+    disk::write(&Tree::new(), &inner, 8)?;
+    let mut tree = Tree::new();
+    tree.host_file("inner", 0o644, &inner);
+    disk::write(&tree, &image, 32)?;
+    let script = "#!/bin/sh\nb=/bin/busybox\n$b mkdir /var/disk /var/inner\n$b mount -t ext4 /dev/vda /var/disk\n\
+        $b losetup /dev/loop0 /var/disk/inner\n$b mount -t ext4 /dev/loop0 /var/inner && echo deep >/var/inner/file\n";
+    let busybox = busybox()?;
+    let machine = Image::new()?.file("etc/init.d/10-mount", 0o755, script).edit(|tree| {
+        tree.host_file("bin/busybox", 0o755, busybox).symlink("bin/sh", "busybox");
+    });
+    let machine = machine.vm()?.disk_image(&image).append("pidone.modules=loop pidone.idle=poweroff");
+    let end = machine.start()?.expect(Ending::PowerOff)?;
+    assert!(!look(&image, "features")?.contains("needs_recovery"), "the disk was not unmounted\n{}", end.console);
+    look(&image, &format!("dump /inner {}", inner.display()))?;
+    assert!(look(&inner, "cat /file")?.contains("deep"), "{}", end.console);
+    assert!(!look(&inner, "features")?.contains("needs_recovery"), "the inner one was not\n{}", end.console);
+    assert!(!end.console.contains("still in use"), "{}", end.console);
     Ok(())
 }
 
