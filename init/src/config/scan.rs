@@ -412,3 +412,37 @@ pub(super) fn children(text: &[u8], at: usize) -> impl Iterator<Item = usize> + 
         Some(child)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_ends_a_plain_part_of_a_string_is_found_in_every_place() {
+        for byte in 0..=u8::MAX {
+            let ends = matches!(byte, 0..=0x1f | b'"' | b'\\');
+            for (length, place) in (0..20).flat_map(|length| (0..length).map(move |place| (length, place))) {
+                for around in [b'a', b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
+                    let mut text = vec![around; length];
+                    text[place] = byte;
+                    for start in 0..=place {
+                        let expected = if ends { place } else { length };
+                        assert_eq!(plain_end(&text, start), expected, "{byte} among {around} from {start}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn space_is_passed_over_and_nothing_else() {
+        for blanks in 0..20 {
+            for space in ["", "\n", "\t", "\r\n", "\n\n \t"] {
+                for behind in ["", "x", "\"", "\0", "\x0b", "\u{a0}"] {
+                    let text = format!("{space}{}{behind}", " ".repeat(blanks));
+                    assert_eq!(skip_space(text.as_bytes(), 0), text.len() - behind.len(), "{text:?}");
+                }
+            }
+        }
+    }
+}
