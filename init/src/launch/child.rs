@@ -214,7 +214,7 @@ pub(super) fn become_alone<'a>(
     }
     let mut applier = Applier::new(arena);
     applier.set_mapped(mapped);
-    applier.set_ends(request.target, request.console);
+    applier.set_ends(request.target, request.console());
     let hidden = prepare(plan);
     for (index, step) in plan.inside.iter().enumerate() {
         let mut ready = hidden;
@@ -273,7 +273,7 @@ pub(super) fn become_container<'a>(
     let hidden = prepare(plan);
     let mut applier = Applier::new(arena);
     applier.set_mapped(mapped);
-    applier.set_ends(request.target, request.console);
+    applier.set_ends(request.target, request.console());
     if let Some(board) = channel.board {
         applier.set_board(board);
     }

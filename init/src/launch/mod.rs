@@ -14,7 +14,7 @@ mod output;
 pub mod ready;
 mod report;
 
-use core::cell::Cell;
+use core::cell::{Cell, OnceCell};
 
 use crate::abi::Errno;
 use crate::apply::{self, Applier, Mapped};
@@ -46,7 +46,7 @@ pub struct Request<'r> {
     /// The first process of the container that is joined.
     pub target: Option<BorrowedFd<'r>>,
     /// Where the other end of its terminal is sent to.
-    pub console: Option<BorrowedFd<'r>>,
+    pub console: Option<&'r OnceCell<OwnedFd>>,
     /// Whether the container's process may have this one's memory until its exec, if it needs nobody: without a gate `ready`
     /// is then called there, while nobody else changes what it uses; with one, this process ends when the other waits there.
     pub shares: bool,
@@ -60,6 +60,12 @@ pub struct Request<'r> {
     pub ready: &'r dyn Fn(Pid, &Plan) -> Result<()>,
     /// Called with what failed, in words and as it is.
     pub fail: &'r dyn Fn(&dyn Print, &Error),
+}
+
+impl Request<'_> {
+    fn console(&self) -> Option<BorrowedFd<'_>> {
+        self.console?.get().map(AsFd::as_fd)
+    }
 }
 
 /// Launches a container: its process. What fails has been reported and taken back.

@@ -1,57 +1,84 @@
 //! Staying with a process: `run` and `exec` without `--detach`. Signals go on to it, its terminal is shown on ours, its
 //! end is ours.
 
+use core::cell::{Cell, OnceCell};
+
 use super::Caller;
 use super::options::Name;
 use super::process::socket_of;
-use crate::abi::signal;
+use crate::abi;
+use crate::error::{Context, Result};
 use crate::sys::process::{self, Ended, Pid};
-use crate::sys::signal::{SignalFd, block_all};
+use crate::sys::signal::{self, SignalFd, block_all};
 use crate::sys::terminal::{self, Mode};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd, file, socket, wait};
+use crate::texts::CStr;
+
+const DOING: &CStr = c!("wait for the process");
 
 /// Whoever stays with a process, or does not.
 pub(super) struct Attended {
     /// Where the process sends the other end of its terminal.
-    socket: Option<OwnedFd>,
-    /// Where we receive that, if it is for us; and what there is to know about the process.
-    ours: Option<(OwnedFd, SignalFd)>,
+    socket: OnceCell<OwnedFd>,
+    /// Where we receive that, if it is for us.
+    ours: Cell<Option<OwnedFd>>,
+    stays: bool,
 }
 
 impl Attended {
     /// Before the process is made: so that no signal is lost.
     pub(super) fn open(caller: &Caller, stays: bool) -> Attended {
-        let socket = caller.must_do(c!("connect to the console socket"), socket_of(caller, Name::ConsoleSocket));
-        if !stays || caller.options.has(Name::Detach) {
-            return Attended { socket, ours: None };
+        let attended = Attended {
+            socket: OnceCell::new(),
+            ours: Cell::new(None),
+            stays: stays && !caller.options.has(Name::Detach),
+        };
+        if let Some(given) = caller.must_do(c!("connect to the console socket"), socket_of(caller, Name::ConsoleSocket))
+        {
+            let _ = attended.socket.set(given);
         }
-        const DOING: &crate::texts::CStr = c!("wait for the process");
-        block_all();
-        let signals = caller.must_do(DOING, SignalFd::open());
-        let (ours, theirs) = caller.must_do(DOING, wait::sockets());
-        Attended { socket: socket.or(Some(theirs)), ours: Some((ours, signals)) }
+        if attended.stays {
+            block_all();
+        }
+        attended
     }
 
-    /// Where the process sends the other end of its terminal; `None` if nobody would take it.
-    pub(super) fn console(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
+    /// Prepares to receive the other end of a terminal, if nobody else does.
+    pub(super) fn await_terminal(&self) -> Result<()> {
+        if self.stays && self.socket.get().is_none() {
+            let (ours, theirs) = wait::sockets().doing(DOING)?;
+            self.ours.set(Some(ours));
+            let _ = self.socket.set(theirs);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody would take the other end of a terminal.
+    pub(super) fn takes_terminal(&self) -> bool {
+        self.stays || self.socket.get().is_some()
+    }
+
+    /// Where the process sends the other end of its terminal, if it has one that somebody takes.
+    pub(super) fn socket(&self) -> &OnceCell<OwnedFd> {
+        &self.socket
     }
 
     /// Whether somebody stays with the process.
     pub(super) fn stays(&self) -> bool {
-        self.ours.is_some()
+        self.stays
     }
 
     /// Stays until the process has ended; the exit code, 0 if nobody stays.
     pub(super) fn attend(self, caller: &Caller, pid: Pid) -> u8 {
-        let Attended { socket, ours: Some((ours, signals)) } = self else { return 0 };
-        // With our end of the pair closed, there is either a terminal to be received or the end.
-        drop(socket);
-        let mut master = None;
-        if !caller.options.has(Name::ConsoleSocket) {
-            master = socket::receive_descriptor(ours.as_fd()).ok();
+        if !self.stays {
+            return 0;
         }
-        let mode = master.as_ref().and_then(|_| Mode::of(file::standard_input()).ok());
+        // With our end of the pair closed, there is either a terminal to be received or the end.
+        drop(self.socket);
+        let master = self.ours.take().and_then(|ours| socket::receive_descriptor(ours.as_fd()).ok());
+        let Some(master) = master else { return await_end(pid).code() };
+        let signals = caller.must_do(DOING, SignalFd::open());
+        let mode = Mode::of(file::standard_input()).ok();
         if let Some(mode) = mode {
             let _ = mode.raw().set(file::standard_input());
         }
@@ -63,8 +90,31 @@ impl Attended {
     }
 }
 
+/// Hands on what is signalled, until the process has ended.
+fn await_end(pid: Pid) -> Ended {
+    loop {
+        if let Some(ended) = hand_on(signal::take(0, u64::MAX), pid) {
+            return ended;
+        }
+    }
+}
+
+/// Hands a signal on; how the process has ended, if it says that.
+fn hand_on(signal: u8, pid: Pid) -> Option<Ended> {
+    match signal {
+        0 | abi::signal::WINCH => None,
+        abi::signal::CHLD => process::reap(pid, false).ok().flatten(),
+        signal => {
+            // It may have ended meanwhile.
+            let _ = process::kill(pid, signal);
+            None
+        }
+    }
+}
+
 /// Hands on what is typed, what is written and what is signalled, until the process has ended.
-fn relay(pid: Pid, signals: &SignalFd, mut master: Option<OwnedFd>) -> Ended {
+fn relay(pid: Pid, signals: &SignalFd, master: OwnedFd) -> Ended {
+    let mut master = Some(master);
     let mut has_input = true;
     resize(&master);
     let mut ended = None;
@@ -90,13 +140,10 @@ fn relay(pid: Pid, signals: &SignalFd, mut master: Option<OwnedFd>) -> Ended {
             return ended;
         }
         for signal in signals.read() {
-            match signal {
-                0 => {}
-                signal::CHLD => ended = ended.or(process::reap(pid, false).ok().flatten()),
-                signal::WINCH => resize(&master),
-                // It may have ended meanwhile.
-                signal => _ = process::kill(pid, signal),
+            if signal == abi::signal::WINCH {
+                resize(&master);
             }
+            ended = ended.or(hand_on(signal, pid));
         }
     }
 }

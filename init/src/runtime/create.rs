@@ -133,6 +133,9 @@ fn launch(
     // What is known of it before there is a process. All but annotations is short.
     let adjust: &Adjust = &|spec, facts, arena| {
         process::adjust(caller, place.id, &manner, spec, facts, arena);
+        if spec.process.terminal {
+            attended.await_terminal()?;
+        }
         if process::check_group(spec, facts) {
             log::warning(t!("container {}: no control group: the caller may not make one"), &[Value::Name(place.id)]);
         }

@@ -58,6 +58,9 @@ pub(super) fn exec(caller: &Caller) -> u8 {
             // Again, as it concerns this process.
             *facts = observe::facts(facts.section, facts.name, facts.bundle, spec);
             process::adjust(caller, place.id, &manner, spec, facts, arena);
+            if spec.process.terminal {
+                attended.await_terminal()?;
+            }
             facts.manner.joins = Some(arena.copy(group.to_bytes()));
             Ok(())
         },

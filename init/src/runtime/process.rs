@@ -43,7 +43,7 @@ impl Beginning<'_> {
             streams: &|| Ok(Streams::default()),
             gate: self.gate,
             target: self.target,
-            console: self.attended.console(),
+            console: Some(self.attended.socket()),
             // A descriptor of the process can be had outside only.
             shares: self.target.is_none() && !caller.options.has(Name::PidfdSocket),
             image: &caller.image,
@@ -84,7 +84,7 @@ pub(super) fn manner(caller: &Caller, attended: &Attended) -> Result<Manner<'sta
     let keyring = (!caller.options.has(Name::NoNewKeyring)).then_some(s!(""));
     let (descriptors, moves_root) = (descriptors(caller)?, caller.options.has(Name::NoPivot));
     Ok(Manner {
-        console: attended.console().is_some(),
+        console: attended.takes_terminal(),
         descriptors,
         keyring,
         moves_root,
