@@ -115,22 +115,13 @@ impl<'a> Applier<'_, 'a> {
         Ok(())
     }
 
-    pub(super) fn pivot_root(&mut self) -> Result<()> {
-        let image = self.mapped.as_ref().and_then(|mapped| mapped.image.as_ref());
-        let null = match (image, self.null.take()) {
-            (Some(_), None) => Some(machine_null()?),
-            (_, null) => null,
-        };
+    pub(super) fn pivot_root(&self) -> Result<()> {
         let machine = if self.isolated { None } else { Some(file::open(CWD, s!("/"), Open::Place)?) };
         process::enter(self.root()?.as_fd())?;
         calls::pivot_here()?;
         // The machine's root is stacked on the new one now. It must not take the machine's own mounts along when it goes.
         if let Some(machine) = machine {
             calls::set_attributes(machine.as_fd(), 0, 0, MS_SLAVE, true)?;
-        }
-        // On any file of the machine's: then it goes along.
-        if let (Some(image), Some(null)) = (image, null) {
-            calls::attach(image.as_fd(), null.as_fd())?;
         }
         // What is on top.
         calls::unmount(s!("."), true)
@@ -171,8 +162,6 @@ fn copy_of(bind: &Bind) -> Result<OwnedFd> {
 /// Copies that perhaps only the machine can make, made before the container's process is: in the order of the steps that bind
 /// them. Empty for nearly every container.
 pub struct Mapped {
-    /// What is to be unmounted with the machine's.
-    pub image: Option<OwnedFd>,
     trees: [Option<OwnedFd>; IDMAPPED_MOUNTS_MAX],
     next: usize,
 }
@@ -180,7 +169,7 @@ pub struct Mapped {
 impl Mapped {
     /// None, so that a step makes its own.
     pub const fn none() -> Mapped {
-        Mapped { image: None, trees: [const { None }; IDMAPPED_MOUNTS_MAX], next: 0 }
+        Mapped { trees: [const { None }; IDMAPPED_MOUNTS_MAX], next: 0 }
     }
 
     /// Makes the copies for a list of steps. A failure comes with the number of the step.

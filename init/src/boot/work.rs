@@ -22,7 +22,7 @@ use crate::sys::path::PathBuffer;
 use crate::sys::{BorrowedFd, region, time};
 use crate::text::{Print, Value, fields, number};
 use crate::texts::CStr;
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 
 /// The annotations that have commands.
 const READY: &CStr = s!("pidone.ready");
@@ -106,7 +106,6 @@ impl Work for Machine<'_> {
                 target: None,
                 console: None,
                 shares: false,
-                image: &Cell::new(None),
                 lock: None,
                 announce: &announce,
                 ready: &|_, plan| {

@@ -14,7 +14,7 @@ mod output;
 pub mod ready;
 mod report;
 
-use core::cell::{Cell, OnceCell};
+use core::cell::OnceCell;
 
 use crate::abi::Errno;
 use crate::apply::{self, Applier, Mapped};
@@ -50,8 +50,6 @@ pub struct Request<'r> {
     /// Whether the container's process may have this one's memory until its exec, if it needs nobody: without a gate `ready`
     /// is then called there, while nobody else changes what it uses; with one, this process ends when the other waits there.
     pub shares: bool,
-    /// The mount by which this process has the file that it runs, if that is still to leave its namespace.
-    pub image: &'r Cell<Option<OwnedFd>>,
     /// What this process has locked something by, which the other one lets go of.
     pub lock: Option<BorrowedFd<'r>>,
     /// Called first of all by the container's own process, in it: how PID 1 learns which process it is.
@@ -220,9 +218,6 @@ fn run<'a>(
 ) -> Result<Pid> {
     perform(plan.before, 0, request.target, None, arena, done)?;
     let mut mapped = Mapped::none();
-    // It goes with the machine's other mounts, where those go.
-    let leaves_them = plan.inside.iter().any(|step| matches!(step, Step::PivotRoot));
-    mapped.image = request.image.take().filter(|_| leaves_them);
     mapped.prepare(plan.inside).map_err(|(number, errno)| Error::step(plan.before.len() + number, errno))?;
     let listener = listener::connect(plan, arena).doing(c!("connect to linux.seccomp.listenerPath"))?;
     let (mut doing, mut said) = (s!(""), Said { answer: Answer::Gone, error: None });

@@ -31,7 +31,7 @@ use crate::error::{Cause, Error, Result};
 use crate::sys::path::PathBuffer;
 use crate::sys::process::{Vector, exit};
 use crate::sys::region::{self, Lent, Regions};
-use crate::sys::{self, OwnedFd, file, identity, image, map, signal};
+use crate::sys::{self, file, identity, image, map, signal};
 use crate::text::{Print, fields, number, position};
 use crate::texts::last;
 
@@ -74,8 +74,6 @@ struct Caller {
     regions: RefCell<&'static mut Regions>,
     /// The exit code if there is no process.
     code: Cell<u8>,
-    /// The mount by which this process has the file that it runs.
-    image: Cell<Option<OwnedFd>>,
 }
 
 /// What a command line turned out to be.
@@ -101,7 +99,6 @@ pub fn main(program: &[u8], words: Words, environment: Words) -> Outcome {
         root: s!(""),
         regions: RefCell::new(regions),
         code: Cell::new(FAILED),
-        image: Cell::new(None),
     };
     let result = caller.options.read(words);
     let options = &caller.options;
@@ -148,11 +145,10 @@ impl Caller {
     /// Makes the process fit for making others: it runs on from a file that no container can write to, and ignores no signal.
     fn protect(&self) {
         let words = self.options.words();
-        if image::is_writable() {
-            match image::leave(place_of(words, self.program + 1), place_of(self.environment, 0)) {
-                Ok(mount) => self.image.set(Some(mount)),
-                Err(_) => self.execute_copy(),
-            }
+        if image::is_writable()
+            && image::leave(place_of(words, self.program + 1), place_of(self.environment, 0)).is_err()
+        {
+            self.execute_copy();
         }
         signal::restore(ignored_signals());
     }

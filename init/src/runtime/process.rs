@@ -46,7 +46,6 @@ impl Beginning<'_> {
             console: Some(self.attended.socket()),
             // A descriptor of the process can be had outside only.
             shares: self.target.is_none() && !caller.options.has(Name::PidfdSocket),
-            image: &caller.image,
             lock: Some(self.place.directory.as_fd()),
             announce: &|| {},
             ready: self.ready,

@@ -5,10 +5,9 @@
 //! may itself be a link or a script that leads to /proc/self/exe, and then the container runs our file, openly. That a
 //! running file cannot be written to does not help either: it will not run for ever. So it must be a file that nobody can
 //! write to: on a read-only file system, somebody else's, or none of the machine's. [`leave`] is the cheap way: the process
-//! goes on in the same file by a mount of its own, which is read-only and soon in no namespace. Where the kernel or a policy
-//! does not let it, there is
-//! [`execute_copy`]: of a copy in memory that is sealed; or where the machine lets no such copy be executed
-//! (`vm.memfd_noexec=2`), of the file by such a mount.
+//! goes on in the same file by a mount of its own, which is read-only and in no namespace. Where the kernel or a policy does
+//! not let it, there is [`execute_copy`]: of a copy in memory that is sealed; or where the machine lets no such copy be
+//! executed (`vm.memfd_noexec=2`), of the file by such a mount.
 //!
 //! PID 1 needs none of this: its own file runs as long as there are containers.
 
@@ -44,7 +43,7 @@ pub fn execute_copy(arguments: &Vector, environment: &Vector) -> Result<()> {
         return Ok(());
     }
     let copy = match sealed(&image) {
-        Err(Errno::ACCESS) => readonly_file()?.0,
+        Err(Errno::ACCESS) => readonly_file()?,
         copy => copy?,
     };
     let (arguments, environment) = (arguments.pointer(), environment.pointer());
@@ -53,13 +52,13 @@ pub fn execute_copy(arguments: &Vector, environment: &Vector) -> Result<()> {
     unsafe { raw::value(__NR_execveat, call) }.map(drop)
 }
 
-/// The mount and the file by it. It stays as it is, since nobody can copy or change one that is in no namespace. It is in none
-/// from when the mount's descriptor is closed, which takes a tenth of a millisecond; or was attached to what is unmounted.
-fn readonly_file() -> Result<(OwnedFd, OwnedFd)> {
+/// The file by a mount that nobody can find, and that stays as it is: nobody can copy or change one that is in no namespace,
+/// and it is in none from when `tree` is closed.
+fn readonly_file() -> Result<OwnedFd> {
     let tree = mount::clone_readonly(CWD, FILE, false)?;
     let (mut path, mut digits) = ([0; 32], [0; 10]);
     let digits = decimal(&mut digits, tree.as_fd().number());
-    Ok((file::open(CWD, join(&mut path, &[b"/proc/self/fd/", digits])?, Open::Read)?, tree))
+    file::open(CWD, join(&mut path, &[b"/proc/self/fd/", digits])?, Open::Read)
 }
 
 const PAGE: usize = 4096;
@@ -87,11 +86,9 @@ fn segments() -> [Range<usize>; 2] {
 
 /// Goes on in another mapping of the file's segments, and takes what that is of for the file that it runs. Costs a tenth of
 /// executing a copy. What `ps` shows as the command line and the environment stays what it was.
-///
-/// The mount is returned: no program of a container's may run before it is in no namespace.
-pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<OwnedFd> {
+pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<()> {
     let [code, data] = segments();
-    let (file, mount) = readonly_file()?;
+    let file = readonly_file()?;
     map_code(&code, &file)?;
     renew(&data)?;
     let here = &raw const file as u64;
@@ -114,8 +111,7 @@ pub fn leave(arguments: Range<usize>, environment: Range<usize>) -> Result<Owned
     let (option, pointer) = (PR_SET_MM as usize, &raw const map as usize);
     // SAFETY: a whole `prctl_mm_map` of the size given. What it says is for others to read; the kernel refuses to let go of
     // a file that is still mapped.
-    unsafe { raw::value(__NR_prctl, [option, PR_SET_MM_MAP as usize, pointer, size_of::<prctl_mm_map>(), 0]) }?;
-    Ok(mount)
+    unsafe { raw::value(__NR_prctl, [option, PR_SET_MM_MAP as usize, pointer, size_of::<prctl_mm_map>(), 0]) }.map(drop)
 }
 
 /// Maps the same code in its place, from where the file begins.
