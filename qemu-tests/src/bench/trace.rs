@@ -92,7 +92,11 @@ pub const GROUPS: &[(&str, &str)] = &[
         "clone clone3 fork vfork wait4 waitid exit exit_group kill tgkill pidfd_open setsid getpid gettid futex getppid",
     ),
     ("namespaces", "unshare setns sethostname setdomainname"),
-    ("mounts", "mount umount2 pivot_root open_tree move_mount fsopen fsconfig fsmount mount_setattr chroot"),
+    // strace does not know the name of open_tree_attr everywhere.
+    (
+        "mounts",
+        "mount umount2 pivot_root open_tree open_tree_attr syscall_0x1d3 move_mount fsopen fsconfig fsmount mount_setattr chroot",
+    ),
     (
         "nodes, links",
         "mknod mknodat symlink symlinkat mkdir mkdirat rmdir unlink unlinkat rename renameat2 chmod fchmod fchmodat chown fchownat",
@@ -106,7 +110,7 @@ pub const GROUPS: &[(&str, &str)] = &[
         "messages",
         "socket socketpair sendto recvfrom sendmsg recvmsg connect bind pipe2 epoll_create1 epoll_ctl epoll_pwait eventfd2 signalfd4 poll ioctl",
     ),
-    ("signals", "rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack"),
+    ("signals", "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait sigaltstack"),
     ("files", ""),
 ];
 
