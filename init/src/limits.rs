@@ -88,6 +88,8 @@ pub const READY_LOOK_US: u64 = 50_000;
 pub const TCP_TABLE_BYTES: usize = 64 * 1024;
 /// How often it is looked, a hundredth of a second apart, whether a check that was killed has gone.
 pub const CHECK_LOOKS: u32 = 100;
+/// How long a container whose check failed is looked at: if it is about to end, that ends the check just before itself.
+pub const CHECK_END_US: u64 = 500_000;
 /// How long a check may take to go after SIGTERM.
 pub const CHECK_TERM_US: u64 = 1_000_000;
 /// Bytes of a word of a command in an annotation.

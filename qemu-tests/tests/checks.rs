@@ -17,6 +17,10 @@ fn boot() -> &'static Observation {
         let stuck = "sh -c \"test -e /frozen || exit 0; echo >>/begun; dd if=/dev/null of=/tmp/m/x\"";
         let freeze = "mknod /tmp/vda b $(tr : ' ' </sys/block/vda/dev); mkdir /tmp/m; mount -t ext4 /tmp/vda /tmp/m && \
             fsfreeze --freeze /tmp/m && touch /frozen; sleep 1000";
+        // Its end takes a while, for which it waits for all the others: the check has gone long before.
+        let brief = "while ! test -e /begun; do sleep 0.1; done; for i in $(seq 100); do sleep 99 & done; sleep 1; echo checked";
+        let brief = checked("brief", brief, "sh -c \"echo >/begun; sleep 99\"", "1");
+        let brief = brief.annotation("pidone.health-timeout", "99s");
         // Where the one that is stuck still is when its container is long gone.
         let thaw = "sleep 30; echo stuck=$(ps | grep -c '[d]d if=/dev/null'); for process in $(pidof dd); do \
             echo begun=$(wc -l </proc/$process/root/begun); fsfreeze --unfreeze /proc/$process/root/tmp/m; done; \
@@ -28,6 +32,7 @@ fn boot() -> &'static Observation {
             .service(checked("stubborn", &count(777), stubborn, "100"))
             .service(checked("leaving", &count(888), leaving, "100"))
             .service(checked("stuck", freeze, stuck, "3").capability_all().device_all("b"))
+            .service(brief)
             .service(Container::shell("thaw", thaw).capability_all().pid_host());
         observation::boot_vm(image, |vm| vm.disk(&Tree::new(), 16), Ending::PowerOff)
     })
@@ -67,5 +72,14 @@ fn beside_a_check_that_is_stuck_in_the_kernel_no_other_is_begun_and_they_count_a
     ensure!(number("thaw", "left")? == 0);
     let console = &boot().end.console;
     ensure!(console.contains("service stuck: unhealthy, killing it"), "{console}");
+    Ok(())
+}
+
+#[test]
+fn a_service_that_ends_in_the_midst_of_a_check_is_not_called_unhealthy() -> Result<()> {
+    let console = &boot().end.console;
+    ensure!(boot().output("brief") == "checked\n", "{}", boot().about("brief"));
+    ensure!(console.contains("service brief: ended with code 0"), "{console}");
+    ensure!(!console.contains("service brief: unhealthy"), "{console}");
     Ok(())
 }

@@ -43,6 +43,11 @@ pub fn run(container: &Slot, main: Pid, annotation: &CStr, timeout_us: u64, regi
     ended == Ok(Some(Ended::Exited(0)))
 }
 
+/// Whether a container has ended, or does now: that ends what is executed in it, a little before it is seen to end itself.
+pub fn has_ended(main: Pid) -> bool {
+    Handle::open(main).and_then(|main| wait::ready(&[Some(main.as_fd())], Some(limits::CHECK_END_US))) != Ok(0)
+}
+
 /// Kills what there is of a check in a container's group, and waits a little until it has gone: whether it has.
 fn clear(group: BorrowedFd) -> bool {
     if let Ok(kill) = file::open(group, s!("pidone.check/cgroup.kill"), Open::Write) {

@@ -143,7 +143,7 @@ impl Work for Machine<'_> {
     fn check(&self, container: &Slot) -> u8 {
         let timeout_us = container.wishes().us(Key::HealthTimeout);
         let (Some(regions), Some(main)) = (region::take(), container.main()) else { return 1 };
-        u8::from(!check::run(container, main, HEALTH, timeout_us, regions))
+        u8::from(!check::run(container, main, HEALTH, timeout_us, regions) && !check::has_ended(main))
     }
 
     fn clean(&self, slot: u16, container: &Slot, announcements: BorrowedFd) -> u8 {
