@@ -92,7 +92,7 @@ bench-netlink:
     @cargo run -q --release -p qemu-tests --bin bench_netlink
 
 # What orphans cost process 1, beside tini, catatonit and dumb-init, each in a machine of its own.
-bench-orphans rounds="3": build
+bench-orphans rounds="1": build
     @cargo run -q -p qemu-tests --bin bench_orphans -- {{rounds}}
 
 # Bytes of `mini-netlink` in the binary, by function, and at most 12,000 of them.

@@ -41,7 +41,8 @@ pub const HELPERS_MAX: usize = 16;
 pub const WATCHERS_MAX: usize = 256;
 /// "This service waits for that one", over all services. An image with fifty has about a hundred.
 pub const EDGES_MAX: usize = 4096;
-/// Children reaped before PID 1 looks at its signals again, so that a storm of orphans cannot keep a power request out.
+/// Children reaped and signals taken before PID 1 looks at all else, so that a storm of orphans cannot keep a power request
+/// out.
 pub const REAPS_PER_LOOK: u32 = 256;
 /// Power buttons that are listened to. Machines have one, some a fixed one beside it.
 pub const BUTTONS_MAX: usize = 4;

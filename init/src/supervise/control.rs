@@ -168,7 +168,7 @@ impl Control {
 
     /// Whether a child is an answerer.
     pub(super) fn knows(&self, child: Pid) -> bool {
-        self.place(child).is_some()
+        self.is_at_work() && self.place(child).is_some()
     }
 
     /// Whether an answerer is at work.

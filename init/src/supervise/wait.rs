@@ -20,7 +20,7 @@
 //! Signals alone: to take the next one and to look for a child is two system calls, which is as few as there can be for
 //! one that ended. Of all else, the kernel says by SIGIO that there is something to read; only then, and as long as there
 //! was something, is it asked where. The kernel gives the lowest signal first, so SIGCHLD in a storm would hide those
-//! above it: once in [`limits::REAPS_PER_LOOK`] everything else is looked at.
+//! above it: once in [`limits::REAPS_PER_LOOK`] all the others are looked at.
 
 use crate::abi::Errno;
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
@@ -48,7 +48,7 @@ pub(super) struct Events {
     is_more: bool,
     /// What was ready at the last look and has not been read since: see [`Events::wait`].
     ready: u8,
-    /// How many more children are reaped, or said to have ended, before all that is looked at.
+    /// How many more children are reaped, or signals taken, before all that is looked at.
     reaps_left: u32,
     /// Whether no more children had ended when they were last looked for.
     is_done: bool,
@@ -191,7 +191,7 @@ impl Events {
         }
         self.signal = signals::take(except, timeout_us);
         self.is_more |= self.signal == signal::IO;
-        self.reaps_left -= u32::from(self.signal == signal::CHLD);
+        self.reaps_left -= u32::from(self.signal != 0);
         // What can be read ends nobody.
         self.is_done &= self.signal == signal::IO;
     }
