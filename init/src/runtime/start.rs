@@ -19,7 +19,7 @@ pub(super) fn start(caller: &Caller) -> u8 {
         Status::Stopped => caller.refuse(DOING, c!("cannot start a container that has stopped")),
         _ => caller.refuse(DOING, c!("cannot start an already running container")),
     }
-    let failed = caller.must_do(DOING, place.connect().and_then(launch::start));
+    let failed = caller.must_do(DOING, place.connection().and_then(launch::start));
     // Nobody listens any more.
     let _ = file::remove(place.directory.as_fd(), START);
     match failed {

@@ -85,6 +85,8 @@ pub(super) struct Place<'i> {
     pub(super) id: &'i CStr,
     /// Whether it is locked, by us.
     is_ours: Cell<bool>,
+    /// A connection to where the container waits, of whoever has locked it.
+    waits: Cell<Option<OwnedFd>>,
 }
 
 /// Why it could not be loaded.
@@ -128,7 +130,13 @@ impl<'i> Place<'i> {
     fn open(path: &'i CStr, id: &'i CStr) -> Result<Place<'i>> {
         match file::open(CWD, path, Open::DirectoryItself) {
             Err(Errno::NOENT) => Err(Error::wrong(LOAD, ABSENT)),
-            opened => Ok(Place { directory: opened.doing(LOAD)?, path, id, is_ours: Cell::new(false) }),
+            opened => Ok(Place {
+                directory: opened.doing(LOAD)?,
+                path,
+                id,
+                is_ours: Cell::new(false),
+                waits: Cell::new(None),
+            }),
         }
     }
 
@@ -182,14 +190,20 @@ impl<'i> Place<'i> {
             return if is_made { Status::Creating } else { Status::Stopped };
         }
         // It is gone when the container was started; when somebody died over that, nobody listens.
-        if self.connect().is_ok() {
+        if let Ok(connection) = self.connect() {
+            // Nobody else's stays: who starts the container would wait for the end of it.
+            self.waits.set(Some(connection).filter(|_| self.is_ours.get()));
             return Status::Created;
         }
         if is_frozen(kept.cgroup.unwrap_or_default()) { Status::Paused } else { Status::Running }
     }
 
-    /// A connection to where the container waits.
-    pub(super) fn connect(&self) -> crate::sys::Result<OwnedFd> {
+    /// The connection to where the container waits, once.
+    pub(super) fn connection(&self) -> crate::sys::Result<OwnedFd> {
+        self.waits.take().ok_or(Errno::CONNRESET)
+    }
+
+    fn connect(&self) -> crate::sys::Result<OwnedFd> {
         socket::connect(Kind::Messages, self.directory.as_fd(), START)
     }
 
