@@ -145,10 +145,11 @@ pub(super) fn check_memory(path: &CStr, most: u64) -> Result<()> {
 pub fn is_in_use(path: &CStr) -> bool {
     let (mut buffer, mut events) = (PathBuffer::empty(), [0; 128]);
     // `populated 0`, `frozen 0`.
-    buffer
-        .join(&[ROOT.to_bytes(), path.to_bytes(), b"/cgroup.events"])
-        .and_then(|path| file::read_start(path, &mut events))
-        .is_ok_and(|events| events.contains(&b'1'))
+    !path.is_empty()
+        && buffer
+            .join(&[ROOT.to_bytes(), path.to_bytes(), b"/cgroup.events"])
+            .and_then(|path| file::read_start(path, &mut events))
+            .is_ok_and(|events| events.contains(&b'1'))
 }
 
 /// Reads a control file of a group, as far as there is room.

@@ -302,7 +302,7 @@ fn make_process<'a>(
         let (socket, board) = theirs.into_parts();
         process::clone_beside(
             (flags, cgroup),
-            &[Some(ours.as_fd()), request.lock],
+            ours.as_fd(),
             socket,
             &mut |socket| child::become_container(plan, request, Channel::of(socket, board), &streams, mapped, arena),
             &mut |pid| {

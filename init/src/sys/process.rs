@@ -101,23 +101,23 @@ const STACK_KEPT: usize = super::region::STACK_BYTES;
 /// runs `parent`, which is told the id. If that is true, this process ends and the other one goes on; otherwise the other one
 /// has ended when this returns. What both of them use they only read.
 ///
-/// `child` is given `theirs`, which is closed here, and has none of `ours`. It must not end by a panic, which does not exist.
+/// `child` is given `theirs`, which is closed here, and does not have `ours`. It must not end by a panic, which does not exist.
 pub fn clone_beside(
     (namespaces, cgroup): (u64, Option<BorrowedFd>),
-    ours: &[Option<BorrowedFd>],
+    ours: BorrowedFd,
     theirs: OwnedFd,
     child: &mut dyn FnMut(OwnedFd),
     parent: &mut dyn FnMut(Pid) -> bool,
 ) -> Result<()> {
     struct With<'c> {
-        ours: &'c [Option<BorrowedFd<'c>>],
+        ours: BorrowedFd<'c>,
         theirs: u32,
         child: &'c mut dyn FnMut(OwnedFd),
     }
     extern "C" fn begin(with: usize) -> ! {
         // SAFETY: the address of the `With` below, which stays: who made it does not go on while there is this process.
         let with = unsafe { &mut *(with as *mut With) };
-        with.ours.iter().flatten().for_each(|ours| fd::leave(*ours));
+        fd::leave(with.ours);
         // SAFETY: open, and of the two processes' descriptors of this number it is this one's own.
         (with.child)(unsafe { OwnedFd::new(with.theirs) });
         exit(EXIT_NOT_LAUNCHED)
