@@ -200,3 +200,18 @@ fn a_logger_that_is_stopped_stops_neither_the_machine_nor_its_end_and_nothing_is
     assert_eq!(late, numbered(500));
     Ok(())
 }
+
+#[test]
+fn what_is_shown_on_the_console_goes_on_where_a_killed_logger_was() -> Result<()> {
+    let image = Image::new()?
+        .service(probe("numbers", "numbers 1500 1000"))
+        .service(Container::probe("killer", "kill-logger 20 9").pid_host().capability_all());
+    let end = image.run("pidone.output=console")?.expect(Ending::PowerOff)?;
+    assert_eq!(end.probe("killed"), ["20"]);
+    // A line that was begun, or has just been shown, may be shown once more.
+    let mut lines: Vec<&str> =
+        end.console.lines().filter_map(|line| line.rsplit_once("numbers.out: ")).map(|(_, text)| text).collect();
+    lines.dedup();
+    assert_eq!(lines, numbered(1500), "{}", end.console);
+    Ok(())
+}
