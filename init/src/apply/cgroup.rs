@@ -143,18 +143,15 @@ pub(super) fn check_memory(path: &CStr, most: u64) -> Result<()> {
 
 /// Whether there are processes in a group or in those below it, or would be frozen there.
 pub fn is_in_use(path: &CStr) -> bool {
-    let (mut buffer, mut events) = (PathBuffer::empty(), [0; 128]);
     // `populated 0`, `frozen 0`.
-    !path.is_empty()
-        && buffer
-            .join(&[ROOT.to_bytes(), path.to_bytes(), b"/cgroup.events"])
-            .and_then(|path| file::read_start(path, &mut events))
-            .is_ok_and(|events| events.contains(&b'1'))
+    !path.is_empty() && read_cgroup(path, s!("cgroup.events"), &mut [0; 128]).is_ok_and(|events| events.contains(&b'1'))
 }
 
-/// Reads a control file of a group, as far as there is room.
+/// Reads a control file of a group, as far as there is room, never leaving the root of groups.
 pub fn read_cgroup<'b>(path: &CStr, control: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
-    let control = file::open(open_cgroup(path)?.as_fd(), control, Open::Read)?;
+    let mut place = PathBuffer::empty();
+    let place = place.join(&[path.to_bytes(), b"/", control.to_bytes()])?;
+    let control = file::open_in_root(file::open(CWD, ROOT, Open::Directory)?.as_fd(), place, Open::Read)?;
     Ok(file::read_all(control.as_fd(), buffer)?)
 }
 

@@ -250,7 +250,7 @@ impl Logger<'_> {
     /// Lets in who has come, and gives everybody what there is for them.
     pub(super) fn answer(&mut self, clients: &mut [Client]) {
         (self.busy, self.behind) = (false, false);
-        if core::mem::take(&mut self.hung) {
+        if core::mem::take(&mut self.unopened) {
             self.show(clients);
         }
         if let [_, Some(questions)] = &self.sockets
@@ -276,7 +276,7 @@ impl Logger<'_> {
                     None => {
                         client.socket = None;
                         // By a getty, for example.
-                        self.hung |= client.console;
+                        self.unopened |= client.console;
                     }
                 }
                 if client.sent < client.filled && client.patience > 0 {

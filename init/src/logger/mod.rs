@@ -91,7 +91,7 @@ struct Logger<'l> {
     /// Whether somebody who asked is to get more.
     busy: bool,
     /// Whether consoles are to be opened: at first, and when one was hung up.
-    hung: bool,
+    unopened: bool,
     /// Whether a console is waited for, which has not taken all there is to show.
     behind: bool,
     /// Whether a stream has something that is not to be read yet.
@@ -134,7 +134,7 @@ fn start(logs: &Logs, settings: &Settings, last: bool) -> sys::Result<()> {
         said: false,
         dropped: true,
         busy: false,
-        hung: true,
+        unopened: true,
         behind: false,
         idle: false,
         last,
