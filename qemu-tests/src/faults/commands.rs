@@ -292,7 +292,7 @@ pub fn faults(name: &str) -> Vec<Fault> {
         "clone" | "clone3" | "fork" | "vfork" => &[Errno::EAGAIN, Errno::ENOSPC],
         "socket" | "socketpair" | "pipe2" | "dup3" | "pidfd_open" => &[Errno::EMFILE, Errno::ENOMEM],
         "mmap" => &[Errno::ENOMEM],
-        "wait4" | "waitid" | "recvmsg" => &[Errno::EINTR],
+        "wait4" | "waitid" | "recvmsg" | "rt_sigtimedwait" => &[Errno::EINTR],
         _ => &[Errno::EPERM, Errno::ENOMEM],
     };
     errors.iter().map(|errno| Fault::Error(*errno)).chain([Fault::Kill]).collect()
