@@ -32,7 +32,8 @@ fn run(words: Vec<String>) -> Result<ExitCode> {
     }
     let stage = Stage::set()?;
     let mut bad = 0;
-    println!("{:<8}{:>6}{:>8}{:>8}{:>8}{:>8}{:>8}", "", "calls", "faults", "told", "borne", "killed", "BAD");
+    let columns = ["calls", "faults", "told", "borne", "killed", "unmet", "BAD"];
+    println!("{:<8}{}", "", columns.map(|column| format!("{column:>8}")).concat());
     for subject in SUBJECTS {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == subject.name()) {
             continue;
@@ -53,15 +54,10 @@ fn run(words: Vec<String>) -> Result<ExitCode> {
                 }
             }
         }
-        println!(
-            "{:<8}{:>6}{tried:>8}{:>8}{:>8}{:>8}{:>8}",
-            subject.name(),
-            calls.len(),
-            tally.of(Outcome::Told),
-            tally.of(Outcome::Borne),
-            tally.of(Outcome::Killed),
-            tally.bad()
-        );
+        let [told, borne, killed, unmet] =
+            [Outcome::Told, Outcome::Borne, Outcome::Killed, Outcome::Unmet].map(|outcome| tally.of(outcome));
+        let counts = [calls.len(), tried, told, borne, killed, unmet, tally.bad()];
+        println!("{:<8}{}", subject.name(), counts.map(|count| format!("{count:>8}")).concat());
         bad += tally.bad();
     }
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
@@ -74,6 +74,8 @@ pub enum Outcome {
     Borne,
     /// It was killed, and nothing is left.
     Killed,
+    /// It ended before the call was made: of two processes either may be first.
+    Unmet,
     /// It went on although the call matters.
     Ignored,
     /// It failed and said nothing.
@@ -87,7 +89,7 @@ pub enum Outcome {
 impl Outcome {
     /// Whether it is as it should be.
     pub fn is_good(self) -> bool {
-        matches!(self, Outcome::Told | Outcome::Borne | Outcome::Killed)
+        matches!(self, Outcome::Told | Outcome::Borne | Outcome::Killed | Outcome::Unmet)
     }
 }
 
@@ -138,6 +140,9 @@ const MAY_FAIL: &[&str] = &[
     "rt_sigaction",
 ];
 
+/// By which a container's process waits for the word to go on.
+const WAITS: &[&str] = &["read", "accept4"];
+
 impl Stage {
     /// Lays the bundles out, and brings the machine to where containers have been: the groups above theirs are there.
     pub fn set() -> Result<Stage> {
@@ -171,13 +176,23 @@ impl Stage {
         let ended = self.play(subject, Some((at, fault)))?;
         let (process, name) = ended.calls.get(at).copied().unwrap_or((0, "never reached"));
         let mut outcome = judge(&ended, name, fault);
+        if outcome == Outcome::Ignored && ended.calls.len() <= at {
+            outcome = Outcome::Unmet;
+        }
         // What cannot let go of its file goes on in a copy instead, or executes one.
         let goes_on_in_copy = ended.calls.iter().skip(at).any(|call| *call == (0, "memfd_create"));
         if outcome == Outcome::Ignored && goes_on_in_copy {
             outcome = Outcome::Borne;
         }
-        if subject == Subject::Create && outcome == Outcome::Borne && self.quietly(&self.on(&["start", ID])).is_err() {
-            outcome = Outcome::Ignored;
+        if subject == Subject::Create && ended.code == Some(0) {
+            let has_started = self.ended(&self.on(&["start", ID]))?.success();
+            // Of a process that ends while it waits for its start, `create` may no longer hear.
+            let ends_waiting = process != 0 && WAITS.contains(&name);
+            outcome = match has_started {
+                false if ends_waiting => Outcome::Borne,
+                false => Outcome::Ignored,
+                true => outcome,
+            };
         }
         let mut words = format!("{} call {at}, {name} of process {process}: {fault}", subject.name());
         // Once the program has run, what cannot be taken back is kept for `delete`.
@@ -250,14 +265,20 @@ impl Stage {
     }
 
     fn quietly(&self, command: &[String]) -> Result<()> {
+        let status = self.ended(command)?;
+        ensure!(status.success(), "{command:?}: {status}");
+        Ok(())
+    }
+
+    /// How a command ends that nobody hears.
+    fn ended(&self, command: &[String]) -> Result<ExitStatus> {
         let (program, arguments) = command.split_first().context("no command")?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = command.spawn()?;
         for _ in 0..1000 {
             if let Some(status) = process.try_wait()? {
-                ensure!(status.success(), "{command:?}: {status}");
-                return Ok(());
+                return Ok(status);
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
