@@ -305,13 +305,20 @@ impl Builder {
 impl Vm {
     /// Waits until `text` comes on the console, behind what earlier waits have found.
     pub fn wait_for(&mut self, text: &str) -> Result<()> {
-        match self.console.wait_for(text, self.seen, self.deadline) {
-            Some(behind) => {
-                self.seen = behind;
-                Ok(())
+        self.wait_for_all(&[text])
+    }
+
+    /// Waits until all of these have come there, in whatever order.
+    pub fn wait_for_all(&mut self, texts: &[&str]) -> Result<()> {
+        let mut last = self.seen;
+        for text in texts {
+            match self.console.wait_for(text, self.seen, self.deadline) {
+                Some(behind) => last = last.max(behind),
+                None => bail!("no {text:?} on the console\n{}", last_lines(&self.console.timed_text())),
             }
-            None => bail!("no {text:?} on the console\n{}", last_lines(&self.console.timed_text())),
         }
+        self.seen = last;
+        Ok(())
     }
 
     /// Waits until `text` comes on the second serial line.

@@ -80,9 +80,8 @@ fn a_program_that_is_killed_ends_the_machine_with_its_signal_and_orphans_do_not(
 #[test]
 fn without_arguments_it_is_the_hosts_own_program_with_a_shell_that_counts() -> Result<()> {
     let mut vm = guest(Some("echo gcs $*"))?.start()?;
-    vm.wait_for("gcs -loglevel debug -logfile=/run/gcs/gcs.log")?;
-    // What is typed before a shell asks for it may be lost.
-    vm.wait_for("/ # ")?;
+    // What is typed before a shell asks for it may be lost. Either may be first.
+    vm.wait_for_all(&["/ # ", "gcs -loglevel debug -logfile=/run/gcs/gcs.log"])?;
     vm.type_text("exit 5\n")?;
     let end = vm.expect(Ending::Panic)?;
     ensure!(end.console.contains("exitcode=0x00000500"), "{}", end.console);
